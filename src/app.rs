@@ -1,0 +1,1 @@
+//! The composition root: config → ledger, platforms, gateway, workers, server. The only spawner.

@@ -1,0 +1,152 @@
+//! The only reader of settings and secrets: TOML with spans, all mistakes at once, secrets from files.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::ids::{AccountSlug, VdnId};
+use crate::domain::phone::NumberPlan;
+use crate::platforms::Bindings;
+
+/// Everything the program was told, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listeners: Listeners,
+    pub ledger: LedgerConfig,
+    pub id_cache: IdCacheConfig,
+    pub accounts: Vec<AccountConfig>,
+    pub clients: Vec<ClientConfig>,
+    pub bindings: Bindings,
+    /// Overlay of `mappings/`, row by row.
+    pub mappings_dir: Option<PathBuf>,
+}
+
+/// Where the program listens. Admin stays on loopback unless told otherwise.
+#[derive(Debug, Clone)]
+pub struct Listeners {
+    pub facades: Listener,
+    pub admin: Listener,
+}
+
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub address: SocketAddr,
+    /// Certificate chain and key in PEM; plain HTTP without them.
+    pub tls: Option<TlsFiles>,
+    pub body_limit_bytes: usize,
+    /// Host values under which clients may have signed besides the received one.
+    pub public_hosts: Vec<String>,
+    pub trusted_proxies: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub enum LedgerConfig {
+    Sqlite { path: PathBuf },
+    Postgres { url: SecretString, connections: u32 },
+}
+
+#[derive(Debug, Clone)]
+pub struct IdCacheConfig {
+    pub directory: PathBuf,
+    pub capacity_mb: u64,
+}
+
+/// Credentials on one platform, and how to behave there.
+#[derive(Debug, Clone)]
+pub struct AccountConfig {
+    pub slug: AccountSlug,
+    pub base_url: Url,
+    pub writes: WritePolicy,
+    pub time_zone: TimeZone,
+    pub numbers: NumberPlan,
+    pub limits: AccountLimits,
+    /// Extra trust anchor for the platform's certificate, PEM.
+    pub ca_file: Option<PathBuf>,
+    pub platform: PlatformSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritePolicy {
+    Deny,
+    Allow,
+}
+
+#[derive(Debug, Clone)]
+pub struct AccountLimits {
+    /// Requests per second over all lanes; None = the platform states no limit.
+    pub requests_per_second: Option<u32>,
+    pub connect_timeout_ms: u64,
+    pub request_timeout_ms: u64,
+    pub body_limit_bytes: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum PlatformSettings {
+    Voipbin {
+        access_key: SecretString,
+        /// VDN under which the account's campaigns appear in the pair-shaped API.
+        virtual_vdn: VdnId,
+    },
+    Isales {
+        access_key: String,
+        secret_key: SecretString,
+        vdns: Vec<VdnId>,
+        /// Write the empty query line into the canonical request (reference 2.3).
+        empty_query_line: bool,
+        signed_headers: Vec<String>,
+        release: IsalesRelease,
+    },
+}
+
+/// Which edition of the CC-iSales pages an installation follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IsalesRelease {
+    R2024,
+    R2025_11,
+}
+
+/// A program that calls our facades.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    pub name: String,
+    pub accounts: Vec<AccountSlug>,
+    pub scope: ClientScope,
+    /// For the VoIPBin-shaped facade.
+    pub voipbin: Option<VoipbinClient>,
+    /// For the CC-iSales-shaped facade.
+    pub isales: Option<IsalesClient>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientScope {
+    Read,
+    Write,
+}
+
+#[derive(Debug, Clone)]
+pub struct VoipbinClient {
+    pub access_key: SecretString,
+    pub profile: VoipbinProfile,
+}
+
+/// Which generation of VoIPBin answers a client expects (reference 0.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoipbinProfile {
+    Head,
+    Seed,
+}
+
+#[derive(Debug, Clone)]
+pub struct IsalesClient {
+    pub access_key: String,
+    pub secret_key: SecretString,
+}

@@ -1,0 +1,83 @@
+//! The dialling job. Identity (who), definition (what to do), status (how it stands) have different
+//! owners, so they are different types; nothing carries all of them.
+
+use crate::domain::phone::PhoneNumber;
+use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy};
+
+/// What a campaign does, in terms of neither platform.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CampaignDefinition {
+    pub name: String,
+    pub description: Option<String>,
+    pub caller_numbers: Vec<CallerNumber>,
+    pub ring_timeout_ms: Option<i64>,
+    pub answering: Answering,
+    pub pacing: Pacing,
+    pub retry: RetryPolicy,
+    pub window: CallingWindow,
+    pub when_done: WhenDone,
+    pub result_url: Option<String>,
+}
+
+/// A number that the called person sees. Smaller priority = preferred.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallerNumber {
+    pub number: PhoneNumber,
+    pub priority: Option<i64>,
+}
+
+/// What a person who answers is connected to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Answering {
+    #[default]
+    Nothing,
+    /// Agents of a group, by the platform's name for it.
+    Agents { group: String },
+    /// A script, by the platform's name for it; empty when the script is written in the campaign.
+    Script { name: String },
+}
+
+/// What happens when no contact is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WhenDone {
+    Stop,
+    /// Wait for more contacts.
+    #[default]
+    Wait,
+}
+
+/// How a campaign stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CampaignStatus {
+    Running,
+    /// No new calls; calls in progress run out.
+    Stopping,
+    /// Never run, or paused.
+    Stopped,
+    /// Over for good.
+    Ended,
+    /// A code that no table knows, kept as received.
+    Unknown(String),
+}
+
+impl CampaignStatus {
+    pub fn as_str(&self) -> &str {
+        match self {
+            CampaignStatus::Running => "running",
+            CampaignStatus::Stopping => "stopping",
+            CampaignStatus::Stopped => "stopped",
+            CampaignStatus::Ended => "ended",
+            CampaignStatus::Unknown(code) => code,
+        }
+    }
+
+    pub fn from_term(term: &str) -> Self {
+        match term {
+            "running" => CampaignStatus::Running,
+            "stopping" => CampaignStatus::Stopping,
+            "stopped" => CampaignStatus::Stopped,
+            "ended" => CampaignStatus::Ended,
+            other => CampaignStatus::Unknown(other.to_owned()),
+        }
+    }
+}

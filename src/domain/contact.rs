@@ -1,0 +1,22 @@
+//! A person to be called and their numbers.
+
+use crate::domain::phone::PhoneNumber;
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Contact {
+    /// The client's own reference, given back with every result.
+    pub reference: Option<String>,
+    pub label: Option<String>,
+    /// Free text that goes with every call.
+    pub data: Option<String>,
+    pub numbers: Vec<ContactNumber>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContactNumber {
+    pub number: PhoneNumber,
+    /// Category such as home or office, in the client's own words.
+    pub category: Option<String>,
+    /// Wait before this number is dialled after the one before it.
+    pub delay_ms: Option<i64>,
+}

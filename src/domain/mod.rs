@@ -1,0 +1,10 @@
+//! The words of the work itself: campaigns, contacts, call attempts, dialling rules.
+//!
+//! Pure values: no IO, no async, no clock, and no word that belongs to one platform.
+
+pub mod call;
+pub mod campaign;
+pub mod contact;
+pub mod ids;
+pub mod phone;
+pub mod policy;

@@ -1,0 +1,1 @@
+//! Being talked to: the two facades and the admin listener.

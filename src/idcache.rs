@@ -1,0 +1,1 @@
+//! The id cache on sled: immutable pairs, in front of the ledger, rebuilt from it when in doubt.

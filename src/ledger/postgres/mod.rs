@@ -1,0 +1,4 @@
+//! The ledger on PostgreSQL.
+
+#[derive(Clone)]
+pub struct PostgresLedger {}

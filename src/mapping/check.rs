@@ -1,0 +1,1 @@
+//! Mistakes in tables: file, line, what was expected, all at once.

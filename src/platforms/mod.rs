@@ -1,0 +1,170 @@
+//! Talking TO a platform: the enum over the two adapters, what each can do, and how it says no.
+//!
+//! The two adapter folders have the same files and never know each other:
+//! `wire` (what goes over the wire) · `auth` (how we prove who we are) · `convert` (wire ↔ domain) ·
+//! `client` (the operations over the one transport) · `callback` (what the platform pushes).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+
+use crate::domain::call::CallAttempt;
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::ids::NativeId;
+use crate::domain::phone::NumberPlan;
+use crate::mapping::engine::Finding;
+use crate::mapping::table::Tables;
+
+pub mod isales;
+pub mod voipbin;
+
+/// The platforms that Dialbridge knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PlatformKind {
+    Voipbin,
+    Isales,
+}
+
+/// What can be asked of a platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    CampaignList,
+    CampaignDetail,
+    CampaignCreate,
+    CampaignModify,
+    CampaignStart,
+    CampaignStop,
+    CampaignDelete,
+    ContactAdd,
+    ContactList,
+    ResultQuery,
+}
+
+/// Why an operation on a platform did not succeed: what kind, may it have had an effect, what was
+/// being done.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation:?}: {kind:?}: {detail}")]
+pub struct PlatformError {
+    pub kind: PlatformErrorKind,
+    pub effect: Effect,
+    pub retry_after: Option<Duration>,
+    pub operation: Operation,
+    /// The platform's own code, e.g. `0200007` or `CAMPAIGN_NOT_FOUND`; empty when it gave none.
+    pub native_code: String,
+    /// For the operator's log: never a secret, a number, a URL query or a body.
+    pub detail: String,
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PlatformErrorKind {
+    NotFound,
+    /// The platform refuses our credentials.
+    Unauthenticated,
+    Forbidden,
+    /// The platform calls the request wrong.
+    Invalid,
+    /// The state of the thing does not allow it.
+    State,
+    Duplicate,
+    Quota,
+    RateLimited,
+    /// Not reached, refused, or answered 5xx.
+    Unavailable,
+    Timeout,
+    /// Answered, but what it said cannot be read.
+    Malformed,
+    TooLarge,
+    /// The account is configured with `writes = "deny"`.
+    WritesDenied,
+    Unsupported,
+}
+
+/// Whether a failed request may have changed something. An unclear effect is never repeated blindly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effect {
+    None,
+    Done,
+    Unclear,
+}
+
+/// What a conversion needs to know about the account that a document belongs to.
+#[derive(Debug, Clone)]
+pub struct ConvertContext {
+    pub tables: Arc<Tables>,
+    /// Zone of the platform's zone-less local times.
+    pub zone: TimeZone,
+    pub numbers: NumberPlan,
+    pub bindings: Arc<Bindings>,
+}
+
+/// What no translation can guess and an operator therefore configures.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings {
+    /// Agent group: VoIPBin queue id ↔ CC-iSales skill id.
+    pub agent_groups: Vec<Binding>,
+    /// Script: VoIPBin flow or actions name ↔ CC-iSales IVR access code.
+    pub scripts: Vec<Binding>,
+}
+
+/// One pair of names for the same thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    pub voipbin: String,
+    pub isales: String,
+}
+
+/// A converted value and what the conversion has to say about it.
+#[derive(Debug, Clone)]
+pub struct Converted<T> {
+    pub value: T,
+    pub findings: Vec<Finding>,
+}
+
+/// A campaign as its home tells it now.
+#[derive(Debug, Clone)]
+pub struct FetchedCampaign {
+    pub native: NativeId,
+    pub definition: CampaignDefinition,
+    pub status: CampaignStatus,
+    /// The campaign document exactly as the platform sent it, without its envelope.
+    pub raw: Bytes,
+}
+
+/// One page of a platform's campaign list.
+#[derive(Debug, Clone)]
+pub struct CampaignPage {
+    pub campaigns: Vec<FetchedCampaign>,
+    /// Give it back to get the next page; None at the end.
+    pub next: Option<String>,
+}
+
+/// An attempt as the home tells it.
+#[derive(Debug, Clone)]
+pub struct FetchedAttempt {
+    /// Identifies the attempt on its account (the ledger's business key is made from it).
+    pub native: NativeId,
+    pub attempt: CallAttempt,
+    pub raw: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct AttemptPage {
+    pub attempts: Vec<FetchedAttempt>,
+    pub next: Option<String>,
+}
+
+impl PlatformKind {
+    pub const ALL: [PlatformKind; 2] = [PlatformKind::Voipbin, PlatformKind::Isales];
+
+    /// The name used on the command line, in `mappings/` and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PlatformKind::Voipbin => "voipbin",
+            PlatformKind::Isales => "isales",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The only opener of sockets to platforms and destinations.
