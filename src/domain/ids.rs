@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 /// An identifier that does not have the form it must have.
@@ -67,6 +68,9 @@ pub struct CampaignIdentity {
     pub home_epoch: i64,
     /// Current native id on the home account.
     pub native: NativeId,
+    /// Immutable and unique: lists are ordered and cut by it, and it stands in for the time of
+    /// creation where the home keeps none.
+    pub list_at: Timestamp,
 }
 
 /// Parts that the UUID-shaped API shows as objects of their own and the pair-shaped platform lacks.

@@ -46,14 +46,12 @@ pub struct Snapshot {
     pub deleted: bool,
 }
 
-/// A row of the directory.
+/// A row of the directory; its place in lists is `identity.list_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryEntry {
     pub identity: CampaignIdentity,
     pub snapshot: Snapshot,
     pub fetched_at: Timestamp,
-    /// Immutable and unique; lists are ordered and cut by it.
-    pub list_at: Timestamp,
     /// Set when a full discovery of the account no longer met the campaign.
     pub gone: bool,
 }
@@ -152,7 +150,7 @@ impl Ledger {
         todo!()
     }
 
-    /// Every pair of ids, for the id cache: (uuid, pair, home, epoch, native) in surrogate order after
+    /// Every pair of ids, for the id cache: (uuid, pair, home, epoch, native, list_at) in surrogate order after
     /// `after`, at most `limit`; the i64 is the surrogate to go on from.
     pub async fn export_identities(
         &self,
