@@ -1,1 +1,21 @@
 //! The only user of HMAC keys: C2 request signing (CC-iSales) and webhook signatures (VoIPBin).
+//!
+//! Nothing here reads a clock or a file, and no type prints a key.
+
+pub mod c2;
+mod diagnose;
+pub mod webhook;
+
+use hmac::digest::Output;
+use sha2::Sha256;
+
+/// Lower-case hex of a MAC, without an allocation: it is compared and written on every request.
+fn hex(mac: &Output<Sha256>) -> [u8; 64] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 64];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(mac.iter()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
