@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::domain::ids::{AccountSlug, VdnId};
 use crate::domain::phone::NumberPlan;
-use crate::platforms::Bindings;
+use crate::platforms::{Bindings, PlatformKind};
 
 /// Everything the program was told, checked.
 #[derive(Debug, Clone)]
@@ -149,4 +149,29 @@ pub enum VoipbinProfile {
 pub struct IsalesClient {
     pub access_key: String,
     pub secret_key: SecretString,
+}
+
+impl AccountConfig {
+    pub fn kind(&self) -> PlatformKind {
+        match self.platform {
+            PlatformSettings::Voipbin { .. } => PlatformKind::Voipbin,
+            PlatformSettings::Isales { .. } => PlatformKind::Isales,
+        }
+    }
+
+    /// The VDN that campaigns get whose platform has none.
+    pub fn virtual_vdn(&self) -> Option<VdnId> {
+        match self.platform {
+            PlatformSettings::Voipbin { virtual_vdn, .. } => Some(virtual_vdn),
+            PlatformSettings::Isales { .. } => None,
+        }
+    }
+
+    /// The VDNs under which the account's campaigns appear.
+    pub fn vdns(&self) -> &[VdnId] {
+        match &self.platform {
+            PlatformSettings::Voipbin { virtual_vdn, .. } => std::slice::from_ref(virtual_vdn),
+            PlatformSettings::Isales { vdns, .. } => vdns,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::domain::call::CallAttempt;
@@ -130,6 +131,10 @@ pub struct FetchedCampaign {
     pub native: NativeId,
     pub definition: CampaignDefinition,
     pub status: CampaignStatus,
+    /// When the platform made it, if it says so.
+    pub created_at: Option<Timestamp>,
+    /// Deleted, and still shown by the platform.
+    pub deleted: bool,
     /// The campaign document exactly as the platform sent it, without its envelope.
     pub raw: Bytes,
 }
