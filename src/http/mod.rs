@@ -1,1 +1,54 @@
-//! Being talked to: the two facades and the admin listener.
+//! Being talked to: one facade per platform, and the operator's listener.
+//!
+//! A handler makes four moves: authenticate, parse, call the gateway, render. It never asks where a
+//! campaign lives. Each facade has one `render(error, operation)`.
+
+pub mod admin;
+mod document;
+pub mod isales_api;
+pub mod voipbin_api;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::{Data, ServiceConfig};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::{Gateway, WorkerGateway};
+
+/// A facade answers within this time; what takes longer is told to come back.
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(25);
+
+/// What both facades need beside a gateway: who may call, and how they prove it. Made once, cloned
+/// into every worker.
+#[derive(Clone)]
+pub struct Facades {
+    voipbin: Arc<voipbin_api::Callers>,
+    isales: Arc<isales_api::Callers>,
+    body_limit_bytes: usize,
+}
+
+impl Facades {
+    /// # Errors
+    /// When a client's keys cannot be used.
+    pub fn new(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        Ok(Self {
+            voipbin: Arc::new(voipbin_api::Callers::new(config, clock)),
+            isales: Arc::new(isales_api::Callers::new(config, clock)?),
+            body_limit_bytes: config.listeners.facades.body_limit_bytes,
+        })
+    }
+}
+
+/// Registers both facades; called in each worker's app factory.
+pub fn configure_facades(cfg: &mut ServiceConfig, facades: &Facades, gateway: &WorkerGateway) {
+    voipbin_api::configure(cfg, facades, gateway);
+    isales_api::configure(cfg, facades, gateway);
+}
+
+/// Registers the operator's paths.
+pub fn configure_admin(cfg: &mut ServiceConfig, gateway: &Gateway) {
+    cfg.app_data(Data::new(gateway.clone()));
+    admin::configure(cfg);
+}

@@ -1,0 +1,157 @@
+//! What can go wrong between a facade and a home, in terms of neither: each facade alone decides how
+//! its platform would say it.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::ids::CampaignPart;
+use crate::ledger::LedgerError;
+use crate::platforms::{Effect, PlatformError, PlatformErrorKind};
+
+/// Why the gateway did not do what it was asked. Texts never hold a secret, a number or a body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    #[error("{0} does not exist")]
+    NotFound(Noun),
+    #[error("refused: {0}")]
+    Forbidden(Refusal),
+    /// What was asked is wrong in itself.
+    #[error("{field}: {rule}")]
+    Invalid { field: String, rule: String },
+    /// Right in itself, but not as things stand.
+    #[error("the state does not allow it: {0}")]
+    State(String),
+    #[error("it exists already: {0}")]
+    Duplicate(String),
+    /// More than the home takes, or faster than it takes it.
+    #[error("over a limit: {reason}")]
+    Quota { reason: String, retry_after: Option<Duration> },
+    /// Decided from capabilities, without asking the home.
+    #[error("not possible: {0}")]
+    Unsupported(&'static str),
+    /// Nothing was changed; worth another try.
+    #[error("unavailable: {reason}")]
+    Unavailable { reason: String, retry_after: Option<Duration> },
+    /// The home was asked and its answer is not known; `job` names what is to be looked up.
+    #[error("the outcome is not known yet ({job})")]
+    Unclear { job: Uuid },
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// What was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    Campaign,
+    Contact,
+    Attempt,
+    Part(CampaignPart),
+}
+
+/// Whose rule forbids it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It belongs to an account that the client has no right to.
+    ForeignAccount,
+    /// The client may only read.
+    ReadOnlyClient,
+    /// The operator has not allowed writes on the account.
+    WritesDenied,
+}
+
+/// How long a client is told to wait where nobody said how long.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl GatewayError {
+    pub fn invalid(field: &str, rule: &str) -> Self {
+        GatewayError::Invalid { field: field.to_owned(), rule: rule.to_owned() }
+    }
+
+    pub fn unavailable(reason: &str) -> Self {
+        GatewayError::Unavailable {
+            reason: reason.to_owned(),
+            retry_after: Some(DEFAULT_RETRY_AFTER),
+        }
+    }
+
+    /// The facade's view of an adapter's error. `noun` is what the operation was about, `job` what
+    /// an unclear outcome can be looked up by.
+    pub fn from_platform(error: &PlatformError, noun: Noun, job: Uuid) -> Self {
+        if error.effect == Effect::Unclear {
+            return GatewayError::Unclear { job };
+        }
+        match error.kind {
+            PlatformErrorKind::NotFound => GatewayError::NotFound(noun),
+            PlatformErrorKind::Invalid => GatewayError::Invalid {
+                field: "request".to_owned(),
+                rule: format!("refused by the campaign's home{}", code_of(error)),
+            },
+            PlatformErrorKind::State => {
+                GatewayError::State(format!("the campaign's home refuses it{}", code_of(error)))
+            }
+            PlatformErrorKind::Duplicate => {
+                GatewayError::Duplicate(format!("on the campaign's home{}", code_of(error)))
+            }
+            PlatformErrorKind::Quota | PlatformErrorKind::RateLimited => GatewayError::Quota {
+                reason: format!("of the campaign's home{}", code_of(error)),
+                retry_after: error.retry_after.or(Some(DEFAULT_RETRY_AFTER)),
+            },
+            PlatformErrorKind::WritesDenied => GatewayError::Forbidden(Refusal::WritesDenied),
+            PlatformErrorKind::Unsupported => {
+                GatewayError::Unsupported("the campaign's home has no such operation")
+            }
+            // The home refusing *our* credentials is the operator's matter, not the client's.
+            PlatformErrorKind::Unauthenticated
+            | PlatformErrorKind::Forbidden
+            | PlatformErrorKind::Unavailable
+            | PlatformErrorKind::Timeout
+            | PlatformErrorKind::Malformed
+            | PlatformErrorKind::TooLarge => GatewayError::Unavailable {
+                reason: "the campaign's home does not answer usefully".to_owned(),
+                retry_after: error.retry_after.or(Some(DEFAULT_RETRY_AFTER)),
+            },
+        }
+    }
+}
+
+fn code_of(error: &PlatformError) -> String {
+    if error.native_code.is_empty() { String::new() } else { format!(" ({})", error.native_code) }
+}
+
+impl From<LedgerError> for GatewayError {
+    fn from(error: LedgerError) -> Self {
+        tracing::error!(%error, "ledger");
+        match error {
+            LedgerError::Unavailable(_) => GatewayError::unavailable("the ledger is busy"),
+            LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),
+            // A verb that may have been done is safe to ask again: every verb is insert-or-get or
+            // writes the same value.
+            LedgerError::Unclear(_) => GatewayError::unavailable("the ledger did not confirm"),
+            LedgerError::Schema { .. } | LedgerError::Corrupt(_) => {
+                GatewayError::Internal("the ledger cannot be read".to_owned())
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Noun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Noun::Campaign => "campaign",
+            Noun::Contact => "contact",
+            Noun::Attempt => "attempt",
+            Noun::Part(part) => part.as_str(),
+        })
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Refusal::ForeignAccount => "it belongs to another account",
+            Refusal::ReadOnlyClient => "this client may only read",
+            Refusal::WritesDenied => "the account is configured with writes = \"deny\"",
+        })
+    }
+}

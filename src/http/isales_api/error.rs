@@ -1,0 +1,140 @@
+//! How CC-iSales says no (reference 12.2): HTTP 200 and a code that means different things per
+//! operation, with both code pairs filled; 401 and nothing for who is not authentic.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+
+use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::platforms::isales::wire::Envelope;
+
+/// Why a request is not done.
+#[derive(Debug)]
+pub enum Refused {
+    NotAuthentic,
+    /// Found wrong by the facade, in the order of reference 15.2.
+    Rule(BrokenRule),
+    /// The answer took longer than a facade may take.
+    TookTooLong,
+    Gateway(GatewayError),
+}
+
+/// A parameter that breaks a rule: the code for that kind of rule, and the parameter's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    pub code: &'static str,
+    pub field: String,
+    pub rule: String,
+}
+
+/// What the facade was doing: the same code means different things per operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    Detail,
+    List,
+    PauseOrResume,
+    AddNumbers,
+    QueryResults,
+    ResultDetail,
+}
+
+pub const GENERIC: &str = "0200001";
+pub const SYSTEM: &str = "0200006";
+pub const NO_CAMPAIGN: &str = "0200007";
+pub const WRONG_STATE: &str = "0200011";
+pub const DUPLICATE_NUMBERS: &str = "0200018";
+pub const STATE_FORBIDS_NUMBERS: &str = "0200019";
+pub const TOO_FAST: &str = "0200022";
+pub const TOO_MANY_RECORDS: &str = "0200029";
+pub const BAD_RECYCLE_TIME: &str = "0200030";
+pub const EMPTY: &str = "02000001";
+pub const BAD_CHARACTERS: &str = "02000002";
+pub const TOO_LONG: &str = "02000003";
+pub const WRONG_TYPE: &str = "02000006";
+pub const WRONG_VALUE: &str = "02000007";
+pub const UNREADABLE: &str = "02000008";
+
+impl BrokenRule {
+    pub fn new(code: &'static str, field: &str, rule: &str) -> Self {
+        Self { code, field: field.to_owned(), rule: rule.to_owned() }
+    }
+}
+
+impl From<BrokenRule> for Refused {
+    fn from(rule: BrokenRule) -> Self {
+        Refused::Rule(rule)
+    }
+}
+
+impl From<GatewayError> for Refused {
+    fn from(error: GatewayError) -> Self {
+        Refused::Gateway(error)
+    }
+}
+
+/// The answer to a refused request.
+pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
+    let (code, desc) = match refused {
+        Refused::NotAuthentic => return HttpResponse::Unauthorized().finish(),
+        Refused::Rule(broken) => (broken.code, format!("{}: {}", broken.field, broken.rule)),
+        Refused::TookTooLong => (SYSTEM, "the campaign's home did not answer in time".to_owned()),
+        Refused::Gateway(error) => (code(error, doing), error.to_string()),
+    };
+    let mut response = HttpResponse::build(status(refused)).json(Envelope::both(code, &desc));
+    if let Refused::Gateway(
+        GatewayError::Unavailable { retry_after: Some(after), .. }
+        | GatewayError::Quota { retry_after: Some(after), .. },
+    ) = refused
+    {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    response
+}
+
+/// Business errors are 200 (reference 1). A home that cannot be reached, or whose answer is in
+/// doubt, is none: the status says so to clients that look at nothing else.
+fn status(refused: &Refused) -> StatusCode {
+    match refused {
+        Refused::TookTooLong
+        | Refused::Gateway(GatewayError::Unavailable { .. } | GatewayError::Unclear { .. }) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::OK,
+    }
+}
+
+fn code(error: &GatewayError, doing: Doing) -> &'static str {
+    match (error, doing) {
+        // The pages document no code for a list of somebody else's VDN, or for a result that is not
+        // there: the generic one.
+        (GatewayError::NotFound(Noun::Attempt | Noun::Contact | Noun::Part(_)), _)
+        | (GatewayError::NotFound(Noun::Campaign), Doing::List | Doing::ResultDetail)
+        | (GatewayError::Forbidden(Refusal::ForeignAccount), Doing::List | Doing::ResultDetail) => {
+            GENERIC
+        }
+        // Another tenant's campaign does not exist for this one.
+        (GatewayError::NotFound(Noun::Campaign), _)
+        | (GatewayError::Forbidden(Refusal::ForeignAccount), _) => NO_CAMPAIGN,
+        (GatewayError::Forbidden(_) | GatewayError::State(_), Doing::PauseOrResume) => WRONG_STATE,
+        (GatewayError::Forbidden(_) | GatewayError::State(_), Doing::AddNumbers) => {
+            STATE_FORBIDS_NUMBERS
+        }
+        (GatewayError::Duplicate(_), Doing::AddNumbers) => DUPLICATE_NUMBERS,
+        (GatewayError::Quota { .. }, Doing::AddNumbers) => TOO_FAST,
+        (
+            GatewayError::Unavailable { .. }
+            | GatewayError::Unclear { .. }
+            | GatewayError::Quota { .. }
+            | GatewayError::Internal(_),
+            _,
+        ) => SYSTEM,
+        (
+            GatewayError::Forbidden(_)
+            | GatewayError::State(_)
+            | GatewayError::Duplicate(_)
+            | GatewayError::Invalid { .. }
+            | GatewayError::Unsupported(_),
+            _,
+        ) => GENERIC,
+    }
+}

@@ -1,0 +1,174 @@
+//! Reading what a client sent, in the order of reference 15.2: type, presence, characters, length,
+//! value. The first broken rule is answered with its code and the parameter's name.
+
+use std::borrow::Cow;
+
+use actix_web::HttpRequest;
+use jiff::civil::{Date, DateTime};
+use jiff::fmt::strtime;
+use serde_json::{Map, Value};
+
+use crate::domain::ids::{CampaignNumber, PublicPair, VdnId};
+use crate::http::isales_api::error::{
+    BAD_CHARACTERS, BrokenRule, EMPTY, TOO_LONG, UNREADABLE, WRONG_TYPE, WRONG_VALUE,
+};
+
+type Checked<T> = Result<T, BrokenRule>;
+
+/// A request's parameters by name, whether they came in the query or in the body.
+pub struct Fields {
+    values: Map<String, Value>,
+}
+
+impl Fields {
+    /// The query's parameters, decoded; of repeated ones the last.
+    pub fn of_query(request: &HttpRequest) -> Self {
+        let values = url::form_urlencoded::parse(request.query_string().as_bytes())
+            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+            .collect();
+        Self { values }
+    }
+
+    /// The body's members; an empty body has none.
+    pub fn of_body(body: &[u8]) -> Checked<Self> {
+        if body.trim_ascii().is_empty() {
+            return Ok(Self { values: Map::new() });
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(values)) => Ok(Self { values }),
+            Ok(_) => Err(BrokenRule::new(WRONG_TYPE, "body", "a JSON object is expected")),
+            Err(_) => Err(BrokenRule::new(UNREADABLE, "body", "it is not JSON")),
+        }
+    }
+
+    /// The members of an element of a list.
+    pub fn of_element(value: Value, list: &str) -> Checked<Self> {
+        match value {
+            Value::Object(values) => Ok(Self { values }),
+            _ => Err(BrokenRule::new(WRONG_TYPE, list, "each element must be an object")),
+        }
+    }
+
+    pub fn into_inner(self) -> Map<String, Value> {
+        self.values
+    }
+
+    /// A text of at most `max` characters; a number counts as text. Absent, null and `""` are None.
+    pub fn text(&self, name: &str, max: usize) -> Checked<Option<Cow<'_, str>>> {
+        let text: Cow<'_, str> = match self.values.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => Cow::Borrowed(text),
+            Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+            Some(_) => return Err(BrokenRule::new(WRONG_TYPE, name, "a text is expected")),
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if text.chars().count() > max {
+            let rule = format!("at most {max} characters are allowed");
+            return Err(BrokenRule::new(TOO_LONG, name, &rule));
+        }
+        Ok(Some(text))
+    }
+
+    /// An integer, also written as text. Absent, null and `""` are None.
+    pub fn integer(&self, name: &str) -> Checked<Option<i64>> {
+        let text = match self.values.get(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+            Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+            Some(_) => return Err(BrokenRule::new(WRONG_TYPE, name, "an integer is expected")),
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        parse_integer(name, &text).map(Some)
+    }
+
+    /// An integer that must be given and be one of `allowed`.
+    pub fn one_of(&self, name: &str, allowed: &[i64]) -> Checked<i64> {
+        let value = self.integer(name)?.ok_or_else(|| missing(name))?;
+        if allowed.contains(&value) {
+            Ok(value)
+        } else {
+            Err(BrokenRule::new(WRONG_VALUE, name, &format!("one of {allowed:?} is expected")))
+        }
+    }
+
+    /// An integer between two bounds, both allowed.
+    pub fn within(&self, name: &str, bounds: (i64, i64)) -> Checked<Option<i64>> {
+        match self.integer(name)? {
+            Some(value) if value < bounds.0 || value > bounds.1 => {
+                let rule = format!("an integer from {} to {} is expected", bounds.0, bounds.1);
+                Err(BrokenRule::new(WRONG_VALUE, name, &rule))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// A list that must be given and have an element.
+    pub fn list(&mut self, name: &str) -> Checked<Vec<Value>> {
+        match self.values.remove(name) {
+            None | Some(Value::Null) => Err(missing(name)),
+            Some(Value::Array(list)) if list.is_empty() => Err(missing(name)),
+            Some(Value::Array(list)) => Ok(list),
+            Some(_) => Err(BrokenRule::new(WRONG_TYPE, name, "a list is expected")),
+        }
+    }
+}
+
+pub fn missing(name: &str) -> BrokenRule {
+    BrokenRule::new(EMPTY, name, "it must be given")
+}
+
+/// A dialled number: at most 24 of `0-9 * #` (reference 4.1).
+pub fn check_number(name: &str, number: &str) -> Checked<()> {
+    if !number.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#') {
+        return Err(BrokenRule::new(BAD_CHARACTERS, name, "only 0-9, * and # are allowed"));
+    }
+    if number.len() > MAX_NUMBER_LENGTH {
+        return Err(BrokenRule::new(TOO_LONG, name, "at most 24 characters are allowed"));
+    }
+    Ok(())
+}
+
+/// Longest number in any request (reference 4.1).
+pub const MAX_NUMBER_LENGTH: usize = 24;
+
+/// `vdnId` of the path: 1–9999 (reference 1).
+pub fn vdn(request: &HttpRequest) -> Checked<VdnId> {
+    let value = parse_integer("vdnId", request.match_info().query("vdn"))?;
+    VdnId::new(value).map_err(|invalid| BrokenRule::new(WRONG_VALUE, "vdnId", invalid.rule))
+}
+
+/// `vdnId` and `campaignId` of the path.
+pub fn pair(request: &HttpRequest) -> Checked<PublicPair> {
+    let vdn = vdn(request)?;
+    let value = parse_integer("campaignId", request.match_info().query("campaign"))?;
+    let number = CampaignNumber::new(value)
+        .map_err(|invalid| BrokenRule::new(WRONG_VALUE, "campaignId", invalid.rule))?;
+    Ok(PublicPair { vdn, number })
+}
+
+/// `yyyy-MM-dd`.
+pub fn date(text: &str) -> Option<Date> {
+    let well_formed = text.len() == 10 && text.as_bytes()[4] == b'-';
+    if well_formed { strtime::parse("%Y-%m-%d", text).ok()?.to_date().ok() } else { None }
+}
+
+/// `yyyy-MM-dd HH:mm:ss`.
+pub fn date_time(text: &str) -> Option<DateTime> {
+    if text.len() != 19 {
+        return None;
+    }
+    strtime::parse("%Y-%m-%d %H:%M:%S", text).ok()?.to_datetime().ok()
+}
+
+/// Digits beyond 64 bits are an integer too, and out of any range.
+fn parse_integer(name: &str, text: &str) -> Checked<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(BrokenRule::new(WRONG_TYPE, name, "an integer is expected"));
+    }
+    text.parse().map_err(|_| BrokenRule::new(WRONG_VALUE, name, "the integer is out of range"))
+}

@@ -1,0 +1,139 @@
+//! The CC-iSales-shaped facade: `/rest/isales/v{1,2}/openapi/campaigns/...` (reference 1–5).
+//!
+//! Checks stand in the order of reference 15: signature (401 and nothing else), then types,
+//! presence, characters, length and values, then existence, state, quota and content.
+
+mod auth;
+mod calldata;
+mod callresult;
+mod campaigns;
+mod error;
+mod fields;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::{Asked, WorkerGateway};
+use crate::http::isales_api::auth::Keys;
+use crate::http::isales_api::error::{BrokenRule, Doing, Refused, TOO_LONG};
+use crate::http::{ANSWER_DEADLINE, Facades};
+use crate::platforms::PlatformKind;
+
+/// Who may call this facade.
+pub struct Callers {
+    keys: Keys,
+    clock: Clock,
+}
+
+impl Callers {
+    /// # Errors
+    /// When a client's access key cannot stand in a signature, or a trusted proxy is no address.
+    pub fn new(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        Ok(Self { keys: Keys::new(config, clock)?, clock: clock.clone() })
+    }
+}
+
+/// What a handler of this facade works with, one per worker.
+struct Facade {
+    callers: Arc<Callers>,
+    gateway: WorkerGateway,
+}
+
+/// One authenticated request.
+struct Call<'a> {
+    gateway: &'a WorkerGateway,
+    asked: Asked,
+    request: &'a HttpRequest,
+    body: web::Bytes,
+}
+
+/// A body as received; one that is over the limit is an error that a handler passes on.
+type Body = Result<web::Bytes, actix_web::Error>;
+
+pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &WorkerGateway) {
+    let facade = Data::new(Facade { callers: facades.isales.clone(), gateway: gateway.clone() });
+    let payload = web::PayloadConfig::new(facades.body_limit_bytes);
+    let get = web::get;
+    let v1 = web::scope("/rest/isales/v1/openapi/campaigns")
+        .app_data(facade.clone())
+        .app_data(payload.clone())
+        .service(resource("/{vdn}/callresult/{campaign}").route(web::post().to(callresult::query)))
+        .service(resource("/{vdn}/callresultdetail/{call}").route(get().to(callresult::detail)))
+        .service(resource("/{vdn}/calldata/{campaign}").route(web::post().to(calldata::add_v1)))
+        .service(resource("/{vdn}/{campaign}/pause").route(web::put().to(campaigns::pause)))
+        .service(resource("/{vdn}/{campaign}/resume").route(web::put().to(campaigns::resume)))
+        .service(resource("/{vdn}/{campaign}").route(get().to(campaigns::detail)))
+        .service(resource("/{vdn}").route(get().to(campaigns::list)))
+        .default_service(web::to(unknown_route));
+    let v2 = web::scope("/rest/isales/v2/openapi/campaigns")
+        .app_data(facade)
+        .app_data(payload)
+        .service(resource("/{vdn}/calldata/{campaign}").route(web::post().to(calldata::add_v2)))
+        .default_service(web::to(unknown_route));
+    cfg.service(v1).service(v2);
+}
+
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(unknown_route))
+}
+
+/// The pages say nothing about paths that do not exist; a web server's own answer is the least
+/// surprising.
+async fn unknown_route() -> HttpResponse {
+    HttpResponse::NotFound().finish()
+}
+
+impl Facade {
+    /// Authenticates, works within the deadline, renders what went wrong.
+    async fn answer<'a, W>(
+        &'a self,
+        request: &'a HttpRequest,
+        body: Body,
+        doing: Doing,
+        work: impl FnOnce(Call<'a>) -> W,
+    ) -> HttpResponse
+    where
+        W: Future<Output = Result<HttpResponse, Refused>>,
+    {
+        let outcome = match self.authenticate(request, body) {
+            Err(refused) => Err(refused),
+            Ok(call) => {
+                let outcome = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
+                outcome.unwrap_or(Err(Refused::TookTooLong))
+            }
+        };
+        outcome.unwrap_or_else(|refused| {
+            tracing::debug!(?doing, reason = ?refused, "refused");
+            error::render(&refused, doing)
+        })
+    }
+
+    /// The signature covers the body, so a body that was not read cannot be authentic; only who
+    /// names a key of ours is told that it was too long.
+    fn authenticate<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        body: Body,
+    ) -> Result<Call<'a>, Refused> {
+        let body = body.map_err(|_| {
+            if self.callers.keys.names_a_client(request) {
+                Refused::Rule(BrokenRule::new(TOO_LONG, "body", "it is over the limit"))
+            } else {
+                Refused::NotAuthentic
+            }
+        })?;
+        let client =
+            self.callers.keys.authenticate(request, &body).map_err(|_| Refused::NotAuthentic)?;
+        let asked = Asked {
+            client: client.clone(),
+            platform: PlatformKind::Isales,
+            request_id: self.callers.clock.new_uuid().simple().to_string(),
+        };
+        Ok(Call { gateway: &self.gateway, asked, request, body })
+    }
+}

@@ -1,0 +1,214 @@
+//! The VoIPBin-shaped facade: `/v1.0/...` and `/ping` (reference 1–7).
+//!
+//! Checks stand in the platform's order: credential, id in the path, body, the thing itself, its
+//! owner; so somebody else's campaign is 403 and an unknown one 404.
+
+mod auth;
+mod campaigncalls;
+mod campaigns;
+mod error;
+mod paging;
+mod parts;
+mod profile;
+mod targets;
+
+use std::future::Future;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{self, Data, ServiceConfig, get};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::{Asked, WorkerGateway};
+use crate::http::voipbin_api::auth::Keys;
+use crate::http::voipbin_api::error::{Doing, Refused};
+use crate::http::voipbin_api::profile::Profile;
+use crate::http::{ANSWER_DEADLINE, Facades};
+use crate::platforms::PlatformKind;
+
+/// Who may call this facade.
+pub struct Callers {
+    keys: Keys,
+    clock: Clock,
+}
+
+impl Callers {
+    pub fn new(config: &Config, clock: &Clock) -> Self {
+        Self { keys: Keys::new(config), clock: clock.clone() }
+    }
+}
+
+/// What a handler of this facade works with, one per worker.
+struct Facade {
+    callers: std::sync::Arc<Callers>,
+    gateway: WorkerGateway,
+    body_limit_bytes: usize,
+}
+
+/// One authenticated request.
+struct Call<'a> {
+    gateway: &'a WorkerGateway,
+    asked: Asked,
+    profile: &'static Profile,
+    request: &'a HttpRequest,
+    body_limit_bytes: usize,
+}
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &WorkerGateway) {
+    let facade = Facade {
+        callers: facades.voipbin.clone(),
+        gateway: gateway.clone(),
+        body_limit_bytes: facades.body_limit_bytes,
+    };
+    let scope = web::scope("/v1.0")
+        .app_data(Data::new(facade))
+        .app_data(web::PayloadConfig::new(facades.body_limit_bytes))
+        .service(resource("/campaigns").route(get().to(campaigns::list)))
+        .service(resource("/campaigns/{id}").route(get().to(campaigns::detail)))
+        .service(resource("/campaigns/{id}/status").route(web::put().to(campaigns::set_status)))
+        .service(
+            resource("/campaigns/{id}/campaigncalls")
+                .route(get().to(campaigncalls::list_of_campaign)),
+        )
+        .service(resource("/campaigncalls").route(get().to(campaigncalls::list)))
+        .service(resource("/campaigncalls/{id}").route(get().to(campaigncalls::detail)))
+        .service(resource("/outplans/{id}").route(get().to(parts::outplan)))
+        .service(resource("/outdials/{id}").route(get().to(parts::outdial)))
+        .service(
+            resource("/outdials/{id}/targets")
+                .route(get().to(targets::list))
+                .route(web::post().to(targets::add)),
+        )
+        .default_service(web::to(unknown_route));
+    cfg.service(scope).route("/ping", get().to(ping));
+}
+
+/// A path; methods that it does not have are as unknown as the path itself would be.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(unknown_route))
+}
+
+async fn ping() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"message": "pong"}))
+}
+
+async fn unknown_route(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    let profile = facade
+        .callers
+        .keys
+        .authenticate(&request)
+        .map_or(facade.callers.keys.profile_of_strangers, |caller| caller.profile);
+    let request_id = facade.request_id(&request);
+    let response = error::render(&Refused::RouteNotFound, Doing::Account, profile, &request_id);
+    with_request_id(response, &request_id)
+}
+
+impl Facade {
+    /// Authenticates, works within the deadline, renders what went wrong, says which request it was.
+    async fn answer<'a, W>(
+        &'a self,
+        request: &'a HttpRequest,
+        doing: Doing,
+        work: impl FnOnce(Call<'a>) -> W,
+    ) -> HttpResponse
+    where
+        W: Future<Output = Result<HttpResponse, Refused>>,
+    {
+        let request_id = self.request_id(request);
+        let (profile, outcome) = match self.callers.keys.authenticate(request) {
+            Err(refused) => (self.callers.keys.profile_of_strangers, Err(refused)),
+            Ok(caller) => {
+                let asked = Asked {
+                    client: caller.client.clone(),
+                    platform: PlatformKind::Voipbin,
+                    request_id: request_id.clone(),
+                };
+                let call = Call {
+                    gateway: &self.gateway,
+                    asked,
+                    profile: caller.profile,
+                    request,
+                    body_limit_bytes: self.body_limit_bytes,
+                };
+                let outcome = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
+                (caller.profile, outcome.unwrap_or(Err(Refused::TookTooLong)))
+            }
+        };
+        let response = outcome.unwrap_or_else(|refused| {
+            tracing::debug!(request_id, ?doing, reason = ?refused, "refused");
+            error::render(&refused, doing, profile, &request_id)
+        });
+        with_request_id(response, &request_id)
+    }
+
+    /// The client's own id for the request if it is a sound one, else a new one (reference 1.3).
+    fn request_id(&self, request: &HttpRequest) -> String {
+        let sound = |id: &&str| {
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+        given.filter(sound).map_or_else(|| new_request_id(&self.callers.clock), str::to_owned)
+    }
+}
+
+impl Call<'_> {
+    /// The path's id.
+    fn id(&self) -> Result<Uuid, Refused> {
+        match Uuid::try_parse(self.request.match_info().query("id")) {
+            Ok(id) if !id.is_nil() => Ok(id),
+            _ => Err(Refused::InvalidId),
+        }
+    }
+
+    /// The body as JSON of that shape.
+    fn body<T: DeserializeOwned>(
+        &self,
+        body: Result<web::Bytes, actix_web::Error>,
+    ) -> Result<T, Refused> {
+        let body = body.map_err(|_| {
+            Refused::InvalidBody(format!(
+                "the body is over {} bytes or was cut off",
+                self.body_limit_bytes
+            ))
+        })?;
+        // The parser's own message could quote a member's value.
+        serde_json::from_slice(&body).map_err(|error| {
+            Refused::InvalidBody(format!(
+                "the body is not the JSON that is expected (line {}, column {})",
+                error.line(),
+                error.column()
+            ))
+        })
+    }
+}
+
+fn json(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
+}
+
+fn with_request_id(mut response: HttpResponse, request_id: &str) -> HttpResponse {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+/// `req_` and 26 characters of base32, 128 random bits.
+fn new_request_id(clock: &Clock) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut bits = clock.new_uuid().as_u128();
+    let mut id = String::with_capacity(30);
+    id.push_str("req_");
+    for _ in 0..26 {
+        id.push(char::from(ALPHABET[(bits & 31) as usize]));
+        bits >>= 5;
+    }
+    id
+}
