@@ -1,0 +1,88 @@
+//! The translated hop against `nginx proxy_pass` of the same upstream document.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::gateway::Gateway;
+use crate::load::{Measured, get, paced, saturate};
+use crate::nginx::Nginx;
+use crate::report::{Report, median};
+use crate::upstream;
+
+const SATURATED: Duration = Duration::from_secs(3);
+const PACED: Duration = Duration::from_secs(4);
+const CALLERS: usize = 64;
+
+pub fn run(rounds: usize, with_load: bool, report: &mut Report) {
+    let upstream = upstream::start();
+    let gateway = Gateway::start(upstream);
+    let paths = gateway.campaign_paths();
+    report.at_most("idle gateway, resident memory", gateway.resident_mb(), 64.0, "MB");
+    if !with_load {
+        return;
+    }
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let nginx = Nginx::start(upstream, workers);
+
+    let translated: Vec<Vec<u8>> = paths.iter().map(|path| get(path)).collect();
+    let proxied: Vec<Vec<u8>> = upstream::detail_paths().iter().map(|path| get(path)).collect();
+
+    saturation(rounds, &gateway, &nginx, &translated, &proxied, report);
+    added_latency(rounds, upstream, &gateway, &nginx, (&translated, &proxied), report);
+    report.at_most("gateway after load, resident memory", gateway.resident_mb(), 128.0, "MB");
+}
+
+fn saturation(
+    rounds: usize,
+    gateway: &Gateway,
+    nginx: &Nginx,
+    translated: &[Vec<u8>],
+    proxied: &[Vec<u8>],
+    report: &mut Report,
+) {
+    // One round warms everything up and is not counted.
+    let (mut distinct, mut hot) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let peer = saturate(nginx.address, proxied, CALLERS, SATURATED);
+        let ours = saturate(gateway.address, translated, CALLERS, SATURATED);
+        let one = saturate(gateway.address, &translated[..1], CALLERS, SATURATED);
+        print_round(round, &[("nginx", &peer), ("translated", &ours), ("hot campaign", &one)]);
+        if round > 0 {
+            distinct.push(ours.requests_per_second / peer.requests_per_second);
+            hot.push(one.requests_per_second / peer.requests_per_second);
+        }
+    }
+    report.at_least("translated detail, distinct campaigns: req/s over nginx", median(distinct), 0.40, Some(0.55));
+    report.at_least("translated detail, one hot campaign, 64 callers: req/s over nginx", median(hot), 1.0, None);
+}
+
+fn added_latency(
+    rounds: usize,
+    upstream: SocketAddr,
+    gateway: &Gateway,
+    nginx: &Nginx,
+    (translated, proxied): (&[Vec<u8>], &[Vec<u8>]),
+    report: &mut Report,
+) {
+    let mut ratios = Vec::new();
+    for round in 0..=rounds {
+        let direct = paced(upstream, proxied, 8, PACED, 2000);
+        let peer = paced(nginx.address, proxied, 8, PACED, 2000);
+        let ours = paced(gateway.address, translated, 8, PACED, 2000);
+        print_round(round, &[("direct", &direct), ("nginx", &peer), ("translated", &ours)]);
+        if round > 0 {
+            ratios.push((ours.p50_us - direct.p50_us) / (peer.p50_us - direct.p50_us).max(1.0));
+        }
+    }
+    report.at_most("added p50 at 2,000 req/s over nginx's added p50", median(ratios), 1.5, "x");
+}
+
+fn print_round(round: usize, measured: &[(&str, &Measured)]) {
+    let warm = if round == 0 { " (warm-up)" } else { "" };
+    for (name, m) in measured {
+        println!(
+            "round {round}{warm}: {name:<14} {:>8.0} req/s  p50 {:>6.0} us  p99 {:>6.0} us",
+            m.requests_per_second, m.p50_us, m.p99_us
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! `make bench`: what the program costs, as ratios against a peer or a physical limit within one run.
+//!
+//! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
+//! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
+//! `cargo bench -- hop` (or `ids`, `idle`) runs one part; `-- --rounds 5` more rounds.
+
+mod gateway;
+mod hop;
+mod ids;
+mod load;
+mod nginx;
+mod report;
+mod upstream;
+
+use std::process::ExitCode;
+
+use report::Report;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if let Some(code) = ids::run_as_child(&arguments) {
+        return code;
+    }
+    let rounds = arguments
+        .iter()
+        .position(|a| a == "--rounds")
+        .and_then(|at| arguments.get(at + 1))
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(3);
+    let wanted = |part: &str| {
+        let parts = ["hop", "ids", "idle"];
+        !arguments.iter().any(|a| parts.contains(&a.as_str())) || arguments.iter().any(|a| a == part)
+    };
+
+    let mut report = Report::default();
+    if wanted("hop") || wanted("idle") {
+        hop::run(rounds, wanted("hop"), &mut report);
+    }
+    if wanted("ids") {
+        ids::run(&mut report);
+    }
+    report.print();
+    if report.all_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
