@@ -52,8 +52,18 @@ fn saturation(
             hot.push(one.requests_per_second / peer.requests_per_second);
         }
     }
-    report.at_least("translated detail, distinct campaigns: req/s over nginx", median(distinct), 0.40, Some(0.55));
-    report.at_least("translated detail, one hot campaign, 64 callers: req/s over nginx", median(hot), 1.0, None);
+    report.at_least(
+        "translated detail, distinct campaigns: req/s over nginx",
+        median(distinct),
+        0.40,
+        Some(0.55),
+    );
+    report.at_least(
+        "translated detail, one hot campaign, 64 callers: req/s over nginx",
+        median(hot),
+        1.0,
+        None,
+    );
 }
 
 fn added_latency(

@@ -29,7 +29,8 @@ fn main() -> ExitCode {
         .unwrap_or(3);
     let wanted = |part: &str| {
         let parts = ["hop", "ids", "idle"];
-        !arguments.iter().any(|a| parts.contains(&a.as_str())) || arguments.iter().any(|a| a == part)
+        !arguments.iter().any(|a| parts.contains(&a.as_str()))
+            || arguments.iter().any(|a| a == part)
     };
 
     let mut report = Report::default();

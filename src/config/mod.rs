@@ -1,7 +1,7 @@
 //! The only reader of settings and secrets: TOML with spans, all mistakes at once, secrets from files.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -10,6 +10,35 @@ use url::Url;
 use crate::domain::ids::{AccountSlug, VdnId};
 use crate::domain::phone::NumberPlan;
 use crate::platforms::{Bindings, PlatformKind};
+
+mod load;
+mod reader;
+
+pub use load::{Mistakes, load};
+pub use reader::Mistake;
+
+/// Every setting with its default and what it means.
+pub const DEFAULT_TOML: &str = include_str!("../../dialbridge.default.toml");
+
+/// Settings files are small; a larger one is a mistake.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Reads the configuration file at `path`, with overrides from the environment.
+///
+/// # Errors
+/// Every mistake at once, each with its file and line.
+#[expect(clippy::disallowed_methods, reason = "config is the door to the environment")]
+pub fn load_file(path: &Path) -> Result<Config, Mistakes> {
+    let unreadable = |error: String| {
+        Mistakes(vec![Mistake { source: path.display().to_string(), line: None, message: error }])
+    };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(unreadable(format!("expected at most {MAX_FILE_BYTES} bytes, found {size}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    load(path, &text, &|name| std::env::var(name).ok())
+}
 
 /// Everything the program was told, checked.
 #[derive(Debug, Clone)]
