@@ -102,7 +102,7 @@ profile = "head"
                 return ids;
             }
             ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
-            token = page["next_page_token"].as_str().unwrap_or_default().to_owned();
+            page["next_page_token"].as_str().unwrap_or_default().clone_into(&mut token);
         }
     }
 

@@ -85,7 +85,9 @@ impl Answers {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let id = path.rsplit('/').next().and_then(|id| id.parse::<usize>().ok());
         match id {
-            Some(id) if id >= FIRST_ID && id < FIRST_ID + CAMPAIGNS => &self.details[id - FIRST_ID],
+            Some(id) if (FIRST_ID..FIRST_ID + CAMPAIGNS).contains(&id) => {
+                &self.details[id - FIRST_ID]
+            }
             _ if query.contains("curPage=1&") || query.ends_with("curPage=1") => &self.list,
             _ => &self.empty_list,
         }

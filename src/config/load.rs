@@ -45,7 +45,7 @@ pub fn load(
     })?;
     let reader = Reader { file: &name, text, variable, mistakes: Vec::new() };
     let mut loader = Loader { reader, folder: file.parent().unwrap_or(Path::new("")).to_owned() };
-    let mut root = loader.reader.root(&table);
+    let mut root = Section::root(&table);
     let config = loader.config(&mut root);
     loader.reader.finish(&root);
     let mut mistakes = loader.reader.mistakes;

@@ -48,16 +48,7 @@ pub enum Place {
     Variable(String),
 }
 
-impl<'a> Reader<'a> {
-    pub fn root<'t>(&self, table: &'t Spanned<DeTable<'t>>) -> Section<'t> {
-        Section {
-            path: String::new(),
-            table: Some(table.get_ref()),
-            span: 0..0,
-            asked: BTreeSet::new(),
-        }
-    }
-
+impl Reader<'_> {
     pub fn mistake(&mut self, place: &Place, message: impl Into<String>) {
         let (source, line) = match place {
             Place::Span(span) => (self.file.to_owned(), Some(line_of(self.text, span.start))),
@@ -98,7 +89,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for row in rows.iter() {
+        for row in rows {
             if let DeValue::Table(table) = row.get_ref() {
                 let name = table.get(name_key).and_then(|v| v.get_ref().as_str()).unwrap_or("?");
                 sections.push(Section {
@@ -238,7 +229,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut texts = Vec::new();
-        for item in items.iter() {
+        for item in items {
             match item.get_ref() {
                 DeValue::String(text) => {
                     texts.push(At {
@@ -265,18 +256,17 @@ impl<'a> Reader<'a> {
             return None;
         };
         let mut integers = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let number = item
                 .get_ref()
                 .as_integer()
                 .and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
-            match number {
-                Some(value) => integers.push(At { value, place: Place::Span(item.span()) }),
-                None => {
-                    let message =
-                        format!("{path}: expected an integer, found {}", kind(item.get_ref()));
-                    self.mistake(&Place::Span(item.span()), message);
-                }
+            if let Some(value) = number {
+                integers.push(At { value, place: Place::Span(item.span()) });
+            } else {
+                let message =
+                    format!("{path}: expected an integer, found {}", kind(item.get_ref()));
+                self.mistake(&Place::Span(item.span()), message);
             }
         }
         Some(integers)
@@ -285,7 +275,7 @@ impl<'a> Reader<'a> {
     /// Ends the reading of a table: what nobody asked for is a mistake.
     pub fn finish(&mut self, section: &Section<'_>) {
         let Some(table) = section.table else { return };
-        for (key, _) in table.iter() {
+        for (key, _) in table {
             if !section.asked.contains(key.get_ref().as_ref()) {
                 let known: Vec<&str> = section.asked.iter().map(String::as_str).collect();
                 let message = format!(
@@ -307,6 +297,15 @@ impl<'a> Reader<'a> {
 }
 
 impl<'t> Section<'t> {
+    pub fn root(table: &'t Spanned<DeTable<'t>>) -> Self {
+        Self {
+            path: String::new(),
+            table: Some(table.get_ref()),
+            span: 0..0,
+            asked: BTreeSet::new(),
+        }
+    }
+
     pub fn place(&self) -> Place {
         Place::Span(self.span.clone())
     }
