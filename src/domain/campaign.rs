@@ -23,18 +23,21 @@ pub struct CampaignDefinition {
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallerNumber {
     pub number: PhoneNumber,
+    /// Position in the campaign's list, from 0; a number that cannot be read leaves a gap.
+    pub place: usize,
     pub priority: Option<i64>,
 }
 
-/// What a person who answers is connected to.
+/// What a person who answers is connected to. Names are those of the operator's bindings (the left
+/// member of the pair); None when the campaign names something that no binding knows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Answering {
     #[default]
     Nothing,
-    /// Agents of a group, by the platform's name for it.
-    Agents { group: String },
-    /// A script, by the platform's name for it; empty when the script is written in the campaign.
-    Script { name: String },
+    /// Agents of a group.
+    Agents { group: Option<String> },
+    /// A script that talks by itself.
+    Script { name: Option<String> },
 }
 
 /// What happens when no contact is left.

@@ -9,12 +9,15 @@ pub struct Contact {
     pub label: Option<String>,
     /// Free text that goes with every call.
     pub data: Option<String>,
+    /// In the order in which they are tried.
     pub numbers: Vec<ContactNumber>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContactNumber {
     pub number: PhoneNumber,
+    /// Position in the contact, from 0; a number that cannot be read leaves a gap.
+    pub place: usize,
     /// Category such as home or office, in the client's own words.
     pub category: Option<String>,
     /// Wait before this number is dialled after the one before it.

@@ -1,11 +1,48 @@
 //! Phone numbers: matched on E.164, kept as they were written, never printed.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::fmt::Write as _;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use phonenumber::{Mode, country};
 
 /// A phone number as text. It has no `Serialize`, and `Debug` and `Display` print it masked; only
 /// [`PhoneNumber::reveal`] gives the digits, to the code that puts them on a wire.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PhoneNumber(String);
+
+/// How an account writes phone numbers. There are no defaults: each account states its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NumberPlan {
+    /// ISO 3166 region such as `CN`; None reads only numbers with an international prefix or `+`.
+    pub region: Option<String>,
+    /// Before national numbers, e.g. `0`.
+    pub trunk_prefix: String,
+    /// Before country codes, e.g. `00`.
+    pub international_prefix: String,
+}
+
+/// Why a text is not taken for a phone number. Says nothing of the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NumberProblem {
+    #[error("is not a complete phone number")]
+    NotANumber,
+    #[error("could be two different phone numbers")]
+    Ambiguous,
+    #[error("has no country code, and no region is configured")]
+    NeedsRegion,
+}
+
+/// E.164: a country code and at most 15 digits in all; VoIPBin demands at least 7 (its reference 2.1).
+const E164_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+/// Conversions remembered, so that the caller numbers that every request carries are read once.
+const REMEMBERED: usize = 4096;
+
+/// A number read or written before, by plan and text; whole when full, then begun anew.
+type Remembered<V> = LazyLock<Mutex<HashMap<(NumberPlan, String), V>>>;
+static PARSED: Remembered<Result<PhoneNumber, NumberProblem>> = LazyLock::new(Mutex::default);
+static WRITTEN: Remembered<String> = LazyLock::new(Mutex::default);
 
 impl PhoneNumber {
     pub fn new(text: impl Into<String>) -> Self {
@@ -16,6 +53,130 @@ impl PhoneNumber {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// A number that is in E.164 already: `+` and 7 to 15 digits.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn from_e164(text: &str) -> Result<Self, NumberProblem> {
+        let digits = text.strip_prefix('+').ok_or(NumberProblem::NotANumber)?;
+        e164(digits).ok_or(NumberProblem::NotANumber)
+    }
+}
+
+impl NumberPlan {
+    /// The number that an account with this plan means by `text`, in E.164.
+    ///
+    /// National numbers must be ones that their region's numbering plan knows: a short code such as a
+    /// hotline means nothing elsewhere. A number with a country code is taken as it is.
+    ///
+    /// # Errors
+    /// When the text is no complete number, or could be two.
+    pub fn parse(&self, text: &str) -> Result<PhoneNumber, NumberProblem> {
+        if text.starts_with('+') {
+            return PhoneNumber::from_e164(text);
+        }
+        if !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NumberProblem::NotANumber);
+        }
+        if self.region.is_none() {
+            return self.international(text).ok_or(NumberProblem::NeedsRegion);
+        }
+        self.remember(&PARSED, text, || self.parse_with_region(text))
+    }
+
+    /// The number as this plan writes it: national when it is of the plan's region, else with the
+    /// international prefix. [`NumberPlan::parse`] reads it back.
+    pub fn format(&self, number: &PhoneNumber) -> String {
+        let e164 = number.reveal();
+        let digits = e164.strip_prefix('+').unwrap_or(e164);
+        let international = || format!("{}{digits}", self.international_prefix);
+        if self.region.is_none() {
+            return international();
+        }
+        self.remember(&WRITTEN, e164, || {
+            self.national(e164)
+                .filter(|text| self.parse_with_region(text).as_ref() == Ok(number))
+                .unwrap_or_else(international)
+        })
+    }
+
+    fn international(&self, text: &str) -> Option<PhoneNumber> {
+        if self.international_prefix.is_empty() {
+            return None;
+        }
+        e164(text.strip_prefix(&self.international_prefix)?)
+    }
+
+    fn parse_with_region(&self, text: &str) -> Result<PhoneNumber, NumberProblem> {
+        let mut candidates: Vec<PhoneNumber> = self.international(text).into_iter().collect();
+        let code = self.country().and_then(|region| calling_code(&region));
+        let code = code.ok_or(NumberProblem::NeedsRegion)?;
+        let significant = match text.strip_prefix(&self.trunk_prefix) {
+            Some(rest) if !self.trunk_prefix.is_empty() => rest,
+            _ => text,
+        };
+        if let Some(number) = e164(&format!("{code}{significant}"))
+            && is_assigned(&number)
+            && !candidates.contains(&number)
+        {
+            candidates.push(number);
+        }
+        match candidates.len() {
+            0 => Err(NumberProblem::NotANumber),
+            1 => candidates.pop().ok_or(NumberProblem::NotANumber),
+            _ => Err(NumberProblem::Ambiguous),
+        }
+    }
+
+    /// As people of the plan's region write it, digits only; None for other countries' numbers.
+    fn national(&self, e164: &str) -> Option<String> {
+        let code = calling_code(&self.country()?)?;
+        let number = phonenumber::parse(None, e164).ok()?;
+        if number.code().value() != code {
+            return None;
+        }
+        let mut text = String::new();
+        write!(text, "{}", number.format().mode(Mode::National)).ok()?;
+        text.retain(|c| c.is_ascii_digit());
+        Some(text)
+    }
+
+    fn country(&self) -> Option<country::Id> {
+        self.region.as_ref()?.parse().ok()
+    }
+
+    fn remember<V: Clone>(&self, kept: &Remembered<V>, text: &str, make: impl Fn() -> V) -> V {
+        let key = (self.clone(), text.to_owned());
+        if let Some(known) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return known.clone();
+        }
+        let made = make();
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= REMEMBERED {
+            kept.clear();
+        }
+        kept.insert(key, made.clone());
+        made
+    }
+}
+
+/// `digits` with a `+`, when that can be a number.
+fn e164(digits: &str) -> Option<PhoneNumber> {
+    let ok = E164_DIGITS.contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && !digits.starts_with('0');
+    ok.then(|| PhoneNumber(format!("+{digits}")))
+}
+
+fn calling_code(region: &country::Id) -> Option<u16> {
+    phonenumber::metadata::DATABASE.by_id(region.as_ref()).map(|meta| meta.country_code())
+}
+
+/// Whether the region's numbering plan knows such numbers. This loads the tables of crate
+/// `phonenumber`, once, when the first national number comes by.
+fn is_assigned(number: &PhoneNumber) -> bool {
+    phonenumber::parse(None, number.reveal()).is_ok_and(|parsed| parsed.is_valid())
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -28,15 +189,4 @@ impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// How an account writes phone numbers. There are no defaults: each account states its own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NumberPlan {
-    /// ISO 3166 region such as `CN`; None reads only numbers with an international prefix or `+`.
-    pub region: Option<String>,
-    /// Before national numbers, e.g. `0`.
-    pub trunk_prefix: String,
-    /// Before country codes, e.g. `00`.
-    pub international_prefix: String,
 }

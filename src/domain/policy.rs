@@ -16,6 +16,7 @@ pub struct RetryPolicy {
 }
 
 /// When calls may be placed. Times of day are in the account's zone, begin and end are UTC.
+/// A period that was not stated, or not understood, is absent: its place in a list means nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallingWindow {
     pub begin: Option<DateTime>,

@@ -11,12 +11,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::domain::call::CallAttempt;
+use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::ids::NativeId;
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
-use crate::mapping::table::Tables;
+use crate::mapping::table::{Code, TableProblem, Tables};
 
 pub mod isales;
 pub mod voipbin;
@@ -107,7 +107,8 @@ pub struct ConvertContext {
 pub struct Bindings {
     /// Agent group: VoIPBin queue id ↔ CC-iSales skill id.
     pub agent_groups: Vec<Binding>,
-    /// Script: VoIPBin flow or actions name ↔ CC-iSales IVR access code.
+    /// Script: VoIPBin flow id ↔ CC-iSales IVR access code. In a VoIPBin campaign a script is one
+    /// `fetch_flow` action.
     pub scripts: Vec<Binding>,
 }
 
@@ -162,11 +163,64 @@ pub struct AttemptPage {
     pub next: Option<String>,
 }
 
+/// The account that `translate` assumes without configuration: times in UTC, trunk prefix `0`,
+/// international prefix `00`, the given region for national numbers, no bindings.
+///
+/// # Errors
+/// The mistakes in the embedded tables.
+pub fn neutral_context(number_region: Option<&str>) -> Result<ConvertContext, Vec<TableProblem>> {
+    Ok(ConvertContext {
+        tables: Arc::new(Tables::embedded()?),
+        zone: TimeZone::UTC,
+        numbers: NumberPlan {
+            region: number_region.map(str::to_owned),
+            trunk_prefix: "0".to_owned(),
+            international_prefix: "00".to_owned(),
+        },
+        bindings: Arc::default(),
+    })
+}
+
+impl Bindings {
+    /// The agent group that CC-iSales calls so, by the name used in the domain (VoIPBin's).
+    pub fn group_of_skill(&self, skill: &str) -> Option<&str> {
+        self.agent_groups.iter().find(|b| b.isales == skill).map(|b| b.voipbin.as_str())
+    }
+
+    /// The skill of an agent group.
+    pub fn skill_of_group(&self, group: &str) -> Option<&str> {
+        self.agent_groups.iter().find(|b| b.voipbin == group).map(|b| b.isales.as_str())
+    }
+
+    /// The script behind an IVR access code, by the name used in the domain (VoIPBin's flow id).
+    pub fn script_of_access_code(&self, code: &str) -> Option<&str> {
+        self.scripts.iter().find(|b| b.isales == code).map(|b| b.voipbin.as_str())
+    }
+
+    /// The IVR access code of a script.
+    pub fn access_code_of_script(&self, script: &str) -> Option<&str> {
+        self.scripts.iter().find(|b| b.voipbin == script).map(|b| b.isales.as_str())
+    }
+}
+
+/// What a code of a set of dispositions stands for.
+fn disposition_of(code: &Code) -> (Disposition, DispositionFlags) {
+    let disposition = code.term.as_deref().and_then(Disposition::from_term).unwrap_or_default();
+    let flags = code.flags.map_or_else(DispositionFlags::default, |flags| DispositionFlags {
+        live_person: flags.live_person,
+        number_reusable: flags.number_reusable,
+        contact_reusable: flags.contact_reusable,
+        counts_as_attempt: flags.counts_as_attempt,
+        is_final: flags.is_final,
+    });
+    (disposition, flags)
+}
+
 impl PlatformKind {
     pub const ALL: [PlatformKind; 2] = [PlatformKind::Voipbin, PlatformKind::Isales];
 
     /// The name used on the command line, in `mappings/` and in the configuration.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             PlatformKind::Voipbin => "voipbin",
             PlatformKind::Isales => "isales",

@@ -5,10 +5,11 @@
 //! `mimAvgCallTime`, null for absent. Unknown members are kept in `extra`.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{self, Visitor};
+use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 pub const SUCCESS: &str = "0200000";
 
@@ -30,8 +31,9 @@ pub struct Envelope {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Campaign {
-    #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]
-    pub id: Option<i64>,
+    /// A number; text that is one is accepted. Of any size: nothing promises 64 bits.
+    #[serde(deserialize_with = "opt_number", skip_serializing_if = "Option::is_none")]
+    pub id: Option<Number>,
     #[serde(deserialize_with = "opt_text")]
     pub name: Option<String>,
     #[serde(deserialize_with = "opt_text")]
@@ -340,9 +342,10 @@ impl Envelope {
 }
 
 /// A scalar that may come as text or number; `-0`, `007` and ids beyond 2^63 keep their text.
+/// Numbers arrive as maps because serde_json keeps their digits (`arbitrary_precision`).
 struct TextOrNumber;
 
-impl Visitor<'_> for TextOrNumber {
+impl<'de> Visitor<'de> for TextOrNumber {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -351,18 +354,105 @@ impl Visitor<'_> for TextOrNumber {
     fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
         Ok(Some(v.to_owned()))
     }
+    fn visit_string<E: de::Error>(self, v: String) -> Result<Self::Value, E> {
+        Ok(Some(v))
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Self::Value, E> {
+        Ok(Some(v.to_string()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        number_in(map).map(|number| Some(number.to_string()))
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_none<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// An integer, or a text that is one; null and the empty text are none.
+struct IntegerOrText;
+
+impl<'de> Visitor<'de> for IntegerOrText {
+    type Value = Option<i64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer of 64 bits")
+    }
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
+        if v.is_empty() {
+            return Ok(None);
+        }
+        v.trim().parse().map(Some).map_err(|_| E::custom("expected an integer of 64 bits"))
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(Some(v))
+    }
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Self::Value, E> {
+        i64::try_from(v).map(Some).map_err(|_| E::custom("expected an integer of 64 bits"))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.visit_str(number_in(map)?.as_str())
+    }
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 }
 
-fn opt_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Null => Ok(None),
-        Value::String(s) => TextOrNumber.visit_str(&s),
-        Value::Number(n) => Ok(Some(n.to_string())),
-        _ => Err(de::Error::custom("expected a text or a number")),
+/// One text, or a list of `T`.
+enum OneOrMany<T> {
+    Absent,
+    One(String),
+    Many(Vec<T>),
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list")
     }
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(OneOrMany::One(v.to_owned()))
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Self::Value, E> {
+        Ok(OneOrMany::One(v.to_string()))
+    }
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Self::Value, E> {
+        Ok(OneOrMany::One(v.to_string()))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        number_in(map).map(|number| OneOrMany::One(number.to_string()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(OneOrMany::Many(items))
+    }
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(OneOrMany::Absent)
+    }
+}
+
+/// The number that a map of serde_json's stands for; an error when it is an object of the sender's.
+fn number_in<'de, A: MapAccess<'de>>(map: A) -> Result<Number, A::Error> {
+    Number::deserialize(MapAccessDeserializer::new(map))
+        .map_err(|_| de::Error::custom("expected a text or a number, found an object"))
+}
+
+fn opt_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(TextOrNumber)
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -370,10 +460,14 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 }
 
 fn opt_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    deserializer.deserialize_any(IntegerOrText)
+}
+
+fn opt_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Number>, D::Error> {
     match opt_text(deserializer)? {
         None => Ok(None),
-        Some(s) if s.is_empty() => Ok(None),
-        Some(s) => s.trim().parse().map(Some).map_err(|_| de::Error::custom("expected an integer")),
+        Some(text) if text.is_empty() => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| de::Error::custom("expected a number")),
     }
 }
 
@@ -389,15 +483,11 @@ impl Serialize for CallerNo {
 
 impl<'de> Deserialize<'de> for CallerNo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Null => Ok(CallerNo::Absent),
-            Value::String(s) => Ok(CallerNo::One(s)),
-            Value::Number(n) => Ok(CallerNo::One(n.to_string())),
-            list @ Value::Array(_) => {
-                serde_json::from_value(list).map(CallerNo::Many).map_err(de::Error::custom)
-            }
-            _ => Err(de::Error::custom("callerNo: expected a text or a list")),
-        }
+        Ok(match deserializer.deserialize_any(OneOrManyVisitor(PhantomData))? {
+            OneOrMany::Absent => CallerNo::Absent,
+            OneOrMany::One(number) => CallerNo::One(number),
+            OneOrMany::Many(items) => CallerNo::Many(items),
+        })
     }
 }
 
@@ -413,14 +503,10 @@ impl Serialize for Called {
 
 impl<'de> Deserialize<'de> for Called {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Null => Ok(Called::Absent),
-            Value::String(s) => Ok(Called::One(s)),
-            Value::Number(n) => Ok(Called::One(n.to_string())),
-            list @ Value::Array(_) => {
-                serde_json::from_value(list).map(Called::Many).map_err(de::Error::custom)
-            }
-            _ => Err(de::Error::custom("called: expected a text or a list")),
-        }
+        Ok(match deserializer.deserialize_any(OneOrManyVisitor(PhantomData))? {
+            OneOrMany::Absent => Called::Absent,
+            OneOrMany::One(number) => Called::One(number),
+            OneOrMany::Many(items) => Called::Many(items),
+        })
     }
 }

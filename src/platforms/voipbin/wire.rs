@@ -141,7 +141,7 @@ pub struct Outdial {
     #[serde(deserialize_with = "null_as_default")]
     pub detail: String,
     /// Opaque text; clients exist that send an object here (section 11.2).
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "text_or_json")]
     pub data: String,
     pub tm_create: Option<String>,
     pub tm_update: Option<String>,
@@ -279,6 +279,15 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Opaque text; anything else that is sent in its place is kept as the JSON that it is.
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
 }
 
 /// Ids stay text; null becomes the empty text. Whether the text is a UUID is the reader's question.

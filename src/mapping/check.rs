@@ -1,1 +1,0 @@
-//! Mistakes in tables: file, line, what was expected, all at once.

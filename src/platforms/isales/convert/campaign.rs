@@ -1,0 +1,440 @@
+//! The campaign document ↔ campaign definition and status.
+
+use std::borrow::Cow;
+
+use jiff::civil::{DateTime, Time};
+
+use crate::domain::campaign::{
+    Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
+};
+use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy};
+use crate::mapping::engine::{Finding, Outcome};
+use crate::mapping::table::{Kind, Table};
+use crate::platforms::isales::convert::{
+    PLATFORM, filled, milliseconds, read_number, whole_seconds,
+};
+use crate::platforms::isales::wire;
+use crate::platforms::{ConvertContext, Converted};
+
+/// Page 4001: name at most 100 characters, description at most 200 and without some punctuation.
+const NAME_MAX_CHARS: usize = 100;
+const DESCRIPTION_MAX_CHARS: usize = 200;
+const DESCRIPTION_FORBIDDEN: [char; 7] = ['"', '[', ']', '=', ';', '<', '>'];
+/// Reference 3.1, `maxAlertingTime`.
+const RING_SECONDS: std::ops::RangeInclusive<i64> = 5..=120;
+/// Off-hook rates in percent whose lines per agent (100 / rate) are whole percents, and the reverse.
+const EXACT_RATES: [i64; 13] = [1, 2, 4, 5, 8, 10, 16, 20, 25, 40, 50, 80, 100];
+const RATE_TIMES_LINES: i64 = 10_000;
+/// `predictMethod` off-hook rate; `outBoundType` predicted.
+const OFF_HOOK: i64 = 5;
+const PREDICTED: i64 = 2;
+
+const LINES: &str = "pacing.lines_per_agent_percent";
+const ATTEMPTS_BY_PLACE: [&str; 5] = [
+    "retry.attempts_by_place[0]",
+    "retry.attempts_by_place[1]",
+    "retry.attempts_by_place[2]",
+    "retry.attempts_by_place[3]",
+    "retry.attempts_by_place[4]",
+];
+
+/// What a campaign document says.
+pub fn campaign_to_domain(
+    wire: &wire::Campaign,
+    ctx: &ConvertContext,
+) -> Converted<(CampaignDefinition, CampaignStatus)> {
+    let table = ctx.tables.get(PLATFORM, Kind::Campaign);
+    let mut findings = Vec::new();
+    let definition = CampaignDefinition {
+        name: wire.name.clone().unwrap_or_default(),
+        description: filled(wire.description.as_ref()).map(str::to_owned),
+        caller_numbers: caller_numbers(&wire.caller_no, ctx, &mut findings),
+        ring_timeout_ms: ring_timeout(wire.max_alerting_time, &mut findings),
+        answering: answering(wire, ctx, table, &mut findings),
+        pacing: pacing(wire, &mut findings),
+        retry: retry(wire.retry_policy.as_ref(), &mut findings),
+        window: window(wire, &mut findings),
+        when_done: WhenDone::Wait,
+        result_url: filled(wire.call_back_url.as_ref()).map(str::to_owned),
+    };
+    let status = wire.status.map_or(CampaignStatus::Stopped, |native| {
+        let code = table.set("status").and_then(|set| set.code_number(native));
+        match code.and_then(|code| code.term.as_deref()) {
+            Some(term) => CampaignStatus::from_term(term),
+            None => CampaignStatus::Unknown(native.to_string()),
+        }
+    });
+    Converted { value: (definition, status), findings }
+}
+
+/// The document that says it. Ids are the caller's to fill in.
+pub fn campaign_from_domain(
+    definition: &CampaignDefinition,
+    status: &CampaignStatus,
+    ctx: &ConvertContext,
+) -> Converted<wire::Campaign> {
+    let table = ctx.tables.get(PLATFORM, Kind::Campaign);
+    let mut findings = Vec::new();
+    let kind = match definition.answering {
+        Answering::Nothing => "nothing",
+        Answering::Agents { .. } => "agents",
+        Answering::Script { .. } => "script",
+    };
+    let number_of = |set: &str, term: &str| table.say(set, term).and_then(|s| s.code.number());
+    let window = &definition.window;
+    let campaign = wire::Campaign {
+        name: Some(name(&definition.name, &mut findings)),
+        description: description(definition.description.as_deref(), &mut findings),
+        status: number_of("status", status.as_str()),
+        str_begin_time: window.begin.map(date_time_text),
+        str_end_time: window.end.map(date_time_text),
+        device_type: number_of("device_type", kind),
+        caller_no: caller_no(&definition.caller_numbers, ctx),
+        max_alerting_time: Some(alerting_time(definition.ring_timeout_ms, table, &mut findings)),
+        schedule_param: schedule(window),
+        ivr_param: ivr_param(&definition.answering, ctx),
+        skill_param: skill_param(definition, ctx, &mut findings),
+        call_back_url: definition.result_url.clone(),
+        retry_policy: retry_policy(&definition.retry, table, &mut findings),
+        ..wire::Campaign::default()
+    };
+    Converted { value: campaign, findings }
+}
+
+fn caller_numbers(
+    wire: &wire::CallerNo,
+    ctx: &ConvertContext,
+    findings: &mut Vec<Finding>,
+) -> Vec<CallerNumber> {
+    let mut read = |place: usize, text: &str, priority| {
+        let at = || match place {
+            0 => Cow::Borrowed("caller_numbers[0].number"),
+            _ => Cow::Owned(format!("caller_numbers[{place}].number")),
+        };
+        read_number(&ctx.numbers, text, at, findings).map(|number| CallerNumber {
+            number,
+            place,
+            priority,
+        })
+    };
+    match wire {
+        wire::CallerNo::Absent => Vec::new(),
+        wire::CallerNo::One(text) => read(0, text, None).into_iter().collect(),
+        wire::CallerNo::Many(items) => items
+            .iter()
+            .enumerate()
+            .filter_map(|(place, item)| read(place, &item.access_code, item.priority))
+            .collect(),
+    }
+}
+
+fn caller_no(numbers: &[CallerNumber], ctx: &ConvertContext) -> wire::CallerNo {
+    match numbers {
+        [] => wire::CallerNo::Absent,
+        [one] if one.priority.is_none() => wire::CallerNo::One(ctx.numbers.format(&one.number)),
+        many => wire::CallerNo::Many(
+            many.iter()
+                .map(|number| wire::CallerNoItem {
+                    access_code: ctx.numbers.format(&number.number),
+                    priority: number.priority,
+                    ..wire::CallerNoItem::default()
+                })
+                .collect(),
+        ),
+    }
+}
+
+fn ring_timeout(seconds: Option<i64>, findings: &mut Vec<Finding>) -> Option<i64> {
+    let seconds = seconds?;
+    let allowed = seconds.clamp(*RING_SECONDS.start(), *RING_SECONDS.end());
+    if allowed != seconds {
+        findings.push(Finding::domain(
+            "ring_timeout_ms",
+            Outcome::Approximated,
+            "outside 5 to 120 seconds, which the platform does not accept; the nearest is taken",
+        ));
+    }
+    milliseconds(allowed)
+}
+
+fn alerting_time(ring_timeout_ms: Option<i64>, table: &Table, findings: &mut Vec<Finding>) -> i64 {
+    let Some(ms) = ring_timeout_ms else {
+        return table.default_integer("maxAlertingTime").unwrap_or(*RING_SECONDS.end() / 2);
+    };
+    let seconds = whole_seconds(ms).clamp(*RING_SECONDS.start(), *RING_SECONDS.end());
+    if milliseconds(seconds) != Some(ms) {
+        findings.push(Finding::domain(
+            "ring_timeout_ms",
+            Outcome::Approximated,
+            "CC-iSales has whole seconds from 5 to 120; the next such is taken",
+        ));
+    }
+    seconds
+}
+
+fn answering(
+    wire: &wire::Campaign,
+    ctx: &ConvertContext,
+    table: &Table,
+    findings: &mut Vec<Finding>,
+) -> Answering {
+    if let Some(skill) = wire.skill_param.as_ref().and_then(|skill| skill.skill_id) {
+        let group = ctx.bindings.group_of_skill(&skill.to_string()).map(str::to_owned);
+        if group.is_none() {
+            findings.push(Finding::domain(
+                "answering.group",
+                Outcome::Dropped,
+                "no binding says which queue this skill is (bindings, agent_groups)",
+            ));
+        }
+        return Answering::Agents { group };
+    }
+    if let Some(code) = wire.ivr_param.as_ref().and_then(|ivr| filled(ivr.device_sign.as_ref())) {
+        let name = ctx.bindings.script_of_access_code(code).map(str::to_owned);
+        if name.is_none() {
+            findings.push(Finding::domain(
+                "answering.script",
+                Outcome::Dropped,
+                "no binding says which script this access code is (bindings, scripts)",
+            ));
+        }
+        return Answering::Script { name };
+    }
+    let code = table.set("device_type").zip(wire.device_type).and_then(|(s, n)| s.code_number(n));
+    match code.and_then(|code| code.term.as_deref()) {
+        Some("agents") => Answering::Agents { group: None },
+        Some("script") => Answering::Script { name: None },
+        _ => Answering::Nothing,
+    }
+}
+
+fn ivr_param(answering: &Answering, ctx: &ConvertContext) -> Option<wire::IvrParam> {
+    let Answering::Script { name: Some(script) } = answering else { return None };
+    let code = ctx.bindings.access_code_of_script(script)?;
+    Some(wire::IvrParam { device_sign: Some(code.to_owned()), ..wire::IvrParam::default() })
+}
+
+fn skill_param(
+    definition: &CampaignDefinition,
+    ctx: &ConvertContext,
+    findings: &mut Vec<Finding>,
+) -> Option<wire::SkillParam> {
+    let skill = match &definition.answering {
+        Answering::Agents { group: Some(group) } => ctx.bindings.skill_of_group(group),
+        _ => None,
+    };
+    let skill_id = skill.and_then(|skill| skill.parse().ok());
+    if skill.is_some() && skill_id.is_none() {
+        findings.push(Finding::domain(
+            "answering.group",
+            Outcome::Dropped,
+            "the binding of this queue names no skill id, which is an integer",
+        ));
+    }
+    let lines = definition.pacing.lines_per_agent_percent;
+    if skill_id.is_none() {
+        if lines.is_some() {
+            findings.push(Finding::domain(
+                LINES,
+                Outcome::Dropped,
+                "the pace means something only with agents, and no skill is bound to this queue",
+            ));
+        }
+        return None;
+    }
+    let rate = lines.map(|lines| rate_of(lines, findings));
+    let prediction = rate.map(|rate| wire::PredictParam {
+        predict_method: Some(OFF_HOOK),
+        offhook_predict_param: Some(wire::AlgorithmParam {
+            off_hook_rate: Some(rate),
+            ..wire::AlgorithmParam::default()
+        }),
+        ..wire::PredictParam::default()
+    });
+    Some(wire::SkillParam {
+        skill_id,
+        out_bound_type: Some(PREDICTED),
+        predict_param: prediction,
+        ..wire::SkillParam::default()
+    })
+}
+
+/// Lines per agent from the off-hook rate: the rate is the share of calls that are answered, so
+/// 100 / rate lines reach one person [inferred]. In-between rates take the next higher exact one,
+/// which dials fewer lines. `predictMethod` does not decide: only its own parameter is filled.
+fn pacing(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
+    let rate = wire
+        .skill_param
+        .as_ref()
+        .and_then(|skill| skill.predict_param.as_ref())
+        .and_then(|predict| predict.offhook_predict_param.as_ref())
+        .and_then(|off_hook| off_hook.off_hook_rate);
+    let Some(rate) = rate else { return Pacing::default() };
+    let exact = EXACT_RATES.into_iter().find(|exact| *exact >= rate && rate > 0);
+    match exact {
+        Some(exact) if exact == rate => {}
+        Some(_) => findings.push(Finding::domain(
+            LINES,
+            Outcome::Approximated,
+            "100 / rate lines per agent is no whole percent; the next smaller one that is",
+        )),
+        None => findings.push(Finding::domain(
+            LINES,
+            Outcome::Dropped,
+            "an off-hook rate is a percentage from 1 to 100",
+        )),
+    }
+    Pacing { lines_per_agent_percent: exact.map(|exact| RATE_TIMES_LINES / exact) }
+}
+
+fn rate_of(lines_percent: i64, findings: &mut Vec<Finding>) -> i64 {
+    // The largest number of lines that can be said and is not more than asked for.
+    let exact = EXACT_RATES.into_iter().find(|rate| RATE_TIMES_LINES / rate <= lines_percent);
+    let rate = exact.unwrap_or(100);
+    if RATE_TIMES_LINES / rate != lines_percent {
+        findings.push(Finding::domain(
+            LINES,
+            if lines_percent <= 0 { Outcome::Dropped } else { Outcome::Approximated },
+            "CC-iSales has no off-hook rate for so many lines per agent; the nearest is taken",
+        ));
+    }
+    rate
+}
+
+fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> RetryPolicy {
+    let Some(wire) = wire else { return RetryPolicy::default() };
+    let interval_ms = wire.call_interval.and_then(milliseconds);
+    if wire.call_interval.is_some() && interval_ms.is_none() {
+        findings.push(Finding::domain("retry.interval_ms", Outcome::Dropped, "too long to say"));
+    }
+    RetryPolicy {
+        attempts_per_day: wire.retry_times,
+        days: wire.retry_day,
+        interval_ms,
+        attempts_by_place: Vec::new(),
+    }
+}
+
+fn retry_policy(
+    retry: &RetryPolicy,
+    table: &Table,
+    findings: &mut Vec<Finding>,
+) -> Option<wire::RetryPolicy> {
+    if *retry == RetryPolicy::default() {
+        return None;
+    }
+    for (place, attempts) in retry.attempts_by_place.iter().enumerate() {
+        if Some(*attempts) != retry.attempts_per_day
+            && let Some(at) = ATTEMPTS_BY_PLACE.get(place)
+        {
+            let reason = "CC-iSales tries every number of a contact equally often";
+            findings.push(Finding::domain(*at, Outcome::Dropped, reason));
+        }
+    }
+    let call_interval = retry.interval_ms.map(|ms| whole_seconds(ms).max(0));
+    if call_interval.and_then(milliseconds) != retry.interval_ms {
+        findings.push(Finding::domain(
+            "retry.interval_ms",
+            Outcome::Approximated,
+            "CC-iSales has whole seconds; the next such is taken",
+        ));
+    }
+    Some(wire::RetryPolicy {
+        policy_type: table.default_integer("retryPolicy.policyType"),
+        retry_day: retry.days.or_else(|| table.default_integer("retryPolicy.retryDay")),
+        retry_times: retry.attempts_per_day,
+        call_interval,
+        ..wire::RetryPolicy::default()
+    })
+}
+
+fn window(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> CallingWindow {
+    let mut date = |text: Option<&String>, at: &'static str| {
+        let text = filled(text)?;
+        let parsed = text.parse::<DateTime>().ok();
+        if parsed.is_none() {
+            findings.push(Finding::domain(at, Outcome::Dropped, "not a date and time"));
+        }
+        parsed
+    };
+    let begin = date(wire.str_begin_time.as_ref(), "window.begin");
+    let end = date(wire.str_end_time.as_ref(), "window.end");
+    let Some(s) = &wire.schedule_param else {
+        return CallingWindow { begin, end, ..CallingWindow::default() };
+    };
+    let periods = |pairs: [(&Option<String>, &Option<String>); 3]| {
+        pairs.into_iter().filter_map(|(begin, end)| period(begin.as_ref(), end.as_ref())).collect()
+    };
+    CallingWindow {
+        begin,
+        end,
+        workday: periods([
+            (&s.workday_begin_time1, &s.workday_end_time1),
+            (&s.workday_begin_time2, &s.workday_end_time2),
+            (&s.workday_begin_time3, &s.workday_end_time3),
+        ]),
+        special_day: periods([
+            (&s.holiday_begin_time1, &s.holiday_end_time1),
+            (&s.holiday_begin_time2, &s.holiday_end_time2),
+            (&s.holiday_begin_time3, &s.holiday_end_time3),
+        ]),
+    }
+}
+
+fn period(begin: Option<&String>, end: Option<&String>) -> Option<DayPeriod> {
+    let time = |text: Option<&String>| filled(text)?.parse::<Time>().ok();
+    Some(DayPeriod { begin: time(begin)?, end: time(end)? })
+}
+
+fn schedule(window: &CallingWindow) -> Option<wire::ScheduleParam> {
+    if window.workday.is_empty() && window.special_day.is_empty() {
+        return None;
+    }
+    let text = |periods: &[DayPeriod], at: usize, of: fn(&DayPeriod) -> Time| {
+        periods.get(at).map(|period| of(period).strftime("%H:%M").to_string())
+    };
+    let begin = |periods: &[DayPeriod], at| text(periods, at, |period| period.begin);
+    let end = |periods: &[DayPeriod], at| text(periods, at, |period| period.end);
+    let (work, special) = (window.workday.as_slice(), window.special_day.as_slice());
+    Some(wire::ScheduleParam {
+        workday_begin_time1: begin(work, 0),
+        workday_end_time1: end(work, 0),
+        workday_begin_time2: begin(work, 1),
+        workday_end_time2: end(work, 1),
+        workday_begin_time3: begin(work, 2),
+        workday_end_time3: end(work, 2),
+        holiday_begin_time1: begin(special, 0),
+        holiday_end_time1: end(special, 0),
+        holiday_begin_time2: begin(special, 1),
+        holiday_end_time2: end(special, 1),
+        holiday_begin_time3: begin(special, 2),
+        holiday_end_time3: end(special, 2),
+        ..wire::ScheduleParam::default()
+    })
+}
+
+fn date_time_text(at: DateTime) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn name(name: &str, findings: &mut Vec<Finding>) -> String {
+    if name.chars().count() <= NAME_MAX_CHARS {
+        return name.to_owned();
+    }
+    let reason = "CC-iSales allows 100 characters; cut";
+    findings.push(Finding::domain("name", Outcome::Approximated, reason));
+    name.chars().take(NAME_MAX_CHARS).collect()
+}
+
+fn description(text: Option<&str>, findings: &mut Vec<Finding>) -> Option<String> {
+    let text = text?;
+    let problem = if text.chars().count() > DESCRIPTION_MAX_CHARS {
+        "CC-iSales allows 200 characters"
+    } else if text.contains(DESCRIPTION_FORBIDDEN) {
+        "CC-iSales refuses texts with any of \" [ ] = ; < >"
+    } else {
+        return Some(text.to_owned());
+    };
+    findings.push(Finding::domain("description", Outcome::Dropped, problem));
+    None
+}

@@ -1,0 +1,255 @@
+//! Campaign, outplan and outdial ↔ campaign definition and status.
+
+use serde_json::{Map, Value};
+
+use crate::domain::campaign::{
+    Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
+};
+use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy};
+use crate::mapping::engine::{Finding, Outcome};
+use crate::mapping::table::{Kind, Table};
+use crate::platforms::voipbin::convert::{PLATFORM, address, filled, read_address};
+use crate::platforms::voipbin::wire::{self, NIL_UUID, is_unset};
+use crate::platforms::{ConvertContext, Converted};
+
+/// A `dial_timeout` below this was most likely written in seconds (reference 5.1): the struct says
+/// milliseconds, one page of the vendor and its command line say seconds.
+const DIAL_TIMEOUT_MIN_MS: i64 = 5000;
+/// The action that runs a stored flow, and the option that names it.
+const FETCH_FLOW: &str = "fetch_flow";
+const FLOW_ID: &str = "flow_id";
+const LINES: &str = "pacing.lines_per_agent_percent";
+
+/// What a campaign and its parts say.
+pub fn campaign_to_domain(
+    bundle: &wire::CampaignBundle,
+    ctx: &ConvertContext,
+) -> Converted<(CampaignDefinition, CampaignStatus)> {
+    let table = ctx.tables.get(PLATFORM, Kind::Campaign);
+    let campaign = &bundle.campaign;
+    let mut findings = Vec::new();
+    let answering = answering(campaign, ctx, &mut findings);
+    let mut definition = CampaignDefinition {
+        name: campaign.name.clone(),
+        description: filled(&campaign.detail),
+        pacing: pacing(campaign, &mut findings),
+        answering,
+        when_done: when_done(campaign, table),
+        window: CallingWindow::default(),
+        ..CampaignDefinition::default()
+    };
+    if let Some(outplan) = &bundle.outplan {
+        let source = read_address(
+            Some(&outplan.source),
+            || "caller_numbers[0].number".into(),
+            &mut findings,
+        );
+        let caller = source.map(|number| CallerNumber { number, place: 0, priority: None });
+        definition.caller_numbers = caller.into_iter().collect();
+        definition.ring_timeout_ms = ring_timeout(outplan.dial_timeout, &mut findings);
+        definition.retry = retry(outplan);
+    }
+    let status = match table.term("status", &campaign.status) {
+        Some(term) => CampaignStatus::from_term(term),
+        None if campaign.status.is_empty() => CampaignStatus::Stopped,
+        None => CampaignStatus::Unknown(campaign.status.clone()),
+    };
+    Converted { value: (definition, status), findings }
+}
+
+/// The objects that say it. Ids and timestamps are the caller's to fill in.
+pub fn campaign_from_domain(
+    definition: &CampaignDefinition,
+    status: &CampaignStatus,
+    ctx: &ConvertContext,
+) -> Converted<wire::CampaignBundle> {
+    let table = ctx.tables.get(PLATFORM, Kind::Campaign);
+    let mut findings = Vec::new();
+    let say = |set: &str, term: &str| {
+        table.say(set, term).map(|said| said.code.native.clone()).unwrap_or_default()
+    };
+    let end = match definition.when_done {
+        WhenDone::Stop => "stop",
+        WhenDone::Wait => "wait",
+    };
+    let (queue_id, actions) = answered_by(&definition.answering);
+    let campaign = wire::Campaign {
+        kind: table.default_text("campaign.type").unwrap_or_default().to_owned(),
+        name: definition.name.clone(),
+        detail: definition.description.clone().unwrap_or_default(),
+        status: say("status", status.as_str()),
+        service_level: service_level(definition, table, &mut findings),
+        end_handle: say("end_handle", end),
+        actions,
+        outplan_id: NIL_UUID.to_owned(),
+        outdial_id: NIL_UUID.to_owned(),
+        queue_id: queue_id.unwrap_or(NIL_UUID).to_owned(),
+        next_campaign_id: NIL_UUID.to_owned(),
+        ..wire::Campaign::default()
+    };
+    let outplan = outplan(definition, table, &mut findings);
+    let outdial = wire::Outdial {
+        campaign_id: NIL_UUID.to_owned(),
+        name: definition.name.clone(),
+        ..wire::Outdial::default()
+    };
+    let bundle = wire::CampaignBundle { campaign, outplan: Some(outplan), outdial: Some(outdial) };
+    Converted { value: bundle, findings }
+}
+
+fn answering(
+    campaign: &wire::Campaign,
+    ctx: &ConvertContext,
+    findings: &mut Vec<Finding>,
+) -> Answering {
+    let has_queue = !is_unset(&campaign.queue_id);
+    let script = fetched_flow(&campaign.actions)
+        .filter(|flow| ctx.bindings.access_code_of_script(flow).is_some());
+    if !campaign.actions.is_empty() && (has_queue || script.is_none()) {
+        let reason = if has_queue {
+            "elsewhere a campaign with agents plays nothing before they answer"
+        } else {
+            "no binding says which access code these actions are (bindings, scripts)"
+        };
+        findings.push(Finding::domain("answering.script", Outcome::Dropped, reason));
+    }
+    if !has_queue {
+        return match (campaign.actions.is_empty(), script) {
+            (true, _) => Answering::Nothing,
+            (false, name) => Answering::Script { name: name.map(str::to_owned) },
+        };
+    }
+    let is_bound = ctx.bindings.skill_of_group(&campaign.queue_id).is_some();
+    if !is_bound {
+        findings.push(Finding::domain(
+            "answering.group",
+            Outcome::Dropped,
+            "no binding says which skill this queue is (bindings, agent_groups)",
+        ));
+    }
+    Answering::Agents { group: is_bound.then(|| campaign.queue_id.clone()) }
+}
+
+/// The flow of a campaign that does nothing but run a stored flow.
+fn fetched_flow(actions: &[wire::Action]) -> Option<&str> {
+    let [action] = actions else { return None };
+    let is_plain = action.kind == FETCH_FLOW
+        && is_unset(&action.next_id)
+        && action.option.len() == 1
+        && action.extra.values().all(Value::is_null);
+    if is_plain { action.option.get(FLOW_ID)?.as_str() } else { None }
+}
+
+/// Queue and actions of a campaign.
+fn answered_by(answering: &Answering) -> (Option<&str>, Vec<wire::Action>) {
+    match answering {
+        Answering::Agents { group } => (group.as_deref(), Vec::new()),
+        Answering::Script { name: Some(flow) } => {
+            let mut option = Map::new();
+            option.insert(FLOW_ID.to_owned(), Value::String(flow.clone()));
+            let action = wire::Action {
+                id: NIL_UUID.to_owned(),
+                next_id: NIL_UUID.to_owned(),
+                kind: FETCH_FLOW.to_owned(),
+                option,
+                ..wire::Action::default()
+            };
+            (None, vec![action])
+        }
+        Answering::Script { name: None } | Answering::Nothing => (None, Vec::new()),
+    }
+}
+
+fn pacing(campaign: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
+    if is_unset(&campaign.queue_id) {
+        let reason = "without a queue the service level decides nothing";
+        findings.push(Finding::domain(LINES, Outcome::Preserved, reason));
+        return Pacing::default();
+    }
+    Pacing { lines_per_agent_percent: Some(campaign.service_level) }
+}
+
+fn service_level(
+    definition: &CampaignDefinition,
+    table: &Table,
+    findings: &mut Vec<Finding>,
+) -> i64 {
+    let default = table.default_integer("campaign.service_level").unwrap_or(100);
+    let Some(lines) = definition.pacing.lines_per_agent_percent else { return default };
+    if matches!(definition.answering, Answering::Agents { group: Some(_) }) {
+        return lines;
+    }
+    let reason = "without a bound queue VoIPBin does not pace by agents";
+    findings.push(Finding::domain(LINES, Outcome::Dropped, reason));
+    default
+}
+
+fn when_done(campaign: &wire::Campaign, table: &Table) -> WhenDone {
+    match table.term("end_handle", &campaign.end_handle) {
+        Some("stop") => WhenDone::Stop,
+        _ => WhenDone::Wait,
+    }
+}
+
+fn ring_timeout(ms: i64, findings: &mut Vec<Finding>) -> Option<i64> {
+    if ms >= DIAL_TIMEOUT_MIN_MS {
+        return Some(ms);
+    }
+    let reason = if ms == 0 {
+        "0 states no time; the other side's default is used"
+    } else {
+        "below 5000 ms it was most likely written in seconds; the other side's default is used"
+    };
+    findings.push(Finding::domain("ring_timeout_ms", Outcome::Approximated, reason));
+    None
+}
+
+fn retry(outplan: &wire::Outplan) -> RetryPolicy {
+    RetryPolicy {
+        attempts_per_day: Some(outplan.max_try_count_0),
+        days: None,
+        interval_ms: Some(outplan.try_interval),
+        attempts_by_place: vec![
+            outplan.max_try_count_0,
+            outplan.max_try_count_1,
+            outplan.max_try_count_2,
+            outplan.max_try_count_3,
+            outplan.max_try_count_4,
+        ],
+    }
+}
+
+/// VoIPBin counts attempts per number without regard to days: the daily allowance is taken once, so
+/// that nobody is called more often than allowed.
+fn outplan(
+    definition: &CampaignDefinition,
+    table: &Table,
+    findings: &mut Vec<Finding>,
+) -> wire::Outplan {
+    let retry = &definition.retry;
+    if retry.days.is_some_and(|days| days != 1) {
+        let reason = "VoIPBin knows no days: the attempts of one day are made, and no more";
+        findings.push(Finding::domain("retry.days", Outcome::Dropped, reason));
+    }
+    let tries = |place: usize, path: &str| {
+        let by_place = retry.attempts_by_place.get(place).copied();
+        let allowed = by_place.or(retry.attempts_per_day);
+        allowed.or_else(|| table.default_integer(path)).unwrap_or(1)
+    };
+    let or_default = |value: Option<i64>, path: &str| {
+        value.or_else(|| table.default_integer(path)).unwrap_or_default()
+    };
+    let caller = definition.caller_numbers.first().filter(|caller| caller.place == 0);
+    wire::Outplan {
+        name: definition.name.clone(),
+        source: caller.map(|caller| address(&caller.number)).unwrap_or_default(),
+        dial_timeout: or_default(definition.ring_timeout_ms, "outplan.dial_timeout"),
+        try_interval: or_default(retry.interval_ms, "outplan.try_interval"),
+        max_try_count_0: tries(0, "outplan.max_try_count_0"),
+        max_try_count_1: tries(1, "outplan.max_try_count_1"),
+        max_try_count_2: tries(2, "outplan.max_try_count_2"),
+        max_try_count_3: tries(3, "outplan.max_try_count_3"),
+        max_try_count_4: tries(4, "outplan.max_try_count_4"),
+        ..wire::Outplan::default()
+    }
+}
