@@ -73,6 +73,13 @@ pub struct CampaignIdentity {
     pub list_at: Timestamp,
 }
 
+/// How a client names a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CampaignKey {
+    Uuid(Uuid),
+    Pair(PublicPair),
+}
+
 /// Parts that the UUID-shaped API shows as objects of their own and the pair-shaped platform lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CampaignPart {
@@ -166,6 +173,10 @@ impl CampaignPart {
             CampaignPart::ContactList => "contact-list",
             CampaignPart::AgentGroup => "agent-group",
         }
+    }
+
+    pub fn from_term(term: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == term)
     }
 
     /// The public id of this part of a campaign that has no such object on its home.

@@ -1,13 +1,20 @@
 //! Call attempts: inserted once per business key, whoever reports them.
 
-use jiff::Timestamp;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::call::CallAttempt;
-use crate::domain::ids::NativeId;
+use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use crate::domain::ids::{AccountSlug, NativeId};
+use crate::domain::phone::PhoneNumber;
+use crate::ledger::directory::Window;
+use crate::ledger::identity;
+use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
+use crate::ledger::{Ledger, LedgerError};
 
 /// An attempt as reported now.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SeenAttempt {
     /// The public id if it is seen for the first time.
     pub proposed_uuid: Uuid,
@@ -18,12 +25,376 @@ pub struct SeenAttempt {
     pub raw: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AttemptRow {
     pub uuid: Uuid,
+    /// The account that reported it; after a move not always the campaign's home.
+    pub account: AccountSlug,
+    pub campaign: Uuid,
     pub native: NativeId,
     pub attempt: CallAttempt,
+    /// The row that gave the disposition, as the platform sent it.
     pub raw: String,
-    /// Immutable and unique within the campaign.
+    /// Immutable and unique among all attempts: when it was dialled, or first heard of, made unique
+    /// in its microseconds.
     pub list_at: Timestamp,
+    /// 1 when new; grows when the disposition changes.
+    pub revision: i64,
+}
+
+/// Whose attempts a list wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptScope {
+    Campaign(Uuid),
+    /// Everything that these accounts reported; none named, none seen.
+    Accounts(Vec<AccountSlug>),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct AttemptPage {
+    pub attempts: Vec<AttemptRow>,
+    /// Attempts of the scope in all.
+    pub total: u64,
+}
+
+impl Ledger {
+    /// Inserts attempts once per business key; a later report completes what is missing, and
+    /// replaces the outcome when it is more final (known over unknown over still in progress) or
+    /// says otherwise with equal finality. Answers in the order given.
+    ///
+    /// # Errors
+    /// `Missing` when the account or campaign is not known.
+    pub async fn record_attempts(
+        &self,
+        account: AccountSlug,
+        campaign: Uuid,
+        attempts: Vec<SeenAttempt>,
+        now: Timestamp,
+    ) -> Result<Vec<AttemptRow>, LedgerError> {
+        self.write(RecordAttempts { account, campaign, attempts, now }).await
+    }
+
+    /// Attempts, newest first.
+    pub async fn list_attempts(
+        &self,
+        scope: AttemptScope,
+        window: Window,
+    ) -> Result<AttemptPage, LedgerError> {
+        self.read(ListAttempts { scope, window }).await
+    }
+
+    pub async fn find_attempt(&self, uuid: Uuid) -> Result<Option<AttemptRow>, LedgerError> {
+        self.read(FindAttempt { uuid }).await
+    }
+}
+
+/// What a second report makes of what is known. `None`: nothing changes.
+fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
+    let (old, new) = (&known.attempt, &seen.attempt);
+    let newer_wins = finality(new) >= finality(old);
+    let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
+    let attempt = CallAttempt {
+        contact_reference: winner
+            .contact_reference
+            .clone()
+            .or_else(|| other.contact_reference.clone()),
+        called: winner.called.clone().or_else(|| other.called.clone()),
+        caller: winner.caller.clone().or_else(|| other.caller.clone()),
+        dialed_at: winner.dialed_at.or(other.dialed_at),
+        ended_at: winner.ended_at.or(other.ended_at),
+        result: winner.result,
+        disposition: winner.disposition,
+        flags: winner.flags,
+        native_code: winner.native_code.clone(),
+        try_number: winner.try_number.or(other.try_number),
+        recording: winner.recording.clone().or_else(|| other.recording.clone()),
+    };
+    let raw = if newer_wins { &seen.raw } else { &known.raw };
+    if attempt == *old && *raw == known.raw {
+        return None;
+    }
+    let revision = known.revision + i64::from(attempt.disposition != old.disposition);
+    Some(AttemptRow { attempt, raw: raw.clone(), revision, ..known.clone() })
+}
+
+fn finality(attempt: &CallAttempt) -> u8 {
+    match attempt.disposition {
+        Disposition::InProgress => 0,
+        Disposition::Unknown => 1,
+        _ if !attempt.flags.is_final => 2,
+        _ => 3,
+    }
+}
+
+struct RecordAttempts {
+    account: AccountSlug,
+    campaign: Uuid,
+    attempts: Vec<SeenAttempt>,
+    now: Timestamp,
+}
+
+impl Verb for RecordAttempts {
+    type Answer = Vec<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
+        let account = identity::account_id(store, &self.account).await?;
+        let campaign = identity::campaign_id(store, self.campaign).await?;
+        // One order for all, so that two reports never wait for each other in a circle.
+        let mut order: Vec<(usize, &SeenAttempt)> = self.attempts.iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
+        let mut rows = Vec::with_capacity(order.len());
+        for (place, seen) in order {
+            let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
+            if let Some(row) = insert(store, (account, campaign), seen, wanted).await? {
+                rows.push((place, row));
+                continue;
+            }
+            let known = find_for_update(store, account, &seen.native).await?;
+            let known = known.ok_or_else(|| {
+                LedgerError::Conflict(format!("attempt id {} is taken", seen.proposed_uuid))
+            })?;
+            let row = match merge(&known, seen) {
+                Some(merged) => {
+                    update(store, &merged).await?;
+                    merged
+                }
+                None => known,
+            };
+            rows.push((place, row));
+        }
+        rows.sort_by_key(|(place, _)| *place);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+/// Platforms tell times to the second or millisecond; the digits that they leave empty are filled
+/// from the attempt's id, so that attempts of one second seldom want the same place in lists.
+fn spread(time: Timestamp, uuid: Uuid) -> Timestamp {
+    let micros = time.as_microsecond();
+    let empty = match micros {
+        m if m % 1_000_000 == 0 => 1_000_000,
+        m if m % 1_000 == 0 => 1_000,
+        _ => return time,
+    };
+    let fill = i64::from(uuid.as_fields().0) % empty;
+    Timestamp::from_microsecond(micros + fill).unwrap_or(time)
+}
+
+/// Places that are tried before giving up; each is a microsecond.
+const MAX_PLACES_TRIED: u32 = 10_000;
+
+/// Inserts the attempt at the first free place from `wanted` on. None: the business key is known, or
+/// the proposed id is taken.
+async fn insert<S: Statements>(
+    store: &mut S,
+    (account, campaign): (i64, i64),
+    seen: &SeenAttempt,
+    wanted: Timestamp,
+) -> Result<Option<AttemptRow>, LedgerError> {
+    let mut list_at = wanted;
+    for _ in 0..MAX_PLACES_TRIED {
+        let mut parameters = vec![
+            seen.proposed_uuid.into(),
+            account.into(),
+            (&seen.native).into(),
+            campaign.into(),
+            list_at.into(),
+            1.into(),
+        ];
+        parameters.extend(attempt_values(&seen.attempt, &seen.raw));
+        let inserted = store.execute(INSERT, &parameters).await?;
+        if inserted == 1 {
+            return find(store, seen.proposed_uuid).await;
+        }
+        let taken = store
+            .row(
+                "SELECT 1 FROM attempt WHERE uuid = $1 OR (account_id = $2 AND native = $3)",
+                &[seen.proposed_uuid.into(), account.into(), (&seen.native).into()],
+            )
+            .await?;
+        if taken.is_some() {
+            return Ok(None);
+        }
+        list_at += SignedDuration::from_micros(1);
+    }
+    Err(LedgerError::Unavailable("too many attempts at one time".to_owned()))
+}
+
+const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
+     revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
+     live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
+     try_number, recording, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+     $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING";
+
+async fn update<S: Statements>(store: &mut S, row: &AttemptRow) -> Result<(), LedgerError> {
+    let mut parameters = vec![row.uuid.into(), row.revision.into()];
+    parameters.extend(attempt_values(&row.attempt, &row.raw));
+    store
+        .execute(
+            "UPDATE attempt SET revision = $2, contact_reference = $3, called = $4, caller = $5, \
+             dialed_at = $6, ended_at = $7, result = $8, disposition = $9, live_person = $10, \
+             number_reusable = $11, contact_reusable = $12, counts_as_attempt = $13, \
+             is_final = $14, native_code = $15, try_number = $16, recording = $17, raw = $18 \
+             WHERE uuid = $1",
+            &parameters,
+        )
+        .await?;
+    Ok(())
+}
+
+fn attempt_values(attempt: &CallAttempt, raw: &str) -> [Value; 16] {
+    let phone = |number: &Option<PhoneNumber>| {
+        Value::optional_text(number.as_ref().map(PhoneNumber::reveal))
+    };
+    let flags = attempt.flags;
+    [
+        Value::optional_text(attempt.contact_reference.as_deref()),
+        phone(&attempt.called),
+        phone(&attempt.caller),
+        Value::optional_time(attempt.dialed_at),
+        Value::optional_time(attempt.ended_at),
+        attempt.result.as_str().into(),
+        attempt.disposition.as_str().into(),
+        flags.live_person.into(),
+        flags.number_reusable.into(),
+        flags.contact_reusable.into(),
+        flags.counts_as_attempt.into(),
+        flags.is_final.into(),
+        attempt.native_code.as_str().into(),
+        attempt.try_number.into(),
+        Value::optional_text(attempt.recording.as_deref()),
+        raw.into(),
+    ]
+}
+
+const TABLES: &str =
+    "attempt t JOIN account a ON a.id = t.account_id JOIN campaign c ON c.id = t.campaign_id";
+
+const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, t.raw, t.list_at, t.revision, \
+     t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
+     t.live_person, t.number_reusable, t.contact_reusable, t.counts_as_attempt, t.is_final, \
+     t.native_code, t.try_number, t.recording";
+
+async fn find<S: Statements>(store: &mut S, uuid: Uuid) -> Result<Option<AttemptRow>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE t.uuid = $1");
+    let row = store.row(&sql, &[uuid.into()]).await?;
+    row.map(|mut row| read_attempt(&mut row)).transpose()
+}
+
+async fn find_for_update<S: Statements>(
+    store: &mut S,
+    account: i64,
+    native: &NativeId,
+) -> Result<Option<AttemptRow>, LedgerError> {
+    let sql =
+        format!("SELECT uuid FROM attempt WHERE account_id = $1 AND native = $2{}", S::ROW_LOCK);
+    match store.row(&sql, &[account.into(), native.into()]).await? {
+        None => Ok(None),
+        Some(mut row) => find(store, row.uuid()?).await,
+    }
+}
+
+fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
+    Ok(AttemptRow {
+        uuid: row.uuid()?,
+        account: row.slug()?,
+        campaign: row.uuid()?,
+        native: row.native()?,
+        raw: row.text()?,
+        list_at: row.time()?,
+        revision: row.int()?,
+        attempt: CallAttempt {
+            contact_reference: row.optional_text()?,
+            called: row.optional_phone()?,
+            caller: row.optional_phone()?,
+            dialed_at: row.optional_time()?,
+            ended_at: row.optional_time()?,
+            result: CallResult::from_term(&row.text()?),
+            disposition: read_disposition(row)?,
+            flags: DispositionFlags {
+                live_person: row.bool()?,
+                number_reusable: row.bool()?,
+                contact_reusable: row.bool()?,
+                counts_as_attempt: row.bool()?,
+                is_final: row.bool()?,
+            },
+            native_code: row.text()?,
+            try_number: row.optional_int()?,
+            recording: row.optional_text()?,
+        },
+    })
+}
+
+fn read_disposition(row: &mut Row) -> Result<Disposition, LedgerError> {
+    let term = row.text()?;
+    Disposition::from_term(&term).ok_or_else(|| row.corrupt("a disposition"))
+}
+
+struct ListAttempts {
+    scope: AttemptScope,
+    window: Window,
+}
+
+impl Verb for ListAttempts {
+    type Answer = AttemptPage;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<AttemptPage, LedgerError> {
+        let (condition, parameters) = match &self.scope {
+            AttemptScope::Campaign(uuid) => {
+                let id = identity::campaign_id(store, *uuid).await?;
+                ("t.campaign_id = $1".to_owned(), vec![id.into()])
+            }
+            AttemptScope::Accounts(slugs) if slugs.is_empty() => {
+                return Ok(AttemptPage::default());
+            }
+            AttemptScope::Accounts(slugs) => (
+                format!("a.slug IN ({})", placeholders(1, slugs.len())),
+                slugs.iter().map(Value::from).collect(),
+            ),
+        };
+        let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
+        let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+        let select = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {condition}");
+        let (sql, parameters) = self.window.cut(&select, "t", parameters);
+        let rows = store.rows(&sql, &parameters).await?;
+        let attempts =
+            rows.into_iter().map(|mut row| read_attempt(&mut row)).collect::<Result<_, _>>()?;
+        Ok(AttemptPage { attempts, total })
+    }
+}
+
+struct FindAttempt {
+    uuid: Uuid,
+}
+
+impl Verb for FindAttempt {
+    type Answer = Option<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
+        find(store, self.uuid).await
+    }
+}
+
+/// Without the raw row: it holds phone numbers.
+impl fmt::Debug for SeenAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeenAttempt")
+            .field("proposed_uuid", &self.proposed_uuid)
+            .field("native", &self.native)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AttemptRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttemptRow")
+            .field("uuid", &self.uuid)
+            .field("account", &self.account)
+            .field("campaign", &self.campaign)
+            .field("native", &self.native)
+            .field("disposition", &self.attempt.disposition)
+            .field("list_at", &self.list_at)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }

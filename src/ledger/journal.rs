@@ -4,10 +4,17 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::ledger::identity;
+use crate::ledger::statements::{Statements, Value, Verb};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+/// The actor of a change that was found on a platform.
+pub const OUTSIDE: &str = "outside";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalEntry {
     pub at: Timestamp,
-    /// A client's name, `operator`, or `outside` for a change found on a platform.
+    /// A client's name, `operator`, or [`OUTSIDE`] for a change found on a platform.
     pub actor: String,
     /// What was asked, e.g. `campaign.start`.
     pub action: String,
@@ -17,4 +24,116 @@ pub struct JournalEntry {
     pub before: Option<String>,
     pub after: Option<String>,
     pub reason: Option<String>,
+}
+
+impl Ledger {
+    /// # Errors
+    /// `Missing` when the entry names a campaign that does not exist.
+    pub async fn append_journal(&self, entry: JournalEntry) -> Result<(), LedgerError> {
+        self.write(Append { entry }).await
+    }
+
+    /// The newest `limit` entries about a campaign (at most [`MAX_WINDOW_ROWS`]), oldest first.
+    pub async fn history(
+        &self,
+        campaign: Uuid,
+        limit: u32,
+    ) -> Result<Vec<JournalEntry>, LedgerError> {
+        self.read(History { campaign, limit }).await
+    }
+}
+
+pub(super) async fn append<S: Statements>(
+    store: &mut S,
+    campaign: Option<i64>,
+    entry: &JournalEntry,
+) -> Result<(), LedgerError> {
+    store
+        .execute(
+            "INSERT INTO journal (at, actor, action, request_id, campaign_id, before_value, \
+             after_value, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[
+                entry.at.into(),
+                entry.actor.as_str().into(),
+                entry.action.as_str().into(),
+                Value::optional_text(entry.request_id.as_deref()),
+                campaign.into(),
+                Value::optional_text(entry.before.as_deref()),
+                Value::optional_text(entry.after.as_deref()),
+                Value::optional_text(entry.reason.as_deref()),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Journals what was found on a platform; `change` is (before, after).
+pub(super) async fn append_outside<S: Statements>(
+    store: &mut S,
+    campaign: i64,
+    action: &str,
+    change: Option<(&str, &str)>,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let entry = JournalEntry {
+        at: now,
+        actor: OUTSIDE.to_owned(),
+        action: action.to_owned(),
+        request_id: None,
+        campaign: None,
+        before: change.map(|(before, _)| before.to_owned()),
+        after: change.map(|(_, after)| after.to_owned()),
+        reason: None,
+    };
+    append(store, Some(campaign), &entry).await
+}
+
+struct Append {
+    entry: JournalEntry,
+}
+
+impl Verb for Append {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let campaign = match self.entry.campaign {
+            Some(uuid) => Some(identity::campaign_id(store, uuid).await?),
+            None => None,
+        };
+        append(store, campaign, &self.entry).await
+    }
+}
+
+struct History {
+    campaign: Uuid,
+    limit: u32,
+}
+
+impl Verb for History {
+    type Answer = Vec<JournalEntry>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<JournalEntry>, LedgerError> {
+        let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
+        let rows = store
+            .rows(
+                "SELECT j.at, j.actor, j.action, j.request_id, j.before_value, j.after_value, \
+                 j.reason FROM journal j JOIN campaign c ON c.id = j.campaign_id \
+                 WHERE c.uuid = $1 ORDER BY j.id DESC LIMIT $2",
+                &[self.campaign.into(), limit.into()],
+            )
+            .await?;
+        let entries = rows.into_iter().rev().map(|mut row| {
+            Ok(JournalEntry {
+                at: row.time()?,
+                actor: row.text()?,
+                action: row.text()?,
+                request_id: row.optional_text()?,
+                campaign: Some(self.campaign),
+                before: row.optional_text()?,
+                after: row.optional_text()?,
+                reason: row.optional_text()?,
+            })
+        });
+        entries.collect()
+    }
 }

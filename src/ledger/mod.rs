@@ -4,18 +4,32 @@
 //! Inside, rows have i64 surrogates and times are microseconds UTC; outside, everything is named by
 //! public ids. One story suite (`tests/it/ledger_story.rs`) runs on both implementations.
 //!
-//! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids, the directory),
-//! `contacts`, `attempts`, `journal`.
+//! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
+//! (lists of campaigns and their status), `contacts`, `attempts`, `journal`. Each verb is written
+//! once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
+
+use std::path::Path;
+
+use crate::clock::Clock;
 
 pub mod attempts;
 pub mod contacts;
+pub mod directory;
 pub mod identity;
 pub mod journal;
 pub mod postgres;
+mod schema;
 pub mod sqlite;
+mod statements;
+
+use statements::Verb;
+
+/// Rows that one list call returns at most, whatever its window asks for.
+pub const MAX_WINDOW_ROWS: u32 = 1000;
 
 /// Why a verb could not be done. Nothing was changed, unless `Unclear`.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
     /// Busy, full, or not reachable: worth another try later.
     #[error("the ledger is unavailable: {0}")]
@@ -23,17 +37,72 @@ pub enum LedgerError {
     /// The commit was sent and its outcome is not known.
     #[error("the outcome of a ledger commit is unknown: {0}")]
     Unclear(String),
+    /// `found` 0: the store has no schema yet. `serve --migrate` brings it up to date.
     #[error("the ledger has schema {found}; this program works with {supported}")]
     Schema { found: i64, supported: String },
+    /// The verb names a row that does not exist.
+    #[error("the ledger knows no such {0}")]
+    Missing(&'static str),
     #[error("{0}")]
     Conflict(String),
     #[error("a stored row cannot be read: {0}")]
     Corrupt(String),
 }
 
-/// An enum, not a trait: there are two, and everybody sees every verb.
+/// An enum, not a trait: there are two, and everybody sees every verb. A cheap handle; the store is
+/// closed when the last clone is dropped.
 #[derive(Clone)]
 pub enum Ledger {
     Sqlite(sqlite::SqliteLedger),
     Postgres(postgres::PostgresLedger),
+}
+
+impl Ledger {
+    /// Opens an existing ledger file. Blocks for a few milliseconds: call it while starting.
+    ///
+    /// # Errors
+    /// `Schema` when the file has no schema or one that this program does not know; `Unavailable`
+    /// when it cannot be opened or another process has it open.
+    pub fn open_sqlite(path: &Path) -> Result<Self, LedgerError> {
+        sqlite::SqliteLedger::open(path).map(Ledger::Sqlite)
+    }
+
+    /// Connects to a database; `connections` (at least 1) is the size of the pool.
+    ///
+    /// # Errors
+    /// `Schema` as above; `Unavailable` when the URL is wrong or the server does not answer.
+    pub async fn open_postgres(url: &str, connections: u32) -> Result<Self, LedgerError> {
+        postgres::PostgresLedger::open(url, connections).await.map(Ledger::Postgres)
+    }
+
+    /// Creates the file or brings its schema up to date; a new ledger gets its id from `clock`.
+    ///
+    /// # Errors
+    /// `Unavailable` when another process has it open, `Schema` when it is newer than this program.
+    pub fn migrate_sqlite(path: &Path, clock: &Clock) -> Result<(), LedgerError> {
+        sqlite::migrate(path, clock)
+    }
+
+    /// Creates or updates the schema in an existing database, behind a lock row: of several replicas
+    /// that start together one migrates and the others wait.
+    ///
+    /// # Errors
+    /// As [`Ledger::migrate_sqlite`].
+    pub async fn migrate_postgres(url: &str, clock: &Clock) -> Result<(), LedgerError> {
+        postgres::migrate(url, clock).await
+    }
+
+    async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
+        match self {
+            Ledger::Sqlite(ledger) => ledger.read(verb).await,
+            Ledger::Postgres(ledger) => ledger.read(verb).await,
+        }
+    }
+
+    async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
+        match self {
+            Ledger::Sqlite(ledger) => ledger.write(verb).await,
+            Ledger::Postgres(ledger) => ledger.write(verb).await,
+        }
+    }
 }

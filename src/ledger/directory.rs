@@ -1,0 +1,408 @@
+//! The directory of campaigns: what lists are answered from, and how each campaign stands.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{AccountSlug, CampaignIdentity, VdnId};
+use crate::ledger::identity::{self, IDENTITY_COLUMNS, IDENTITY_TABLES};
+use crate::ledger::journal::{self, JournalEntry};
+use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+/// What lists show; details go live.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub name: String,
+    pub status: CampaignStatus,
+    /// The campaign document as the platform sent it (JSON).
+    pub document: String,
+    /// When the platform made it, if it says so; becomes the immutable `list_at` where it is free.
+    pub created_at: Option<Timestamp>,
+    /// Deleted on the platform but still shown there.
+    pub deleted: bool,
+}
+
+/// A row of the directory; its place in lists is `identity.list_at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    pub identity: CampaignIdentity,
+    pub snapshot: Snapshot,
+    /// What clients want of the campaign, or last found on its platform.
+    pub desired: CampaignStatus,
+    pub fetched_at: Timestamp,
+    /// Set when a full discovery of the account no longer met the campaign.
+    pub gone: bool,
+}
+
+/// Which directory rows a list wants. All conditions hold together.
+#[derive(Debug, Clone, Default)]
+pub struct DirectoryFilter {
+    /// Homes whose campaigns may be seen: none named, none seen.
+    pub accounts: Vec<AccountSlug>,
+    pub vdn: Option<VdnId>,
+    /// Part of the name, in any case.
+    pub name_contains: Option<String>,
+    pub status: Option<CampaignStatus>,
+    /// Also campaigns that are deleted or gone.
+    pub include_deleted: bool,
+}
+
+/// A window of a list, newest `list_at` first. Limits above [`MAX_WINDOW_ROWS`] count as that.
+#[derive(Debug, Clone, Copy)]
+pub enum Window {
+    /// Rows strictly older than this (None: from the newest), at most so many.
+    Before { list_at: Option<Timestamp>, limit: u32 },
+    /// Skip so many, then at most so many.
+    Offset { offset: u64, limit: u32 },
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DirectoryPage {
+    pub entries: Vec<DirectoryEntry>,
+    /// Rows that match the filter in all, whatever the window.
+    pub total: u64,
+}
+
+impl Ledger {
+    pub async fn list_directory(
+        &self,
+        filter: DirectoryFilter,
+        window: Window,
+    ) -> Result<DirectoryPage, LedgerError> {
+        self.read(ListDirectory { filter, window }).await
+    }
+
+    /// The directory row of one campaign.
+    pub async fn find_entry(&self, campaign: Uuid) -> Result<Option<DirectoryEntry>, LedgerError> {
+        self.read(FindEntry { campaign }).await
+    }
+
+    /// Marks campaigns at home on the account that a full discovery begun at `since` did not meet as
+    /// gone, and journals each. Answers how many.
+    pub async fn mark_unseen_as_gone(
+        &self,
+        account: AccountSlug,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        self.write(MarkUnseenAsGone { account, since, now }).await
+    }
+
+    /// Records what a client wants of a campaign, and journals it, before the platform is asked.
+    /// `before` and `after` of the entry are filled in.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such campaign.
+    pub async fn record_desired_status(
+        &self,
+        campaign: Uuid,
+        desired: CampaignStatus,
+        entry: JournalEntry,
+    ) -> Result<(), LedgerError> {
+        self.write(RecordStatus { campaign, column: "desired", status: desired, entry }).await
+    }
+
+    /// Keeps what the platform says the campaign's status is now, and journals it if it changed.
+    /// `before` and `after` of the entry are filled in. The desired status stays, and sightings from
+    /// before the entry no longer count.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such campaign.
+    pub async fn record_actual_status(
+        &self,
+        campaign: Uuid,
+        actual: CampaignStatus,
+        entry: JournalEntry,
+    ) -> Result<(), LedgerError> {
+        self.write(RecordStatus { campaign, column: "actual", status: actual, entry }).await
+    }
+}
+
+/// A name as searches compare it.
+pub(super) fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// Replaces the snapshot of a campaign that was seen again, and journals what changed outside.
+pub(super) async fn refresh<S: Statements>(
+    store: &mut S,
+    id: i64,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let sql = format!(
+        "SELECT desired, actual, fetched_at, gone_at FROM campaign WHERE id = $1{}",
+        S::ROW_LOCK
+    );
+    let row = store.row(&sql, &[id.into()]).await?;
+    let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
+    let desired = CampaignStatus::from_term(&row.text()?);
+    let actual = CampaignStatus::from_term(&row.text()?);
+    if row.time()? > now {
+        return Ok(());
+    }
+    let mut wanted = desired.clone();
+    if row.optional_time()?.is_some() {
+        journal::append_outside(store, id, "campaign.seen-again", None, now).await?;
+    }
+    if actual != snapshot.status {
+        let change = (actual.as_str(), snapshot.status.as_str());
+        journal::append_outside(store, id, "campaign.status", Some(change), now).await?;
+        wanted = identity::desired_after(&snapshot.status).unwrap_or(desired);
+    }
+    store
+        .execute(
+            "UPDATE campaign SET desired = $2, actual = $3, name = $4, name_folded = $5, \
+             document = $6, deleted = $7, fetched_at = $8, gone_at = NULL WHERE id = $1",
+            &[
+                id.into(),
+                wanted.as_str().into(),
+                snapshot.status.as_str().into(),
+                snapshot.name.as_str().into(),
+                fold(&snapshot.name).as_str().into(),
+                snapshot.document.as_str().into(),
+                snapshot.deleted.into(),
+                now.into(),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn entry<S: Statements>(
+    store: &mut S,
+    id: i64,
+) -> Result<DirectoryEntry, LedgerError> {
+    let sql = format!("{} WHERE c.id = $1", select_entries());
+    let row = store.row(&sql, &[id.into()]).await?;
+    read_entry(&mut row.ok_or(LedgerError::Missing("campaign"))?)
+}
+
+fn select_entries() -> String {
+    format!(
+        "SELECT {IDENTITY_COLUMNS}, c.name, c.actual, c.document, c.created_at, c.deleted, \
+         c.desired, c.fetched_at, c.gone_at FROM {IDENTITY_TABLES}"
+    )
+}
+
+fn read_entry(row: &mut Row) -> Result<DirectoryEntry, LedgerError> {
+    Ok(DirectoryEntry {
+        identity: identity::read_identity(row)?,
+        snapshot: Snapshot {
+            name: row.text()?,
+            status: CampaignStatus::from_term(&row.text()?),
+            document: row.text()?,
+            created_at: row.optional_time()?,
+            deleted: row.bool()?,
+        },
+        desired: CampaignStatus::from_term(&row.text()?),
+        fetched_at: row.time()?,
+        gone: row.optional_time()?.is_some(),
+    })
+}
+
+struct ListDirectory {
+    filter: DirectoryFilter,
+    window: Window,
+}
+
+impl Verb for ListDirectory {
+    type Answer = DirectoryPage;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<DirectoryPage, LedgerError> {
+        let Some((condition, parameters)) = self.filter.condition() else {
+            return Ok(DirectoryPage::default());
+        };
+        let sql = format!("SELECT COUNT(*) FROM {IDENTITY_TABLES} WHERE {condition}");
+        let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+        let (sql, parameters) =
+            self.window.cut(&format!("{} WHERE {condition}", select_entries()), "c", parameters);
+        let rows = store.rows(&sql, &parameters).await?;
+        let entries =
+            rows.into_iter().map(|mut row| read_entry(&mut row)).collect::<Result<_, _>>()?;
+        Ok(DirectoryPage { entries, total })
+    }
+}
+
+impl DirectoryFilter {
+    /// The WHERE and its parameters; None when nothing can match.
+    fn condition(&self) -> Option<(String, Vec<Value>)> {
+        if self.accounts.is_empty() {
+            return None;
+        }
+        let mut parameters: Vec<Value> = self.accounts.iter().map(Value::from).collect();
+        let mut conditions = vec![format!("a.slug IN ({})", placeholders(1, parameters.len()))];
+        let mut and = |left: &str, value: Value, right: &str| {
+            parameters.push(value);
+            conditions.push(format!("{left} ${}{right}", parameters.len()));
+        };
+        if let Some(vdn) = self.vdn {
+            and("c.vdn =", vdn.into(), "");
+        }
+        if let Some(status) = &self.status {
+            and("c.actual =", status.as_str().into(), "");
+        }
+        if let Some(part) = &self.name_contains {
+            // A longer pattern is an error on SQLite; no platform keeps such names.
+            if part.len() > MAX_NAME_FILTER_BYTES {
+                return None;
+            }
+            and("c.name_folded LIKE", like_pattern(part).as_str().into(), " ESCAPE '!'");
+        }
+        if !self.include_deleted {
+            conditions.push("NOT c.deleted AND c.gone_at IS NULL".to_owned());
+        }
+        let sql = conditions.join(" AND ");
+        Some((sql, parameters))
+    }
+}
+
+/// Longest part of a name that is searched for.
+const MAX_NAME_FILTER_BYTES: usize = 4096;
+
+/// A pattern that matches names with `part` in them, `%` and `_` standing for themselves.
+fn like_pattern(part: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in fold(part).chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+impl Window {
+    /// Adds this window to a SELECT that ends in its WHERE; `table` has the `list_at`.
+    pub(super) fn cut(
+        self,
+        select: &str,
+        table: &str,
+        mut parameters: Vec<Value>,
+    ) -> (String, Vec<Value>) {
+        let mut older = String::new();
+        let (limit, offset) = match self {
+            Window::Before { list_at, limit } => {
+                if let Some(list_at) = list_at {
+                    parameters.push(list_at.into());
+                    older = format!(" AND {table}.list_at < ${}", parameters.len());
+                }
+                (limit, 0)
+            }
+            Window::Offset { offset, limit } => (limit, i64::try_from(offset).unwrap_or(i64::MAX)),
+        };
+        parameters.push(i64::from(limit.min(MAX_WINDOW_ROWS)).into());
+        parameters.push(offset.into());
+        let (limit, offset) = (parameters.len() - 1, parameters.len());
+        let sql = format!(
+            "{select}{older} ORDER BY {table}.list_at DESC LIMIT ${limit} OFFSET ${offset}"
+        );
+        (sql, parameters)
+    }
+}
+
+struct FindEntry {
+    campaign: Uuid,
+}
+
+impl Verb for FindEntry {
+    type Answer = Option<DirectoryEntry>;
+
+    async fn run<S: Statements>(
+        &self,
+        store: &mut S,
+    ) -> Result<Option<DirectoryEntry>, LedgerError> {
+        let sql = format!("{} WHERE c.uuid = $1", select_entries());
+        let row = store.row(&sql, &[self.campaign.into()]).await?;
+        row.map(|mut row| read_entry(&mut row)).transpose()
+    }
+}
+
+struct MarkUnseenAsGone {
+    account: AccountSlug,
+    since: Timestamp,
+    now: Timestamp,
+}
+
+impl Verb for MarkUnseenAsGone {
+    type Answer = u64;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let account = identity::account_id(store, &self.account).await?;
+        let sql = format!(
+            "SELECT id FROM campaign WHERE home_id = $1 AND fetched_at < $2 AND gone_at IS NULL \
+             ORDER BY id{}",
+            S::ROW_LOCK
+        );
+        let rows = store.rows(&sql, &[account.into(), self.since.into()]).await?;
+        let mut count = 0;
+        for mut row in rows {
+            let id = row.int()?;
+            store
+                .execute(
+                    "UPDATE campaign SET gone_at = $2 WHERE id = $1",
+                    &[id.into(), self.now.into()],
+                )
+                .await?;
+            journal::append_outside(store, id, "campaign.gone", None, self.now).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+struct RecordStatus {
+    campaign: Uuid,
+    /// `desired` or `actual`.
+    column: &'static str,
+    status: CampaignStatus,
+    entry: JournalEntry,
+}
+
+impl Verb for RecordStatus {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let Self { column, .. } = self;
+        let sql = format!("SELECT id, {column} FROM campaign WHERE uuid = $1{}", S::ROW_LOCK);
+        let row = store.row(&sql, &[self.campaign.into()]).await?;
+        let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
+        let (id, before) = (row.int()?, row.text()?);
+        let after = self.status.as_str();
+        // A wish is journalled even when it is the old one: somebody acted.
+        if *column == "actual" && before == after {
+            return Ok(());
+        }
+        // What was seen on the platform before this was asked of it no longer counts.
+        let fetched = "fetched_at = CASE WHEN fetched_at < $3 THEN $3 ELSE fetched_at END";
+        store
+            .execute(
+                &format!("UPDATE campaign SET {column} = $2, {fetched} WHERE id = $1"),
+                &[id.into(), after.into(), self.entry.at.into()],
+            )
+            .await?;
+        let entry = JournalEntry {
+            before: Some(before),
+            after: Some(after.to_owned()),
+            ..self.entry.clone()
+        };
+        journal::append(store, Some(id), &entry).await
+    }
+}
+
+/// Without the document: it may hold phone numbers.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("name", &self.name)
+            .field("status", &self.status)
+            .field("document_bytes", &self.document.len())
+            .field("created_at", &self.created_at)
+            .field("deleted", &self.deleted)
+            .finish()
+    }
+}

@@ -1,0 +1,138 @@
+//! Statements in a PostgreSQL transaction.
+
+use std::error::Error;
+
+use bytes::BytesMut;
+use deadpool_postgres::Transaction;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use crate::ledger::LedgerError;
+use crate::ledger::statements::{Row, Statements, Value};
+
+use super::asks_to_repeat;
+
+pub struct PostgresStatements<'c> {
+    transaction: Transaction<'c>,
+    asked_to_repeat: bool,
+}
+
+impl<'c> PostgresStatements<'c> {
+    pub fn new(transaction: Transaction<'c>) -> Self {
+        Self { transaction, asked_to_repeat: false }
+    }
+
+    /// Whether a statement failed in a way that another run of the transaction may not.
+    pub fn asked_to_repeat(&self) -> bool {
+        self.asked_to_repeat
+    }
+
+    pub fn into_transaction(self) -> Transaction<'c> {
+        self.transaction
+    }
+
+    fn failed(&mut self, error: &tokio_postgres::Error) -> LedgerError {
+        self.asked_to_repeat |= asks_to_repeat(error);
+        ledger_error(error)
+    }
+}
+
+impl Statements for PostgresStatements<'_> {
+    const ROW_LOCK: &'static str = " FOR UPDATE";
+
+    async fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, LedgerError> {
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let answer = async {
+            let statement = self.transaction.prepare_cached(sql).await?;
+            self.transaction.query(&statement, &parameters).await
+        };
+        match answer.await {
+            Ok(rows) => rows.iter().map(read_row).collect(),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    async fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64, LedgerError> {
+        let parameters: Vec<&(dyn ToSql + Sync)> =
+            parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+        let answer = async {
+            let statement = self.transaction.prepare_cached(sql).await?;
+            self.transaction.execute(&statement, &parameters).await
+        };
+        answer.await.map_err(|error| self.failed(&error))
+    }
+}
+
+fn read_row(row: &tokio_postgres::Row) -> Result<Row, LedgerError> {
+    let values = row.columns().iter().enumerate().map(|(n, column)| {
+        let value = match *column.type_() {
+            Type::INT8 => row.try_get::<_, Option<i64>>(n).map(|v| v.map(Value::Int)),
+            // Only `SELECT 1` has this type.
+            Type::INT4 => row.try_get::<_, Option<i32>>(n).map(|v| v.map(|v| Value::Int(v.into()))),
+            Type::BOOL => row.try_get::<_, Option<bool>>(n).map(|v| v.map(Value::Bool)),
+            Type::UUID => row.try_get(n).map(|v: Option<_>| v.map(Value::Uuid)),
+            _ => row.try_get::<_, Option<String>>(n).map(|v| v.map(Value::Text)),
+        };
+        value
+            .map(|value| value.unwrap_or(Value::Null))
+            .map_err(|_| LedgerError::Corrupt(format!("column {} has an unexpected type", n + 1)))
+    });
+    values.collect::<Result<_, _>>().map(Row::new)
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(value) => value.to_sql_checked(ty, out),
+            Value::Bool(value) => value.to_sql_checked(ty, out),
+            Value::Text(text) => text.to_sql_checked(ty, out),
+            Value::Uuid(uuid) => uuid.to_sql_checked(ty, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        // Each variant checks for itself.
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl std::fmt::Debug for Value {
+    /// Without the value: it may be a phone number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Value::Null => "Null",
+            Value::Int(_) => "Int",
+            Value::Bool(_) => "Bool",
+            Value::Text(_) => "Text",
+            Value::Uuid(_) => "Uuid",
+        })
+    }
+}
+
+/// The server's message and detail may quote values, so in general only the code and the constraint
+/// are told.
+pub fn ledger_error(error: &tokio_postgres::Error) -> LedgerError {
+    let Some(database) = error.as_db_error() else {
+        return LedgerError::Unavailable(format!("PostgreSQL: {error}"));
+    };
+    let code = database.code().code();
+    let constraint = database.constraint().unwrap_or("no constraint");
+    match &code[..2.min(code.len())] {
+        "22" | "23" => {
+            LedgerError::Conflict(format!("a row contradicts what is kept: {code} ({constraint})"))
+        }
+        "XX" => LedgerError::Corrupt(format!("PostgreSQL says {code}")),
+        // About the server or who may use it, never about a row.
+        "08" | "28" | "3D" | "53" | "57" => {
+            LedgerError::Unavailable(format!("PostgreSQL says {code}: {}", database.message()))
+        }
+        _ => LedgerError::Unavailable(format!("PostgreSQL says {code}")),
+    }
+}

@@ -1,0 +1,57 @@
+//! The schema: embedded migrations, and which versions this program works with.
+
+use refinery::{Migration, Runner};
+
+use crate::ledger::LedgerError;
+
+/// The version that this program brings a ledger to. It also works on the next one, so that a
+/// rolling upgrade may migrate before the last replica of the old program has ended; a migration
+/// must therefore leave alone what the version before it uses.
+const CURRENT: i64 = 1;
+
+const MIGRATIONS: [(&str, &str); 1] =
+    [("V1__identity", include_str!("migrations/V1__identity.sql"))];
+
+/// What the migrations call differently on the two stores.
+pub struct Dialect {
+    /// An i64 primary key that the store assigns.
+    pub surrogate: &'static str,
+    /// The type of a UUID column.
+    pub public_id: &'static str,
+}
+
+/// The migrations in the store's dialect, to be run in one transaction.
+pub fn runner(dialect: &Dialect) -> Result<Runner, LedgerError> {
+    let migrations: Result<Vec<Migration>, _> = MIGRATIONS
+        .iter()
+        .map(|(name, sql)| {
+            let sql =
+                sql.replace("SURROGATE", dialect.surrogate).replace("PUBLIC_ID", dialect.public_id);
+            Migration::unapplied(name, &sql)
+        })
+        .collect();
+    let migrations = migrations.map_err(|error| migration_failed(&error))?;
+    Ok(Runner::new(&migrations).set_grouped(true))
+}
+
+pub fn migration_failed(error: &refinery::Error) -> LedgerError {
+    LedgerError::Unavailable(format!("migration failed: {error}"))
+}
+
+/// Whether this program can work on a ledger with schema `found` (0: none).
+pub fn check_usable(found: i64) -> Result<(), LedgerError> {
+    if (CURRENT..=CURRENT + 1).contains(&found) { Ok(()) } else { Err(unsupported(found)) }
+}
+
+/// Whether the migrations are to be run on a ledger with schema `found` (0: none).
+pub fn needs_migration(found: i64) -> Result<bool, LedgerError> {
+    match found {
+        0..CURRENT => Ok(true),
+        _ => check_usable(found).map(|()| false),
+    }
+}
+
+fn unsupported(found: i64) -> LedgerError {
+    let hint = if found < CURRENT { "; `serve --migrate` updates it" } else { "" };
+    LedgerError::Schema { found, supported: format!("schema {CURRENT} and {}{hint}", CURRENT + 1) }
+}

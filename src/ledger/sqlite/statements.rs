@@ -1,0 +1,112 @@
+//! Statements on a SQLite connection.
+
+use std::future::{Future, ready};
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ErrorCode};
+use uuid::Uuid;
+
+use crate::ledger::LedgerError;
+use crate::ledger::statements::{Row, Statements, Value};
+
+pub struct SqliteStatements<'c> {
+    connection: &'c mut Connection,
+}
+
+impl<'c> SqliteStatements<'c> {
+    pub fn new(connection: &'c mut Connection) -> Self {
+        Self { connection }
+    }
+
+    fn prepare(&self, sql: &str, parameters: &[Value]) -> rusqlite::Result<CachedStatement<'_>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (n, value) in parameters.iter().enumerate() {
+            // SQLite takes `$1` for a name and numbers names as it meets them.
+            let name = format!("${}", n + 1);
+            let index = statement.parameter_index(&name)?;
+            let index = index.ok_or(rusqlite::Error::InvalidParameterName(name))?;
+            statement.raw_bind_parameter(index, value)?;
+        }
+        Ok(statement)
+    }
+
+    fn read(&self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, LedgerError> {
+        let mut statement = self.prepare(sql, parameters).map_err(|e| ledger_error(&e))?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| ledger_error(&e))? {
+            let values = (0..columns)
+                .map(|n| row.get_ref(n).map_err(|e| ledger_error(&e)).and_then(read_value));
+            answer.push(Row::new(values.collect::<Result<_, _>>()?));
+        }
+        Ok(answer)
+    }
+
+    fn change(&self, sql: &str, parameters: &[Value]) -> Result<u64, LedgerError> {
+        let mut statement = self.prepare(sql, parameters).map_err(|e| ledger_error(&e))?;
+        let changed = statement.raw_execute().map_err(|e| ledger_error(&e))?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+}
+
+impl Statements for SqliteStatements<'_> {
+    // The one writer needs no row locks.
+    const ROW_LOCK: &'static str = "";
+
+    fn rows(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> impl Future<Output = Result<Vec<Row>, LedgerError>> + Send {
+        ready(self.read(sql, parameters))
+    }
+
+    fn execute(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> impl Future<Output = Result<u64, LedgerError>> + Send {
+        ready(self.change(sql, parameters))
+    }
+}
+
+fn read_value(value: ValueRef<'_>) -> Result<Value, LedgerError> {
+    let corrupt = |what: &str| LedgerError::Corrupt(format!("a column is not {what}"));
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Text(bytes) => {
+            String::from_utf8(bytes.to_vec()).map(Value::Text).map_err(|_| corrupt("text in UTF-8"))
+        }
+        ValueRef::Blob(bytes) => {
+            Uuid::from_slice(bytes).map(Value::Uuid).map_err(|_| corrupt("a UUID"))
+        }
+        ValueRef::Real(_) => Err(corrupt("a whole number")),
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(value) => ValueRef::Integer(*value),
+            Value::Bool(value) => ValueRef::Integer(i64::from(*value)),
+            Value::Text(text) => ValueRef::Text(text.as_bytes()),
+            Value::Uuid(uuid) => ValueRef::Blob(uuid.as_bytes()),
+        }))
+    }
+}
+
+/// SQLite names constraints and files in its messages, never values.
+pub fn ledger_error(error: &rusqlite::Error) -> LedgerError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => {
+            LedgerError::Conflict(format!("a row contradicts what is kept: {error}"))
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            LedgerError::Corrupt(error.to_string())
+        }
+        _ => LedgerError::Unavailable(error.to_string()),
+    }
+}

@@ -1,0 +1,151 @@
+//! The writer thread: takes what waits in its queue, runs each verb in a savepoint, commits once,
+//! then answers all of them. Checkpoints run beside it.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::ledger::LedgerError;
+use crate::ledger::statements::Verb;
+
+use super::run_verb;
+use super::statements::ledger_error;
+
+/// Verbs that share one commit at most.
+const MAX_BATCH_JOBS: usize = 1024;
+/// From this size of the WAL on, every commit asks for a checkpoint.
+const CHECKPOINT_FROM_BYTES: u64 = 4 * 1024 * 1024;
+/// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
+const WAL_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// The WAL file is cut to this when it is emptied.
+pub const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Runs a verb in the open transaction, or learns why there is none; what it returns is called with
+/// the outcome of the commit.
+pub type WriteJob = Box<dyn FnOnce(Result<&mut Connection, LedgerError>) -> Done + Send>;
+
+type Done = Box<dyn FnOnce(&Result<(), LedgerError>) + Send>;
+
+/// The job that runs `verb` and sends its answer once it is durable.
+pub fn job<V: Verb>(verb: V, answer: oneshot::Sender<Result<V::Answer, LedgerError>>) -> WriteJob {
+    Box::new(move |transaction| {
+        let result = transaction.and_then(|connection| run_in_savepoint(connection, &verb));
+        Box::new(move |committed| {
+            let result = match committed {
+                Ok(()) => result,
+                // A verb that failed by itself says why.
+                Err(error) => result.and(Err(error.clone())),
+            };
+            // Whoever asked may have gone meanwhile; then nobody needs the answer.
+            answer.send(result).ok();
+        })
+    })
+}
+
+fn run_in_savepoint<V: Verb>(
+    connection: &mut Connection,
+    verb: &V,
+) -> Result<V::Answer, LedgerError> {
+    let statement = |connection: &Connection, sql: &str| {
+        connection.execute_batch(sql).map_err(|error| ledger_error(&error))
+    };
+    statement(connection, "SAVEPOINT verb")?;
+    match run_verb(connection, verb) {
+        Ok(answer) => statement(connection, "RELEASE verb").map(|()| answer),
+        // When the disk is full SQLite may have rolled everything back, the savepoint with it.
+        Err(error) if connection.is_autocommit() => Err(error),
+        Err(error) => {
+            if statement(connection, "ROLLBACK TO verb; RELEASE verb").is_err() {
+                // Half a verb must not be committed: give up the whole batch.
+                statement(connection, "ROLLBACK")?;
+            }
+            Err(error)
+        }
+    }
+}
+
+pub struct Writer {
+    connection: Connection,
+    wal: PathBuf,
+    checkpoints: SyncSender<()>,
+}
+
+impl Writer {
+    pub fn new(connection: Connection, wal: PathBuf, checkpoints: SyncSender<()>) -> Self {
+        Self { connection, wal, checkpoints }
+    }
+
+    /// Works until every sender is gone and the queue is empty.
+    pub fn run(&mut self, jobs: &Receiver<WriteJob>) {
+        while let Ok(first) = jobs.recv() {
+            let mut waiting = Some(first);
+            self.commit_together(|| waiting.take().or_else(|| jobs.try_recv().ok()));
+            self.look_after_wal();
+        }
+    }
+
+    fn commit_together(&mut self, mut next: impl FnMut() -> Option<WriteJob>) {
+        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+            let error = ledger_error(&error);
+            for job in std::iter::from_fn(next).take(MAX_BATCH_JOBS) {
+                job(Err(error.clone()))(&Err(error.clone()));
+            }
+            return;
+        }
+        let mut done = Vec::new();
+        let mut lost = false;
+        while done.len() < MAX_BATCH_JOBS && !lost {
+            let Some(job) = next() else { break };
+            done.push(job(Ok(&mut self.connection)));
+            lost = self.connection.is_autocommit();
+        }
+        let outcome = if lost {
+            Err(LedgerError::Unavailable("the transaction was rolled back".to_owned()))
+        } else {
+            self.commit()
+        };
+        for answer in done {
+            answer(&outcome);
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), LedgerError> {
+        let Err(error) = self.connection.execute_batch("COMMIT") else { return Ok(()) };
+        let rolled_back =
+            self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
+        match error.sqlite_error_code() {
+            // The log may or may not have reached the disk.
+            Some(rusqlite::ErrorCode::SystemIoFailure) => {
+                Err(LedgerError::Unclear(error.to_string()))
+            }
+            _ if rolled_back => Err(ledger_error(&error)),
+            _ => Err(LedgerError::Unclear(error.to_string())),
+        }
+    }
+
+    fn look_after_wal(&self) {
+        let bytes = self.wal.metadata().map_or(0, |file| file.len());
+        if bytes >= WAL_MAX_BYTES {
+            checkpoint(&self.connection, "RESTART");
+        } else if bytes >= CHECKPOINT_FROM_BYTES {
+            // A full queue means that one is asked for already.
+            self.checkpoints.try_send(()).ok();
+        }
+    }
+}
+
+/// Runs checkpoints, as far as readers and the writer let them, until the writer ends.
+pub fn run_checkpointer(connection: &Connection, requests: &Receiver<()>) {
+    while requests.recv().is_ok() {
+        checkpoint(connection, "PASSIVE");
+    }
+}
+
+fn checkpoint(connection: &Connection, mode: &str) {
+    let sql = format!("PRAGMA wal_checkpoint({mode})");
+    if let Err(error) = connection.query_row(&sql, [], |_| Ok(())) {
+        tracing::warn!(%error, mode, "ledger checkpoint failed; it will be tried again");
+    }
+}
