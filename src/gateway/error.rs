@@ -128,6 +128,10 @@ impl From<LedgerError> for GatewayError {
             // A verb that may have been done is safe to ask again: every verb is insert-or-get or
             // writes the same value.
             LedgerError::Unclear(_) => GatewayError::unavailable("the ledger did not confirm"),
+            LedgerError::Missing("campaign") => GatewayError::NotFound(Noun::Campaign),
+            LedgerError::Missing(what) => {
+                GatewayError::Internal(format!("the ledger does not know the {what}"))
+            }
             LedgerError::Schema { .. } | LedgerError::Corrupt(_) => {
                 GatewayError::Internal("the ledger cannot be read".to_owned())
             }

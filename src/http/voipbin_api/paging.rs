@@ -8,7 +8,7 @@ use crate::http::voipbin_api::auth::query;
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{Profile, parse_timestamp};
 use crate::http::voipbin_api::{Call, json};
-use crate::ledger::identity::Window;
+use crate::ledger::directory::Window;
 
 /// Which page a client wants.
 #[derive(Debug, Clone, Copy)]
