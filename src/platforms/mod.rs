@@ -18,7 +18,9 @@ use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
 use crate::mapping::table::{Code, TableProblem, Tables};
 
+pub mod documents;
 pub mod isales;
+pub mod translation;
 pub mod voipbin;
 
 /// The platforms that Dialbridge knows.
