@@ -10,13 +10,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::ids::NativeId;
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
-use crate::mapping::table::{Code, TableProblem, Tables};
+use crate::mapping::table::{Code, Kind, TableProblem, Tables};
+use crate::platforms::documents::{DomainDocument, Unreadable};
 
 pub mod documents;
 pub mod isales;
@@ -216,6 +218,37 @@ fn disposition_of(code: &Code) -> (Disposition, DispositionFlags) {
         is_final: flags.is_final,
     });
     (disposition, flags)
+}
+
+/// What a JSON document of `platform` says.
+///
+/// # Errors
+/// When its members have types that the platform never uses.
+pub fn document_to_domain(
+    platform: PlatformKind,
+    kind: Kind,
+    document: &Value,
+    ctx: &ConvertContext,
+) -> Result<Converted<DomainDocument>, Unreadable> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::convert::document_to_domain(kind, document, ctx),
+        PlatformKind::Isales => isales::convert::document_to_domain(kind, document, ctx),
+    }
+}
+
+/// The JSON document of `platform` that says it.
+///
+/// # Errors
+/// When JSON refuses a value; ours it does not.
+pub fn document_from_domain(
+    platform: PlatformKind,
+    document: &DomainDocument,
+    ctx: &ConvertContext,
+) -> Result<Converted<Value>, Unreadable> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::convert::document_from_domain(document, ctx),
+        PlatformKind::Isales => isales::convert::document_from_domain(document, ctx),
+    }
 }
 
 impl PlatformKind {

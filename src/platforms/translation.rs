@@ -7,7 +7,7 @@ use crate::mapping::engine::account::{self, FieldOutcome, Item, Mistake};
 use crate::mapping::engine::merge::merge;
 use crate::mapping::engine::path::{self, Step};
 use crate::mapping::table::{Kind, Table};
-use crate::platforms::{ConvertContext, PlatformKind, documents};
+use crate::platforms::{ConvertContext, PlatformKind, document_from_domain, document_to_domain};
 
 /// Which way a document goes, and the two accounts it belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -150,9 +150,9 @@ impl Direction<'_> {
             let at = place_text(&item.at);
             let inner = path::get(document, &item.at).unwrap_or(&Value::Null);
             let unreadable = |_| TranslateError::Unreadable { at: at.clone(), platform, kind };
-            let domain = documents::to_domain(self.from, self.kind, inner, self.from_account)
+            let domain = document_to_domain(self.from, self.kind, inner, self.from_account)
                 .map_err(unreadable)?;
-            let written = documents::from_domain(self.to, &domain.value, self.to_account)
+            let written = document_from_domain(self.to, &domain.value, self.to_account)
                 .map_err(unreadable)?;
             item.findings = domain.findings;
             item.findings.extend(written.findings);
