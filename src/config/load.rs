@@ -652,28 +652,26 @@ impl Loader<'_> {
 
     fn secret_file(&mut self, key: &str, file: &At<String>) -> Option<At<SecretString>> {
         let path = self.folder.join(&file.value);
-        match read_secret(&path) {
-            Ok(value) => Some(At { value, place: file.place.clone() }),
+        let read = std::fs::metadata(&path).and_then(|found| {
+            if found.len() > MAX_SECRET_FILE_BYTES {
+                return Err(std::io::Error::other("larger than a secret can be"));
+            }
+            std::fs::read_to_string(&path)
+        });
+        match read {
+            Ok(text) if !text.trim().is_empty() => Some(At {
+                value: SecretString::from(text.trim().to_owned()),
+                place: file.place.clone(),
+            }),
+            Ok(_) => {
+                self.reader.mistake(&file.place, format!("{key}: {} is empty", path.display()));
+                None
+            }
             Err(error) => {
                 self.reader.mistake(&file.place, format!("{key}: {}: {error}", path.display()));
                 None
             }
         }
-    }
-}
-
-/// A secret kept in a file of its own, without the blanks around it.
-///
-/// # Errors
-/// When the file cannot be read, is empty, or is larger than a secret can be.
-pub fn read_secret(path: &Path) -> std::io::Result<SecretString> {
-    if std::fs::metadata(path)?.len() > MAX_SECRET_FILE_BYTES {
-        return Err(std::io::Error::other("larger than a secret can be"));
-    }
-    let text = std::fs::read_to_string(path)?;
-    match text.trim() {
-        "" => Err(std::io::Error::other("is empty")),
-        secret => Ok(SecretString::from(secret.to_owned())),
     }
 }
 

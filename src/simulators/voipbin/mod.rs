@@ -16,6 +16,7 @@ use actix_web::http::header::{AUTHORIZATION, ContentType};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -100,7 +101,8 @@ pub struct Defects {
 }
 
 /// Where the documents and the code of the platform disagree; the default follows the code.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Switches {
     pub service_level: ServiceLevelFormula,
     /// The documents: an answered campaigncall becomes `progressing`.
@@ -114,7 +116,8 @@ pub struct Switches {
 }
 
 /// When a campaign with a queue may dial (VB 9.3).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ServiceLevelFormula {
     /// floor(agents × level / 100) > dialing.
     #[default]
@@ -166,8 +169,10 @@ impl Default for Options {
 impl Account {
     /// The nth default account; its credentials are the same in every simulator.
     pub fn numbered(number: u8) -> Self {
-        let id =
-            |kind: u128| Uuid::from_u128((0x5e4a_0680 << 96) | (kind << 64) | u128::from(number));
+        let id = |kind: u128| {
+            let base = (0x5e4a_0680 << 96) | (kind << 64) | (0x8000 << 48);
+            Uuid::from_u128(base | u128::from(number))
+        };
         Self {
             customer_id: id(0x804e_41ec),
             access_key: SecretString::from(format!("vb_simulated_key_{number}")),
@@ -188,18 +193,6 @@ impl FromStr for Profile {
             "head" => Ok(Self::Head),
             "seed" => Ok(Self::Seed),
             _ => Err(UnknownName { given: text.to_owned(), known: "head, seed" }),
-        }
-    }
-}
-
-impl FromStr for ServiceLevelFormula {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "code" => Ok(Self::Code),
-            "docs" => Ok(Self::Docs),
-            _ => Err(UnknownName { given: text.to_owned(), known: "code, docs" }),
         }
     }
 }

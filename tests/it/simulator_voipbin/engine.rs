@@ -1,6 +1,6 @@
 //! The status machine, the tick and the life of an attempt (VB 9), on a virtual clock.
 
-use dialbridge::simulators::voipbin::{Defects, Options, Switches};
+use dialbridge::simulators::voipbin::{Defects, Options, ServiceLevelFormula, Switches};
 use reqwest::Method;
 use serde_json::json;
 
@@ -144,8 +144,8 @@ async fn the_switches_choose_between_documents_and_code() {
 #[tokio::test]
 async fn the_service_level_follows_the_code_or_the_documents() {
     // Two agents, level 50: by the code one line in all, by the documents up to three.
-    for (formula, lines) in [("code", 1), ("docs", 4)] {
-        let switches = Switches { service_level: formula.parse().unwrap(), ..Switches::default() };
+    for (formula, lines) in [(ServiceLevelFormula::Code, 1), (ServiceLevelFormula::Docs, 4)] {
+        let switches = Switches { service_level: formula, ..Switches::default() };
         let outcomes = "*=noanswer:1h".parse().unwrap();
         let sim = Sim::start(Options { switches, outcomes, ..options() }).await;
         let queue = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
@@ -168,7 +168,7 @@ async fn the_service_level_follows_the_code_or_the_documents() {
         .await;
         sim.set_status(&ids.campaign, "run").await;
         sim.at(120.0).await;
-        assert_eq!(sim.attempts(&ids.campaign).await.len(), lines, "{formula}");
+        assert_eq!(sim.attempts(&ids.campaign).await.len(), lines, "{formula:?}");
     }
 }
 
