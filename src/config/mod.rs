@@ -32,11 +32,8 @@ pub fn load_file(path: &Path) -> Result<Config, Mistakes> {
     let unreadable = |error: String| {
         Mistakes(vec![Mistake { source: path.display().to_string(), line: None, message: error }])
     };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(unreadable(format!("expected at most {MAX_FILE_BYTES} bytes, found {size}")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = reader::read_limited(path, MAX_FILE_BYTES)
+        .map_err(|error| unreadable(error.to_string()))?;
     load(path, &text, &|name| std::env::var(name).ok())
 }
 

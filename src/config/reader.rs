@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::{Range, RangeInclusive};
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -310,6 +313,17 @@ impl<'t> Section<'t> {
         Place::Span(self.span.clone())
     }
 
+    /// Whether the file says nothing about `key`.
+    pub fn lacks(&self, key: &str) -> bool {
+        self.table.is_none_or(|table| table.get(key).is_none())
+    }
+
+    /// Nothing in here is judged any more.
+    pub fn ignore_the_rest(&mut self) {
+        let keys = self.table.into_iter().flatten().map(|(key, _)| key.get_ref().to_string());
+        self.asked.extend(keys);
+    }
+
     pub fn is_present(&self) -> bool {
         self.table.is_some()
     }
@@ -329,6 +343,19 @@ impl<'t> Section<'t> {
 pub fn variable_name(path: &str) -> String {
     let upper = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("DIALBRIDGE_{}", path.chars().map(upper).collect::<String>())
+}
+
+/// Reads a file of at most `limit_bytes`, also one that does not say how long it is.
+///
+/// # Errors
+/// The file cannot be read, is not UTF-8, or is larger.
+pub fn read_limited(path: &Path, limit_bytes: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit_bytes + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit_bytes {
+        return Err(io::Error::other(format!("expected at most {limit_bytes} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("expected UTF-8"))
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

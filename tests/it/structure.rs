@@ -167,7 +167,6 @@ const PENDING: &[&str] = &[
     "src/ledger/identity.rs",
     "src/simulators/isales/mod.rs",
     "src/simulators/voipbin/mod.rs",
-    "tests/it/config.rs",
     "tests/it/demo.rs",
     "tests/it/facades.rs",
     "tests/it/idcache.rs",
@@ -177,7 +176,6 @@ const PENDING: &[&str] = &[
     "tests/it/transport.rs",
     "docs/mapping.md",
     "docs/operators-guide.md",
-    "src/config/load.rs",
     "src/app.rs",
     "src/telemetry.rs",
 ];

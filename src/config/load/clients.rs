@@ -1,0 +1,113 @@
+//! `[[clients]]`: the programs that call the facades.
+
+use secrecy::ExposeSecret;
+
+use super::{Loader, Seen};
+use crate::config::reader::Section;
+use crate::config::{ClientConfig, ClientScope, IsalesClient, VoipbinClient, VoipbinProfile};
+use crate::domain::ids::AccountSlug;
+
+impl Loader<'_> {
+    pub(super) fn clients(&mut self, root: &mut Section<'_>, seen: &mut Seen) -> Vec<ClientConfig> {
+        let sections = self.reader.sections(root, "clients", "name");
+        let mut clients = Vec::new();
+        for mut section in sections {
+            clients.extend(self.client(&mut section, seen));
+            self.reader.finish(&section);
+        }
+        clients
+    }
+
+    fn client(&mut self, section: &mut Section<'_>, seen: &mut Seen) -> Option<ClientConfig> {
+        let name = self.reader.required_text(section, "name", "a name for the journal");
+        if let Some(at) = &name
+            && (at.value.is_empty() || !seen.client_names.insert(at.value.clone()))
+        {
+            let message = format!("clients.name: {:?} is empty or used twice", at.value);
+            self.reader.mistake(&at.place, message);
+        }
+        let before = self.reader.mistakes.len();
+        let named = self.reader.texts(section, "accounts").unwrap_or_default();
+        if named.is_empty() && self.reader.mistakes.len() == before {
+            self.reader.missing(section, "accounts", "the slugs that the client may use");
+        }
+        let mut accounts = Vec::new();
+        for at in &named {
+            match AccountSlug::new(&at.value) {
+                Ok(slug) if seen.slugs.contains(&at.value) => accounts.push(slug),
+                _ => {
+                    let message = format!(
+                        "clients.accounts: expected the slug of an account, found {:?}",
+                        at.value
+                    );
+                    self.reader.mistake(&at.place, message);
+                }
+            }
+        }
+        let scope = self
+            .reader
+            .choice(section, "scope", &[("read", ClientScope::Read), ("write", ClientScope::Write)])
+            .unwrap_or(ClientScope::Read);
+        let voipbin = self.voipbin_client(section, seen);
+        let isales = self.isales_client(section, seen);
+        if section.lacks("voipbin") && section.lacks("isales") {
+            self.reader.mistake(
+                &section.place(),
+                "clients: expected a voipbin or an isales table with credentials",
+            );
+        }
+        Some(ClientConfig { name: name?.value, accounts, scope, voipbin, isales })
+    }
+
+    fn voipbin_client(
+        &mut self,
+        parent: &mut Section<'_>,
+        seen: &mut Seen,
+    ) -> Option<VoipbinClient> {
+        let mut section = self.reader.section(parent, "voipbin");
+        if !section.is_present() {
+            return None;
+        }
+        let access_key = self.required_secret(&mut section, "access_key");
+        let profile = self
+            .reader
+            .choice(
+                &mut section,
+                "profile",
+                &[("head", VoipbinProfile::Head), ("seed", VoipbinProfile::Seed)],
+            )
+            .unwrap_or(VoipbinProfile::Head);
+        self.reader.finish(&section);
+        let access_key = access_key?;
+        if !seen.voipbin_keys.insert(access_key.expose_secret().to_owned()) {
+            self.reader.mistake(
+                &section.place(),
+                "clients.voipbin.access_key: another client has the same",
+            );
+        }
+        Some(VoipbinClient { access_key, profile })
+    }
+
+    fn isales_client(&mut self, parent: &mut Section<'_>, seen: &mut Seen) -> Option<IsalesClient> {
+        let mut section = self.reader.section(parent, "isales");
+        if !section.is_present() {
+            return None;
+        }
+        let access_key =
+            self.reader.required_text(&mut section, "access_key", "an access key of your choice");
+        let secret_key = self.required_secret(&mut section, "secret_key");
+        self.reader.finish(&section);
+        let access_key = access_key?;
+        if access_key.value.is_empty() || access_key.value.contains('/') {
+            self.reader
+                .mistake(&access_key.place, "clients.isales.access_key: expected a text without /");
+        }
+        if !seen.isales_keys.insert(access_key.value.clone()) {
+            self.reader.mistake(
+                &access_key.place,
+                "clients.isales.access_key: another client has the same",
+            );
+        }
+        Some(IsalesClient { access_key: access_key.value, secret_key: secret_key? })
+    }
+}

@@ -1,0 +1,227 @@
+//! Text → [`Config`]: every mistake of a file at once, each with its line.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use toml::de::DeTable;
+
+use crate::config::reader::{At, Mistake, Reader, Section};
+use crate::config::{Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles};
+use crate::platforms::{Binding, Bindings};
+
+mod accounts;
+mod clients;
+mod secrets;
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// Reads settings from `text`, which came from `file` (relative paths are relative to its folder).
+/// `variable` looks up an overriding environment variable.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn load(
+    file: &Path,
+    text: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Mistakes> {
+    let name = file.display().to_string();
+    let table = DeTable::parse(text).map_err(|error| {
+        let line =
+            error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        Mistakes(vec![Mistake { source: name.clone(), line, message: error.message().to_owned() }])
+    })?;
+    let reader = Reader { file: &name, text, variable, mistakes: Vec::new() };
+    let mut loader = Loader { reader, folder: file.parent().unwrap_or(Path::new("")).to_owned() };
+    let mut root = Section::root(&table);
+    let config = loader.config(&mut root);
+    loader.reader.finish(&root);
+    let mut mistakes = loader.reader.mistakes;
+    if mistakes.is_empty() {
+        return Ok(config);
+    }
+    mistakes.sort_by_key(|mistake| mistake.line);
+    Err(Mistakes(mistakes))
+}
+
+struct Loader<'a> {
+    reader: Reader<'a>,
+    folder: PathBuf,
+}
+
+/// What must be unique across the file, and where it was seen.
+#[derive(Default)]
+struct Seen {
+    slugs: HashSet<String>,
+    vdns: HashSet<u16>,
+    client_names: HashSet<String>,
+    voipbin_keys: HashSet<String>,
+    isales_keys: HashSet<String>,
+}
+
+impl Loader<'_> {
+    fn config(&mut self, root: &mut Section<'_>) -> Config {
+        let listeners = self.listeners(root);
+        let ledger = self.ledger(root);
+        let id_cache = self.id_cache(root);
+        let mut seen = Seen::default();
+        let accounts = self.accounts(root, &mut seen);
+        let clients = self.clients(root, &mut seen);
+        let bindings = self.bindings(root);
+        let mappings_dir = self.path(root, "mappings_dir");
+        Config { listeners, ledger, id_cache, accounts, clients, bindings, mappings_dir }
+    }
+
+    fn listeners(&mut self, root: &mut Section<'_>) -> Listeners {
+        let mut section = self.reader.section(root, "listeners");
+        let facades = self.listener(&mut section, "facades", 8080);
+        let admin = self.listener(&mut section, "admin", 8081);
+        self.reader.finish(&section);
+        Listeners { facades, admin }
+    }
+
+    fn listener(&mut self, parent: &mut Section<'_>, key: &str, default_port: u16) -> Listener {
+        let mut section = self.reader.section(parent, key);
+        let address = self
+            .parsed(&mut section, "address", "an address such as 127.0.0.1:8080")
+            .map_or(SocketAddr::from(([127, 0, 0, 1], default_port)), |at: At<SocketAddr>| {
+                at.value
+            });
+        let certificate_file = self.path(&mut section, "tls_certificate_file");
+        let key_file = self.path(&mut section, "tls_key_file");
+        let tls = match (certificate_file, key_file) {
+            (Some(certificate_file), Some(key_file)) => {
+                Some(TlsFiles { certificate_file, key_file })
+            }
+            (None, None) => None,
+            _ => {
+                let message =
+                    format!("listeners.{key}: tls_certificate_file and tls_key_file go together");
+                self.reader.mistake(&section.place(), message);
+                None
+            }
+        };
+        let body_limit_bytes = self.size(&mut section, "body_limit_bytes", 8 * 1024 * 1024);
+        let public_hosts = self.words(&mut section, "public_hosts");
+        let trusted_proxies =
+            self.reader.texts(&mut section, "trusted_proxies").unwrap_or_default();
+        for proxy in &trusted_proxies {
+            if proxy.value.parse::<std::net::IpAddr>().is_err() {
+                let message = format!(
+                    "listeners.{key}.trusted_proxies: expected an IP address, found {:?}",
+                    proxy.value
+                );
+                self.reader.mistake(&proxy.place, message);
+            }
+        }
+        self.reader.finish(&section);
+        let trusted_proxies = trusted_proxies.into_iter().map(|at| at.value).collect();
+        Listener { address, tls, body_limit_bytes, public_hosts, trusted_proxies }
+    }
+
+    fn ledger(&mut self, root: &mut Section<'_>) -> LedgerConfig {
+        let mut section = self.reader.section(root, "ledger");
+        let connections =
+            self.reader.integer(&mut section, "connections", 1..=64).map_or(8, |at| at.value);
+        let url = self.secret(&mut section, "url");
+        let place = url.as_ref().map_or(section.place(), |at| at.place.clone());
+        let url = url.map_or_else(|| SecretString::from("sqlite:dialbridge.db"), |at| at.value);
+        self.reader.finish(&section);
+        let text = url.expose_secret();
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            if path.is_empty() {
+                self.reader.mistake(&place, "ledger.url: expected a path after sqlite:");
+            }
+            return LedgerConfig::Sqlite { path: self.folder.join(path) };
+        }
+        if !(text.starts_with("postgres://") || text.starts_with("postgresql://")) {
+            self.reader.mistake(
+                &place,
+                "ledger.url: expected sqlite:PATH or postgres://…; found another scheme",
+            );
+        }
+        LedgerConfig::Postgres { url, connections: u32::try_from(connections).unwrap_or(8) }
+    }
+
+    fn id_cache(&mut self, root: &mut Section<'_>) -> IdCacheConfig {
+        let mut section = self.reader.section(root, "id_cache");
+        let directory = self
+            .path(&mut section, "directory")
+            .unwrap_or_else(|| self.folder.join("dialbridge-ids"));
+        let capacity_mb = self
+            .reader
+            .integer(&mut section, "capacity_mb", 16..=65_536)
+            .map_or(512, |at| at.value);
+        self.reader.finish(&section);
+        IdCacheConfig { directory, capacity_mb }
+    }
+
+    fn bindings(&mut self, root: &mut Section<'_>) -> Bindings {
+        let mut section = self.reader.section(root, "bindings");
+        let agent_groups = self.binding_rows(&mut section, "agent_groups");
+        let scripts = self.binding_rows(&mut section, "scripts");
+        self.reader.finish(&section);
+        Bindings { agent_groups, scripts }
+    }
+
+    fn binding_rows(&mut self, parent: &mut Section<'_>, key: &str) -> Vec<Binding> {
+        let sections = self.reader.sections(parent, key, "voipbin");
+        let mut rows = Vec::new();
+        for mut section in sections {
+            let voipbin =
+                self.reader.required_text(&mut section, "voipbin", "VoIPBin's name for it");
+            let isales =
+                self.reader.required_text(&mut section, "isales", "CC-iSales' name for it");
+            self.reader.finish(&section);
+            if let (Some(voipbin), Some(isales)) = (voipbin, isales) {
+                rows.push(Binding { voipbin: voipbin.value, isales: isales.value });
+            }
+        }
+        rows
+    }
+
+    fn size(&mut self, section: &mut Section<'_>, key: &str, default: usize) -> usize {
+        let found = self.reader.integer(section, key, 1024..=64 * 1024 * 1024);
+        found.and_then(|at| usize::try_from(at.value).ok()).unwrap_or(default)
+    }
+
+    fn words(&mut self, section: &mut Section<'_>, key: &str) -> Vec<String> {
+        let found = self.reader.texts(section, key).unwrap_or_default();
+        found.into_iter().map(|at| at.value).collect()
+    }
+
+    fn path(&mut self, section: &mut Section<'_>, key: &str) -> Option<PathBuf> {
+        self.reader.text(section, key).map(|at| self.folder.join(at.value))
+    }
+
+    fn parsed<T: std::str::FromStr>(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &str,
+        expected: &str,
+    ) -> Option<At<T>> {
+        let at = self.reader.text(section, key)?;
+        if let Ok(value) = at.value.parse() {
+            return Some(At { value, place: at.place });
+        }
+        self.reader.mistake(&at.place, format!("{key}: expected {expected}, found {:?}", at.value));
+        None
+    }
+}
+
+impl std::fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut lines = String::new();
+        for mistake in &self.0 {
+            writeln!(lines, "{mistake}")?;
+        }
+        f.write_str(lines.trim_end())
+    }
+}
+
+impl std::error::Error for Mistakes {}

@@ -1,0 +1,75 @@
+//! Secrets: in the file itself, in the environment, or in a file of their own.
+
+use secrecy::SecretString;
+
+use super::Loader;
+use crate::config::reader::{At, Section, read_limited};
+
+/// Secrets are short; a file larger than this is not one.
+const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
+
+impl Loader<'_> {
+    pub(super) fn required_secret(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &str,
+    ) -> Option<SecretString> {
+        let before = self.reader.mistakes.len();
+        let found = self.secret(section, key);
+        if found.is_none() && self.reader.mistakes.len() == before {
+            self.reader.missing(
+                section,
+                key,
+                &format!("a secret, or {key}_file with the path of one"),
+            );
+        }
+        found.map(|at| at.value)
+    }
+
+    /// `key`, or the content of the file that `key_file` names, without surrounding white space.
+    pub(super) fn secret(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &str,
+    ) -> Option<At<SecretString>> {
+        let file_key = format!("{key}_file");
+        let inline = self.reader.text(section, key);
+        let file = self.reader.text(section, &file_key);
+        match (inline, file) {
+            (Some(_), Some(file)) => {
+                self.reader.mistake(
+                    &file.place,
+                    format!("{file_key}: {key} is given as well; expected one of them"),
+                );
+                None
+            }
+            (Some(at), None) if at.value.is_empty() => {
+                self.reader
+                    .mistake(&at.place, format!("{key}: expected a secret, found an empty text"));
+                None
+            }
+            (Some(at), None) => Some(At { value: SecretString::from(at.value), place: at.place }),
+            (None, Some(file)) => self.secret_file(&file_key, &file),
+            (None, None) => None,
+        }
+    }
+
+    fn secret_file(&mut self, key: &str, file: &At<String>) -> Option<At<SecretString>> {
+        let path = self.folder.join(&file.value);
+        let read = read_limited(&path, MAX_SECRET_FILE_BYTES);
+        match read {
+            Ok(text) if !text.trim().is_empty() => Some(At {
+                value: SecretString::from(text.trim().to_owned()),
+                place: file.place.clone(),
+            }),
+            Ok(_) => {
+                self.reader.mistake(&file.place, format!("{key}: {} is empty", path.display()));
+                None
+            }
+            Err(error) => {
+                self.reader.mistake(&file.place, format!("{key}: {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+}
