@@ -6,6 +6,7 @@ use std::path::Path;
 use dialbridge::config::{
     Config, DEFAULT_TOML, LedgerConfig, Mistakes, PlatformSettings, WritePolicy, load, load_file,
 };
+use dialbridge::domain::ids::VdnId;
 
 const SECRET: &str = "hunter2-of-the-account";
 
@@ -88,7 +89,7 @@ fn a_complete_file_is_read() {
     assert_eq!(signed_headers, &["host"]);
     assert_eq!(voipbin.writes, WritePolicy::Allow);
     assert_eq!(voipbin.limits.requests_per_second, Some(16));
-    assert_eq!(voipbin.virtual_vdn().map(|vdn| vdn.get()), Some(9001));
+    assert_eq!(voipbin.virtual_vdn().map(VdnId::get), Some(9001));
     assert_eq!(config.clients[0].accounts.len(), 2);
 }
 
@@ -280,7 +281,7 @@ fn an_account_without_a_platform_makes_one_mistake() {
 #[test]
 fn the_environment_overrides_single_values() {
     let config = read_with(GOOD, "DIALBRIDGE_ACCOUNTS_ACME_CLOUD_VIRTUAL_VDN", "42").unwrap();
-    assert_eq!(config.accounts[1].virtual_vdn().map(|vdn| vdn.get()), Some(42));
+    assert_eq!(config.accounts[1].virtual_vdn().map(VdnId::get), Some(42));
     let config = read_with("", "DIALBRIDGE_LISTENERS_FACADES_ADDRESS", "127.0.0.1:9").unwrap();
     assert_eq!(config.listeners.facades.address.port(), 9);
     let config = read_with("", "DIALBRIDGE_LEDGER_URL", "postgres://u:hunter2-of-the-account@h/d");
