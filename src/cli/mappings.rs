@@ -1,1 +1,215 @@
-//! Being built.
+//! `dialbridge mappings check|show`: the tables, checked and shown.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use crate::cli::translate::{KindArg, PlatformArg};
+use crate::mapping::table::{CodeSet, FieldRow, Kind, Table, TableProblem, Tables};
+use crate::platforms::PlatformKind;
+
+const WRONG_TABLES: u8 = 2;
+
+/// Check or show the mapping tables.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Report every mistake in the tables: file, line, what was expected.
+    Check {
+        /// Directory with rows that replace rows of the built-in tables.
+        #[arg(long, value_name = "DIR")]
+        mappings: Option<PathBuf>,
+        /// Machine-readable output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the tables.
+    Show {
+        #[arg(long, value_enum)]
+        platform: Option<PlatformArg>,
+        #[arg(long, value_enum)]
+        kind: Option<KindArg>,
+        #[arg(long, value_name = "DIR")]
+        mappings: Option<PathBuf>,
+        /// As the page docs/mapping.md.
+        #[arg(long)]
+        markdown: bool,
+        /// Machine-readable output.
+        #[arg(long, conflicts_with = "markdown")]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (directory, json) = match &args.command {
+        Command::Check { mappings, json } | Command::Show { mappings, json, .. } => {
+            (mappings.as_ref(), *json)
+        }
+    };
+    let loaded = directory.map_or_else(Tables::embedded, |path| Tables::with_overlay(path));
+    let tables = match loaded {
+        Ok(tables) => tables,
+        Err(problems) => return report(&problems, json),
+    };
+    let text = match &args.command {
+        Command::Check { json: true, .. } => json!({"ok": true, "problems": []}).to_string(),
+        Command::Check { .. } => summary(&tables),
+        Command::Show { platform, kind, markdown, .. } => {
+            let platform = platform.map(PlatformKind::from).map(PlatformKind::as_str);
+            let kind = kind.map(Kind::from);
+            let is_wanted = |table: &&Table| {
+                platform.is_none_or(|platform| table.platform == platform)
+                    && kind.is_none_or(|kind| table.kind == Some(kind))
+            };
+            let wanted: Vec<&Table> = tables.iter().filter(is_wanted).collect();
+            match (*markdown, json) {
+                (true, _) => page(&wanted),
+                (_, true) => {
+                    wanted.iter().map(|table| table_json(table)).collect::<Value>().to_string()
+                }
+                _ => wanted.iter().map(|table| plain(table)).collect::<Vec<String>>().join("\n"),
+            }
+        }
+    };
+    writeln!(io::stdout(), "{}", text.trim_end()).context("standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The page docs/mapping.md: every field and code of every table.
+pub fn page(tables: &[&Table]) -> String {
+    let mut page = String::from(
+        "# What becomes of every field\n\n\
+         Generated from `mappings/` by `dialbridge mappings show --markdown`; do not edit.\n\
+         `outcome` holds when the other platform has a field for the same domain path, `elsewhere` \
+         when it has none.\n\
+         A value can make it worse: an unknown code, a number that does not parse, a missing binding.\n",
+    );
+    for table in tables {
+        let kind = table.kind.map_or("", Kind::as_str);
+        let _ = write!(page, "\n## {} {kind}\n\n", table.platform);
+        page.push_str("| field | domain | outcome | elsewhere | note |\n|---|---|---|---|---|\n");
+        for row in &table.fields {
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {} | {} |",
+                row.path,
+                row.domain.as_ref().map_or_else(String::new, |path| format!("`{path}`")),
+                row.outcome.as_str(),
+                row.without.map_or("", |outcome| outcome.as_str()),
+                cell(&note_of(row)),
+            );
+        }
+        for set in &table.sets {
+            let _ =
+                write!(page, "\n### {} {kind}: {}\n\n{}\n\n", table.platform, set.name, set.note);
+            page.push_str("| code | term | note |\n|---|---|---|\n");
+            for code in &set.codes {
+                let term = code.term.as_deref().unwrap_or("");
+                let native = if code.native.is_empty() { "(empty)" } else { &code.native };
+                let _ = writeln!(page, "| `{native}` | {term} | {} |", cell(&code.note));
+            }
+        }
+    }
+    page
+}
+
+fn report(problems: &[TableProblem], json: bool) -> anyhow::Result<ExitCode> {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    writeln!(io::stderr(), "{}", lines.join("\n")).context("standard error")?;
+    if json {
+        let rows: Vec<Value> = problems
+            .iter()
+            .map(|p| {
+                json!({
+                    "file": p.file, "line": p.line, "problem": p.problem, "expected": p.expected,
+                })
+            })
+            .collect();
+        let value = json!({"ok": false, "problems": rows});
+        writeln!(io::stdout(), "{value}").context("standard output")?;
+    }
+    Ok(ExitCode::from(WRONG_TABLES))
+}
+
+fn summary(tables: &Tables) -> String {
+    let mut text = String::new();
+    for table in tables.iter() {
+        let codes: usize = table.sets.iter().map(|set| set.codes.len()).sum();
+        let kind = table.kind.map_or("", Kind::as_str);
+        let (platform, fields) = (&table.platform, table.fields.len());
+        let _ = writeln!(text, "{platform} {kind}: {fields} fields, {codes} codes");
+    }
+    let _ = writeln!(text, "version {}", tables.version());
+    text
+}
+
+fn plain(table: &Table) -> String {
+    let mut text = format!("{} {}\n", table.platform, table.kind.map_or("", Kind::as_str));
+    for row in &table.fields {
+        let domain = row.domain.as_deref().unwrap_or("-");
+        let elsewhere = row.without.map_or("-", |outcome| outcome.as_str());
+        let outcome = row.outcome.as_str();
+        let _ =
+            writeln!(text, "  {} | {domain} | {outcome} | {elsewhere} | {}", row.path, row.note);
+    }
+    for set in &table.sets {
+        for code in &set.codes {
+            let term = code.term.as_deref().unwrap_or("-");
+            let _ = writeln!(text, "  {} = {:?} | {term} | {}", set.name, code.native, code.note);
+        }
+    }
+    text
+}
+
+fn table_json(table: &Table) -> Value {
+    let field = |row: &FieldRow| {
+        json!({
+            "path": row.path,
+            "holds": row.holds.as_str(),
+            "domain": row.domain,
+            "outcome": row.outcome.as_str(),
+            "without": row.without.map(|outcome| outcome.as_str()),
+            "codes": row.codes,
+            "default": row.default.as_ref().map(ToString::to_string),
+            "note": row.note,
+        })
+    };
+    let set = |set: &CodeSet| {
+        let codes: Vec<Value> = set
+            .codes
+            .iter()
+            .map(|code| json!({"native": code.native, "term": code.term, "note": code.note}))
+            .collect();
+        json!({"name": set.name, "codes": codes, "note": set.note})
+    };
+    json!({
+        "platform": table.platform,
+        "kind": table.kind.map(Kind::as_str),
+        "fields": table.fields.iter().map(field).collect::<Vec<Value>>(),
+        "sets": table.sets.iter().map(set).collect::<Vec<Value>>(),
+    })
+}
+
+fn note_of(row: &FieldRow) -> String {
+    match &row.default {
+        Some(default) => format!("{} Default {default}.", row.note),
+        None => row.note.clone(),
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

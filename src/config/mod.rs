@@ -14,7 +14,7 @@ use crate::platforms::{Bindings, PlatformKind};
 mod load;
 mod reader;
 
-pub use load::{Mistakes, load};
+pub use load::{Mistakes, load, read_secret};
 pub use reader::Mistake;
 
 /// Every setting with its default and what it means.

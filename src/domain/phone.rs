@@ -101,6 +101,11 @@ impl NumberPlan {
         })
     }
 
+    /// False when the region is one that no numbering plan belongs to.
+    pub fn has_known_region(&self) -> bool {
+        self.region.is_none() || self.country().and_then(|region| calling_code(&region)).is_some()
+    }
+
     fn international(&self, text: &str) -> Option<PhoneNumber> {
         if self.international_prefix.is_empty() {
             return None;

@@ -84,6 +84,10 @@ pub enum DefaultValue {
 /// What JSON a field may hold besides null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
+    /// A text.
+    String,
+    /// An integer of 64 bits.
+    Number,
     /// A text, or a number read as text.
     Text,
     /// An integer of 64 bits, or a text that is one.
@@ -393,11 +397,21 @@ impl Kind {
 }
 
 impl Holds {
-    pub const ALL: [Holds; 6] =
-        [Holds::Text, Holds::Integer, Holds::Id, Holds::Object, Holds::List, Holds::Any];
+    pub const ALL: [Holds; 8] = [
+        Holds::String,
+        Holds::Number,
+        Holds::Text,
+        Holds::Integer,
+        Holds::Id,
+        Holds::Object,
+        Holds::List,
+        Holds::Any,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Holds::String => "string",
+            Holds::Number => "number",
             Holds::Text => "text",
             Holds::Integer => "integer",
             Holds::Id => "id",

@@ -9,16 +9,28 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
+use crate::clock::Clock;
+use crate::config::{AccountConfig, PlatformSettings};
 use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
-use crate::domain::ids::NativeId;
+use crate::domain::contact::Contact;
+use crate::domain::ids::{NativeId, VdnId};
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
-use crate::mapping::table::{Code, TableProblem, Tables};
+use crate::mapping::table::{Code, Kind, TableProblem, Tables};
+use crate::platforms::documents::{DomainDocument, Unreadable};
+use crate::transport::SetupError;
+use crate::transport::pacing::Lane;
 
+pub mod documents;
+mod error;
 pub mod isales;
+mod merge;
+pub mod translation;
 pub mod voipbin;
 
 /// The platforms that Dialbridge knows.
@@ -43,10 +55,20 @@ pub enum Operation {
     ResultQuery,
 }
 
-/// Why an operation on a platform did not succeed: what kind, may it have had an effect, what was
-/// being done.
+/// How a platform supports an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// One operation of the platform's own.
+    Native,
+    /// Composed of several of its operations; the text says how.
+    Composed(&'static str),
+    /// Not at all; the text says why.
+    Unsupported(&'static str),
+}
+
+/// Why an operation on a platform did not succeed.
 #[derive(Debug, thiserror::Error)]
-#[error("{operation:?}: {kind:?}: {detail}")]
+#[error("{}: {kind:?}: {detail}", operation.as_str())]
 pub struct PlatformError {
     pub kind: PlatformErrorKind,
     pub effect: Effect,
@@ -54,7 +76,8 @@ pub struct PlatformError {
     pub operation: Operation,
     /// The platform's own code, e.g. `0200007` or `CAMPAIGN_NOT_FOUND`; empty when it gave none.
     pub native_code: String,
-    /// For the operator's log: never a secret, a number, a URL query or a body.
+    /// For the operator's log: never a secret, a number, a URL query or a body. The platform's own
+    /// text is not in it, for it may quote a phone number.
     pub detail: String,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -148,6 +171,43 @@ pub struct CampaignPage {
     pub next: Option<String>,
 }
 
+/// A contact as the home tells it.
+#[derive(Debug, Clone)]
+pub struct FetchedContact {
+    pub native: NativeId,
+    pub contact: Contact,
+    pub raw: Bytes,
+}
+
+#[derive(Debug, Clone)]
+pub struct ContactPage {
+    pub contacts: Vec<FetchedContact>,
+    pub next: Option<String>,
+}
+
+/// What became of contacts that were to be added. They are sent in their order; the first failure
+/// ends it.
+#[derive(Debug)]
+pub struct AddedContacts {
+    /// One entry for each contact that the platform took, from the first on: its native id, where
+    /// the platform gave one.
+    pub added: Vec<Option<NativeId>>,
+    /// Why the contacts after those were not added. With [`Effect::Unclear`] some may have been.
+    pub error: Option<PlatformError>,
+}
+
+/// Which attempts to read.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptQuery {
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// First and last day in the account's zone, both included, where the platform can select by
+    /// day (at most 30); the platform that cannot gives all.
+    pub days: Option<(Date, Date)>,
+    /// Only attempts of the contact with this reference, where the platform can select by it.
+    pub reference: Option<String>,
+}
+
 /// An attempt as the home tells it.
 #[derive(Debug, Clone)]
 pub struct FetchedAttempt {
@@ -161,6 +221,23 @@ pub struct FetchedAttempt {
 pub struct AttemptPage {
     pub attempts: Vec<FetchedAttempt>,
     pub next: Option<String>,
+    /// Over all pages, where the platform counts them.
+    pub total: Option<u64>,
+}
+
+/// One account as all workers share it.
+#[derive(Debug, Clone)]
+pub enum Account {
+    Voipbin(Arc<voipbin::client::Shared>),
+    Isales(Arc<isales::client::Shared>),
+}
+
+/// One worker's client of an account. Clones share it. Every function takes the lane that its
+/// requests go in, and may wait for the account's pace.
+#[derive(Debug, Clone)]
+pub enum Adapter {
+    Voipbin(voipbin::client::Client),
+    Isales(isales::client::Client),
 }
 
 /// The account that `translate` assumes without configuration: times in UTC, trunk prefix `0`,
@@ -216,6 +293,37 @@ fn disposition_of(code: &Code) -> (Disposition, DispositionFlags) {
     (disposition, flags)
 }
 
+/// What a JSON document of `platform` says.
+///
+/// # Errors
+/// When its members have types that the platform never uses.
+pub fn document_to_domain(
+    platform: PlatformKind,
+    kind: Kind,
+    document: &Value,
+    ctx: &ConvertContext,
+) -> Result<Converted<DomainDocument>, Unreadable> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::convert::document_to_domain(kind, document, ctx),
+        PlatformKind::Isales => isales::convert::document_to_domain(kind, document, ctx),
+    }
+}
+
+/// The JSON document of `platform` that says it.
+///
+/// # Errors
+/// When JSON refuses a value; ours it does not.
+pub fn document_from_domain(
+    platform: PlatformKind,
+    document: &DomainDocument,
+    ctx: &ConvertContext,
+) -> Result<Converted<Value>, Unreadable> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::convert::document_from_domain(document, ctx),
+        PlatformKind::Isales => isales::convert::document_from_domain(document, ctx),
+    }
+}
+
 impl PlatformKind {
     pub const ALL: [PlatformKind; 2] = [PlatformKind::Voipbin, PlatformKind::Isales];
 
@@ -224,6 +332,262 @@ impl PlatformKind {
         match self {
             PlatformKind::Voipbin => "voipbin",
             PlatformKind::Isales => "isales",
+        }
+    }
+}
+
+impl Operation {
+    pub const ALL: [Operation; 10] = [
+        Operation::CampaignList,
+        Operation::CampaignDetail,
+        Operation::CampaignCreate,
+        Operation::CampaignModify,
+        Operation::CampaignStart,
+        Operation::CampaignStop,
+        Operation::CampaignDelete,
+        Operation::ContactAdd,
+        Operation::ContactList,
+        Operation::ResultQuery,
+    ];
+
+    /// As written in tables, logs and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::CampaignList => "campaign-list",
+            Operation::CampaignDetail => "campaign-detail",
+            Operation::CampaignCreate => "campaign-create",
+            Operation::CampaignModify => "campaign-modify",
+            Operation::CampaignStart => "campaign-start",
+            Operation::CampaignStop => "campaign-stop",
+            Operation::CampaignDelete => "campaign-delete",
+            Operation::ContactAdd => "contact-add",
+            Operation::ContactList => "contact-list",
+            Operation::ResultQuery => "result-query",
+        }
+    }
+
+    /// True when the operation changes something on the platform.
+    pub fn is_write(self) -> bool {
+        match self {
+            Operation::CampaignList
+            | Operation::CampaignDetail
+            | Operation::ContactList
+            | Operation::ResultQuery => false,
+            Operation::CampaignCreate
+            | Operation::CampaignModify
+            | Operation::CampaignStart
+            | Operation::CampaignStop
+            | Operation::CampaignDelete
+            | Operation::ContactAdd => true,
+        }
+    }
+}
+
+impl Support {
+    pub fn is_supported(self) -> bool {
+        !matches!(self, Support::Unsupported(_))
+    }
+}
+
+/// How `platform` supports `operation`, as data: asked before acting, shown by `dialbridge
+/// capabilities`, and by which the behaviour suite selects its cases.
+pub fn support(platform: PlatformKind, operation: Operation) -> Support {
+    match platform {
+        PlatformKind::Voipbin => voipbin::support(operation),
+        PlatformKind::Isales => isales::support(operation),
+    }
+}
+
+impl Account {
+    /// # Errors
+    /// When the account's address, certificate file or credentials cannot be used.
+    pub fn new(
+        config: &AccountConfig,
+        tables: Arc<Tables>,
+        bindings: Arc<Bindings>,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        let context = ConvertContext {
+            tables,
+            zone: config.time_zone.clone(),
+            numbers: config.numbers.clone(),
+            bindings,
+        };
+        Ok(match config.platform {
+            PlatformSettings::Voipbin { .. } => {
+                Account::Voipbin(Arc::new(voipbin::client::Shared::new(config, context, clock)?))
+            }
+            PlatformSettings::Isales { .. } => {
+                Account::Isales(Arc::new(isales::client::Shared::new(config, context, clock)?))
+            }
+        })
+    }
+
+    pub fn platform(&self) -> PlatformKind {
+        match self {
+            Account::Voipbin(_) => PlatformKind::Voipbin,
+            Account::Isales(_) => PlatformKind::Isales,
+        }
+    }
+
+    /// A client for one worker.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made from the account's settings.
+    pub fn adapter(&self) -> Result<Adapter, SetupError> {
+        Ok(match self {
+            Account::Voipbin(shared) => Adapter::Voipbin(voipbin::client::Client::new(shared)?),
+            Account::Isales(shared) => Adapter::Isales(isales::client::Client::new(shared)?),
+        })
+    }
+}
+
+impl Adapter {
+    pub fn platform(&self) -> PlatformKind {
+        match self {
+            Adapter::Voipbin(_) => PlatformKind::Voipbin,
+            Adapter::Isales(_) => PlatformKind::Isales,
+        }
+    }
+
+    pub fn support(&self, operation: Operation) -> Support {
+        support(self.platform(), operation)
+    }
+
+    /// A page of the account's campaigns; begin without a cursor. Platforms list less than their
+    /// details say, so a definition from here may lack dialling rules.
+    pub async fn list_campaigns(
+        &self,
+        lane: Lane,
+        cursor: Option<&str>,
+    ) -> Result<CampaignPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.list_campaigns(lane, cursor).await,
+            Adapter::Isales(client) => client.list_campaigns(lane, cursor).await,
+        }
+    }
+
+    pub async fn campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.campaign(lane, native).await,
+            Adapter::Isales(client) => client.campaign(lane, native).await,
+        }
+    }
+
+    /// The campaign document alone, as the platform sent it: for callers who speak its language.
+    pub async fn campaign_document(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<Bytes, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.campaign_document(lane, native).await,
+            Adapter::Isales(client) => client.campaign_document(lane, native).await,
+        }
+    }
+
+    /// Creates a stopped campaign. `vdn` chooses among the account's VDNs where it has several.
+    pub async fn create_campaign(
+        &self,
+        lane: Lane,
+        vdn: Option<VdnId>,
+        definition: &CampaignDefinition,
+    ) -> Result<NativeId, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.create_campaign(lane, vdn, definition).await,
+            Adapter::Isales(client) => client.create_campaign(lane, vdn, definition).await,
+        }
+    }
+
+    /// Writes the changed parts of a definition; what our words cannot say stays as it is.
+    pub async fn modify_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        definition: &CampaignDefinition,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.modify_campaign(lane, native, definition).await,
+            Adapter::Isales(client) => client.modify_campaign(lane, native, definition).await,
+        }
+    }
+
+    /// Lets a campaign dial. Gives the status after it, as far as the platform tells.
+    pub async fn start_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.start_campaign(lane, native).await,
+            Adapter::Isales(client) => client.start_campaign(lane, native).await,
+        }
+    }
+
+    /// Lets a campaign dial no further; calls in progress run out.
+    pub async fn stop_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.stop_campaign(lane, native).await,
+            Adapter::Isales(client) => client.stop_campaign(lane, native).await,
+        }
+    }
+
+    pub async fn delete_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.delete_campaign(lane, native).await,
+            Adapter::Isales(client) => client.delete_campaign(lane, native).await,
+        }
+    }
+
+    /// # Errors
+    /// When nothing was sent: a contact has no number that can be written for the platform, or the
+    /// campaign cannot take contacts. Later failures are in the answer.
+    pub async fn add_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<AddedContacts, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.add_contacts(lane, native, contacts).await,
+            Adapter::Isales(client) => client.add_contacts(lane, native, contacts).await,
+        }
+    }
+
+    pub async fn list_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        cursor: Option<&str>,
+    ) -> Result<ContactPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor).await,
+            Adapter::Isales(client) => client.list_contacts(lane, native, cursor).await,
+        }
+    }
+
+    /// A page of a campaign's attempts.
+    pub async fn attempts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        query: &AttemptQuery,
+    ) -> Result<AttemptPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.attempts(lane, native, query).await,
+            Adapter::Isales(client) => client.attempts(lane, native, query).await,
         }
     }
 }

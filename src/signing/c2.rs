@@ -21,8 +21,6 @@ use subtle::ConstantTimeEq;
 
 use super::hex;
 
-pub use super::diagnose::{Diagnosis, diagnose};
-
 const VERSION: &str = "auth-v2";
 /// Longest `Authorization` value that is looked at, in bytes.
 pub const MAX_AUTHORIZATION_BYTES: usize = 2048;
@@ -153,6 +151,16 @@ impl Credentials {
 
     pub fn access_key(&self) -> &str {
         &self.access_key
+    }
+
+    /// A keyed fingerprint of some bytes, in hex: the same bytes give the same text, and without the
+    /// secret nobody can try out which bytes they were. No signature can be made of it, for every
+    /// signed prefix begins with the version.
+    pub fn fingerprint(&self, bytes: &[u8]) -> String {
+        let mut mac = self.keyed.clone();
+        mac.update(b"fingerprint/");
+        mac.update(bytes);
+        hex(&mac.finalize().into_bytes())[..32].iter().map(|&digit| char::from(digit)).collect()
     }
 
     /// The MAC, keyed for one prefix.

@@ -3,7 +3,7 @@
 //! Nothing here reads a clock or a file, and no type prints a key.
 
 pub mod c2;
-mod diagnose;
+pub mod diagnose;
 pub mod webhook;
 
 use hmac::digest::Output;

@@ -11,7 +11,7 @@
 //! clock, because the other end's are; pacing, breaker and gaps follow the clock.
 
 pub mod breaker;
-mod failure;
+pub mod failure;
 pub mod pacing;
 pub mod spacing;
 mod tls;
@@ -29,7 +29,7 @@ use crate::config::{AccountConfig, AccountLimits, WritePolicy};
 use crate::domain::ids::AccountSlug;
 
 use breaker::{Breaker, Passage};
-pub use failure::{Failure, FailureKind};
+use failure::{Failure, FailureKind};
 use pacing::{Lane, Pacer};
 
 /// Requests of one account under way at once, over all workers.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -78,13 +79,27 @@ impl Batches {
     }
 
     /// Waits for a place in a batch; the place is free again when the permit is dropped.
-    pub async fn turn(&self, clock: &Clock) -> Option<SemaphorePermit<'_>> {
-        // The semaphore is never closed.
-        let permit = self.slots.acquire().await.ok()?;
-        while let Some(due) = self.join_batch(clock.now()) {
-            clock.sleep_until(due).await;
+    ///
+    /// # Errors
+    /// When none came within `max_wait`.
+    pub async fn turn(
+        &self,
+        clock: &Clock,
+        max_wait: Duration,
+    ) -> Result<SemaphorePermit<'_>, TooLong> {
+        let too_long = TooLong { wait: max_wait };
+        let place = std::pin::pin!(async {
+            // The semaphore is never closed.
+            let permit = self.slots.acquire().await.map_err(|_| too_long)?;
+            while let Some(due) = self.join_batch(clock.now()) {
+                clock.sleep_until(due).await;
+            }
+            Ok(permit)
+        });
+        match select(place, std::pin::pin!(clock.sleep(max_wait))).await {
+            Either::Left((permit, _)) => permit,
+            Either::Right(_) => Err(too_long),
         }
-        Some(permit)
     }
 
     /// Takes a place in the current batch or a new one; else when the next may begin.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use dialbridge::signing::c2::{
-    self, AuthProblem, Authorization, Credentials, Diagnosis, Mismatch, MissingHeader, Request,
-    SignOptions, SignedHeaders, Verified, VerifyOptions,
+    self, AuthProblem, Authorization, Credentials, Mismatch, MissingHeader, Request, SignOptions,
+    SignedHeaders, Verified, VerifyOptions,
 };
+use dialbridge::signing::diagnose::{Diagnosis, diagnose};
 use dialbridge::signing::webhook;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -317,7 +318,7 @@ fn a_known_mistake_is_named() {
         let value = c2::sign(&credentials(), &signed, &options(&names, true)).unwrap();
         let parsed = Authorization::parse(&value).unwrap();
         assert_eq!(
-            c2::diagnose(&credentials(), &parsed, &received, &now),
+            diagnose(&credentials(), &parsed, &received, &now),
             Diagnosis::Differs(explanation.to_owned())
         );
     }

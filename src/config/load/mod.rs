@@ -16,6 +16,8 @@ mod accounts;
 mod clients;
 mod secrets;
 
+pub use secrets::read_secret;
+
 /// Everything that is wrong with a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<Mistake>);

@@ -1,5 +1,7 @@
 //! Secrets: in the file itself, in the environment, or in a file of their own.
 
+use std::path::Path;
+
 use secrecy::SecretString;
 
 use super::Loader;
@@ -7,6 +9,17 @@ use crate::config::reader::{At, Section, read_limited};
 
 /// Secrets are short; a file larger than this is not one.
 const MAX_SECRET_FILE_BYTES: u64 = 64 * 1024;
+
+/// A secret kept in a file of its own, without the blanks around it.
+///
+/// # Errors
+/// When the file cannot be read, is empty, or is larger than a secret can be.
+pub fn read_secret(path: &Path) -> std::io::Result<SecretString> {
+    match read_limited(path, MAX_SECRET_FILE_BYTES)?.trim() {
+        "" => Err(std::io::Error::other("is empty")),
+        secret => Ok(SecretString::from(secret.to_owned())),
+    }
+}
 
 impl Loader<'_> {
     pub(super) fn required_secret(
@@ -56,16 +69,8 @@ impl Loader<'_> {
 
     fn secret_file(&mut self, key: &str, file: &At<String>) -> Option<At<SecretString>> {
         let path = self.folder.join(&file.value);
-        let read = read_limited(&path, MAX_SECRET_FILE_BYTES);
-        match read {
-            Ok(text) if !text.trim().is_empty() => Some(At {
-                value: SecretString::from(text.trim().to_owned()),
-                place: file.place.clone(),
-            }),
-            Ok(_) => {
-                self.reader.mistake(&file.place, format!("{key}: {} is empty", path.display()));
-                None
-            }
+        match read_secret(&path) {
+            Ok(value) => Some(At { value, place: file.place.clone() }),
             Err(error) => {
                 self.reader.mistake(&file.place, format!("{key}: {}: {error}", path.display()));
                 None

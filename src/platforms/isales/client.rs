@@ -1,1 +1,536 @@
+//! The operations on CC-iSales over the transport (reference 3–5, limits 12.1).
+//!
+//! A native campaign id is the text `vdnId/campaignId`, for an account may own several VDNs. Every
+//! answer is HTTP 200 with a code, or 401; there is no start and no stop, but resume and pause.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::auth::Signer;
+use super::requests::{self, CampaignPath};
+use super::{convert, refusal, wire};
+use crate::clock::Clock;
+use crate::config::{AccountConfig, PlatformSettings};
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::contact::Contact;
+use crate::domain::ids::{NativeId, VdnId};
+use crate::platforms::merge::merge;
+use crate::platforms::{
+    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
+    FetchedAttempt, FetchedCampaign, Operation, PlatformError, PlatformErrorKind, isales,
+};
+use crate::transport::pacing::Lane;
+use crate::transport::spacing::{Batches, Spacing};
+use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
+
+/// Rows of the largest campaign list page (3.6).
+const LIST_ROWS: u64 = 100;
+/// Rows of the largest result page with every attempt (5.1).
+const RESULT_ROWS: u64 = 100;
+/// Contacts in one request (4.1).
+const CONTACTS_PER_REQUEST: usize = 20;
+/// Between two requests that add contacts to one campaign: "≥ 1 second" (4.1) and a margin for the
+/// way there.
+const CONTACT_GAP: Duration = Duration::from_millis(1_050);
+/// Result queries at once (5.1).
+const RESULT_BATCH: usize = 10;
+/// Between two batches of them: "> 1 s" (5.1).
+const RESULT_BATCH_GAP: Duration = Duration::from_millis(1_100);
+
+/// One account as all workers share it.
+#[derive(Debug)]
+pub struct Shared {
+    endpoint: Arc<Endpoint>,
+    signer: Signer,
+    /// In the order in which they are listed.
+    vdns: Vec<VdnId>,
+    context: ConvertContext,
+    contact_spacing: Spacing,
+    result_batches: Batches,
+}
+
+/// One worker's client of an account.
+#[derive(Debug, Clone)]
+pub struct Client {
+    connection: Connection,
+    shared: Arc<Shared>,
+}
+
+/// One request: for which operation, in which lane, and what. Some reads are POSTs.
+struct Ask<'a> {
+    operation: Operation,
+    access: Access,
+    lane: Lane,
+    method: &'static str,
+    path: &'a str,
+    query: Option<&'a str>,
+    body: Bytes,
+}
+
+/// The parts of an answer, each with its own bytes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts<'a> {
+    #[serde(borrow, default)]
+    return_object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "wire::opt_int")]
+    total_size: Option<i64>,
+    #[serde(default, deserialize_with = "wire::opt_int")]
+    total_count: Option<i64>,
+}
+
+/// What adding contacts answers. The table calls the list `datalist`, the sample `dataIdList`.
+#[derive(Deserialize)]
+struct Added {
+    #[serde(rename = "dataIdList", alias = "datalist", default)]
+    ids: Vec<AddedId>,
+}
+
+#[derive(Deserialize)]
+struct AddedId {
+    #[serde(rename = "dataId", default, deserialize_with = "wire::opt_text")]
+    id: Option<String>,
+}
+
+impl Shared {
+    /// # Errors
+    /// When the account's address, certificate file or keys cannot be used, or it is another
+    /// platform's.
+    pub fn new(
+        config: &AccountConfig,
+        context: ConvertContext,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        let fail = |problem: String| SetupError { account: config.slug.clone(), problem };
+        let PlatformSettings::Isales { vdns, .. } = &config.platform else {
+            return Err(fail("not an account of this platform".to_owned()));
+        };
+        let signer = Signer::new(&config.platform).map_err(|problem| fail(problem.to_string()))?;
+        Ok(Self {
+            endpoint: Arc::new(Endpoint::new(config, clock)?),
+            signer,
+            vdns: vdns.clone(),
+            context,
+            contact_spacing: Spacing::new(CONTACT_GAP),
+            result_batches: Batches::new(RESULT_BATCH, RESULT_BATCH_GAP),
+        })
+    }
+}
+
+impl Client {
+    /// # Errors
+    /// When the HTTP client cannot be made from the account's settings.
+    pub fn new(shared: &Arc<Shared>) -> Result<Self, SetupError> {
+        Ok(Self { connection: shared.endpoint.connect()?, shared: Arc::clone(shared) })
+    }
+
+    /// One VDN after the other; the cursor is `place of the VDN:page`.
+    pub async fn list_campaigns(
+        &self,
+        lane: Lane,
+        cursor: Option<&str>,
+    ) -> Result<CampaignPage, PlatformError> {
+        let operation = Operation::CampaignList;
+        let (place, page) = requests::read_list_cursor(operation, cursor)?;
+        let Some(vdn) = self.shared.vdns.get(place) else {
+            return Ok(CampaignPage { campaigns: Vec::new(), next: None });
+        };
+        let path = requests::vdn_path("v1", *vdn);
+        // `status` and `deviceType` are mandatory; 0 means all.
+        let query = format!("status=0&deviceType=0&curPage={page}&rowsPerPage={LIST_ROWS}");
+        let body = self.get(operation, lane, &path, Some(&query)).await?;
+        let parts = parts(operation, Access::Read, &body)?;
+        let raw_rows = rows(operation, parts.data)?;
+        let campaigns: Vec<FetchedCampaign> = raw_rows
+            .iter()
+            .filter_map(|raw| {
+                let row: wire::Campaign = serde_json::from_str(raw.get()).ok()?;
+                let native = CampaignPath { vdn: *vdn, id: row.id.as_ref()?.to_string() };
+                Some(self.fetched(&native, &row, body.slice_ref(raw.get().as_bytes())))
+            })
+            .collect();
+        self.report_unreadable(operation, raw_rows.len() - campaigns.len());
+        let has_more = !raw_rows.is_empty() && more(parts.total_size, page, LIST_ROWS);
+        let next = if has_more {
+            Some(format!("{place}:{}", page + 1))
+        } else {
+            (place + 1 < self.shared.vdns.len()).then(|| format!("{}:1", place + 1))
+        };
+        Ok(CampaignPage { campaigns, next })
+    }
+
+    pub async fn campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        let operation = Operation::CampaignDetail;
+        let path = self.campaign_path(operation, native)?;
+        let (campaign, raw) = self.detail(operation, lane, &path).await?;
+        Ok(self.fetched(&path, &campaign, raw))
+    }
+
+    pub async fn campaign_document(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<Bytes, PlatformError> {
+        let operation = Operation::CampaignDetail;
+        let path = self.campaign_path(operation, native)?;
+        Ok(self.detail(operation, lane, &path).await?.1)
+    }
+
+    /// Creates on `vdn`, or on the account's first VDN, and pauses: `initStatus` has no documented
+    /// meaning (3.14), so the new campaign is paused by the operation that has one.
+    pub async fn create_campaign(
+        &self,
+        lane: Lane,
+        vdn: Option<VdnId>,
+        definition: &CampaignDefinition,
+    ) -> Result<NativeId, PlatformError> {
+        let operation = Operation::CampaignCreate;
+        let vdn = match vdn {
+            Some(vdn) if self.shared.vdns.contains(&vdn) => vdn,
+            None if !self.shared.vdns.is_empty() => self.shared.vdns[0],
+            _ => {
+                let detail = "the account does not own this VDN";
+                return Err(PlatformError::new(operation, PlatformErrorKind::Forbidden, detail));
+            }
+        };
+        let context = &self.shared.context;
+        let document =
+            convert::campaign_from_domain(definition, &CampaignStatus::Stopped, context).value;
+        let body = requests::create_body(operation, document)?;
+        let path = requests::vdn_path("v2", vdn);
+        let answer = self.write(operation, lane, "POST", &path, body).await?;
+        let parts = parts(operation, Access::Write, &answer)?;
+        let made: Option<wire::Campaign> =
+            parts.return_object.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let Some(id) = made.and_then(|made| made.id) else {
+            let detail = "success without the new campaign's id";
+            return Err(PlatformError::malformed(operation, Access::Write, detail));
+        };
+        let path = CampaignPath { vdn, id: id.to_string() };
+        let native = NativeId::new(path.to_string());
+        match self.stop_campaign(lane, &native).await {
+            // It was created paused, if its state does not allow a pause.
+            Err(error) if error.kind != PlatformErrorKind::State => {
+                Err(PlatformError { operation, ..error.after_writes() })
+            }
+            _ => Ok(native),
+        }
+    }
+
+    pub async fn modify_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        definition: &CampaignDefinition,
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::CampaignModify;
+        let context = &self.shared.context;
+        let path = self.campaign_path(operation, native)?;
+        let (current, _) = self.detail(operation, lane, &path).await?;
+        let (before, status) = convert::campaign_to_domain(&current, context).value;
+        let base = convert::campaign_from_domain(&before, &status, context).value;
+        let edited = convert::campaign_from_domain(definition, &status, context).value;
+        let merged = merge(&current, &base, &edited).map_err(|error| {
+            PlatformError::new(operation, PlatformErrorKind::Malformed, error.to_string())
+        })?;
+        if merged == current {
+            return Ok(());
+        }
+        let body = requests::modify_body(operation, merged)?;
+        self.write(operation, lane, "PUT", &path.url("v2", ""), body).await?;
+        Ok(())
+    }
+
+    pub async fn start_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        let operation = Operation::CampaignStart;
+        let path = self.campaign_path(operation, native)?.url("v1", "/resume");
+        self.write(operation, lane, "PUT", &path, Bytes::new()).await?;
+        Ok(CampaignStatus::Running)
+    }
+
+    pub async fn stop_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        let operation = Operation::CampaignStop;
+        let path = self.campaign_path(operation, native)?.url("v1", "/pause");
+        self.write(operation, lane, "PUT", &path, Bytes::new()).await?;
+        Ok(CampaignStatus::Stopped)
+    }
+
+    /// Moves the campaign's results to history; the other choice loses them.
+    pub async fn delete_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::CampaignDelete;
+        let path = self.campaign_path(operation, native)?.url("v1", "");
+        let body = Bytes::from_static(br#"{"archiveHistory":1}"#);
+        self.write(operation, lane, "DELETE", &path, body).await?;
+        Ok(())
+    }
+
+    pub async fn add_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<AddedContacts, PlatformError> {
+        let operation = Operation::ContactAdd;
+        let path = self.campaign_path(operation, native)?;
+        let records: Vec<wire::CallData> = contacts
+            .iter()
+            .map(|contact| convert::contact_from_domain(contact, &self.shared.context).value)
+            .collect();
+        if records.iter().any(|record| !requests::has_number(record)) {
+            let detail = "a contact has no number that can be written for the platform";
+            return Err(PlatformError::new(operation, PlatformErrorKind::Invalid, detail));
+        }
+        let url = path.url("v2", "/calldata");
+        let mut added = Vec::with_capacity(records.len());
+        for chunk in records.chunks(CONTACTS_PER_REQUEST) {
+            match self.add_chunk(lane, native, &url, chunk).await {
+                Ok(ids) => added.extend(ids),
+                Err(error) => return Ok(AddedContacts { added, error: Some(error) }),
+            }
+        }
+        Ok(AddedContacts { added, error: None })
+    }
+
+    /// # Errors
+    /// Always: the platform has no such operation, and nothing is sent.
+    #[expect(clippy::unused_async, reason = "the same form as the operations that send something")]
+    pub async fn list_contacts(
+        &self,
+        _lane: Lane,
+        _native: &NativeId,
+        _cursor: Option<&str>,
+    ) -> Result<ContactPage, PlatformError> {
+        let operation = Operation::ContactList;
+        Err(PlatformError::unsupported(operation, isales::support(operation)))
+    }
+
+    /// Every attempt (`showDetail` 1); the cursor is the page number.
+    pub async fn attempts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        query: &AttemptQuery,
+    ) -> Result<AttemptPage, PlatformError> {
+        let operation = Operation::ResultQuery;
+        let path = self.campaign_path(operation, native)?;
+        let page = requests::read_page_cursor(operation, query.cursor.as_deref())?;
+        let body = requests::results_body(query, page, RESULT_ROWS);
+        let clock = self.shared.endpoint.clock();
+        let _place = (self.shared.result_batches.turn(clock, lane.max_wait()).await)
+            .map_err(|wait| PlatformError::from_spacing(operation, wait))?;
+        let url = path.url("v1", "/callresult");
+        let ask = Ask {
+            operation,
+            access: Access::Read,
+            lane,
+            method: "POST",
+            path: &url,
+            query: None,
+            body,
+        };
+        let answer = self.call(ask).await?;
+        let parts = parts(operation, Access::Read, &answer)?;
+        let raw_rows = rows(operation, parts.data)?;
+        let attempts: Vec<FetchedAttempt> = raw_rows
+            .iter()
+            .filter_map(|raw| {
+                let row: wire::ResultRow = serde_json::from_str(raw.get()).ok()?;
+                Some(FetchedAttempt {
+                    native: requests::attempt_id(&path, &row, &self.shared.signer),
+                    attempt: convert::call_to_domain(&row, &self.shared.context).value,
+                    raw: answer.slice_ref(raw.get().as_bytes()),
+                })
+            })
+            .collect();
+        self.report_unreadable(operation, raw_rows.len() - attempts.len());
+        let total = parts.total_count.and_then(|count| u64::try_from(count).ok());
+        let has_more = !raw_rows.is_empty() && more(parts.total_count, page, RESULT_ROWS);
+        Ok(AttemptPage { attempts, next: has_more.then(|| (page + 1).to_string()), total })
+    }
+
+    /// All or nothing (4.2): a bad number rejects the request.
+    async fn add_chunk(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        url: &str,
+        records: &[wire::CallData],
+    ) -> Result<Vec<Option<NativeId>>, PlatformError> {
+        let operation = Operation::ContactAdd;
+        let clock = self.shared.endpoint.clock();
+        let spacing = &self.shared.contact_spacing;
+        spacing
+            .turn(native.as_str(), clock, lane.max_wait())
+            .await
+            .map_err(|wait| PlatformError::from_spacing(operation, wait))?;
+        let body = Bytes::from(json!({ "callDataList": records }).to_string());
+        let answer = match self.write(operation, lane, "POST", url, body).await {
+            Ok(answer) => answer,
+            Err(error) if error.native_code == refusal::TOO_FAST => {
+                // Another program of the customer adds, too.
+                spacing.push_back(native.as_str(), clock);
+                return Err(error.with_retry_after(Some(CONTACT_GAP)));
+            }
+            Err(error) => return Err(error),
+        };
+        let parts = parts(operation, Access::Write, &answer)?;
+        let made: Option<Added> =
+            parts.return_object.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let ids = made.map(|made| made.ids).unwrap_or_default();
+        // One id per record, in order; any other count cannot be told apart.
+        Ok(if ids.len() == records.len() {
+            ids.into_iter().map(|made| made.id.map(NativeId::new)).collect()
+        } else {
+            vec![None; records.len()]
+        })
+    }
+
+    async fn detail(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        path: &CampaignPath,
+    ) -> Result<(wire::Campaign, Bytes), PlatformError> {
+        let body = self.get(operation, lane, &path.url("v1", ""), None).await?;
+        let Some(raw) = parts(operation, Access::Read, &body)?.return_object else {
+            let detail = "success without a campaign";
+            return Err(PlatformError::malformed(operation, Access::Read, detail));
+        };
+        let campaign = serde_json::from_str(raw.get()).map_err(|_| {
+            let detail = "success with something that is no campaign";
+            PlatformError::malformed(operation, Access::Read, detail)
+        })?;
+        Ok((campaign, body.slice_ref(raw.get().as_bytes())))
+    }
+
+    fn fetched(&self, path: &CampaignPath, wire: &wire::Campaign, raw: Bytes) -> FetchedCampaign {
+        let (definition, status) = convert::campaign_to_domain(wire, &self.shared.context).value;
+        FetchedCampaign {
+            native: NativeId::new(path.to_string()),
+            definition,
+            status,
+            // The platform tells neither.
+            created_at: None,
+            deleted: false,
+            raw,
+        }
+    }
+
+    /// A campaign's address. What is no `vdnId/campaignId` of this account names no campaign.
+    fn campaign_path(
+        &self,
+        operation: Operation,
+        native: &NativeId,
+    ) -> Result<CampaignPath, PlatformError> {
+        CampaignPath::parse(native).filter(|path| self.shared.vdns.contains(&path.vdn)).ok_or_else(
+            || {
+                let detail = "the native id is not vdnId/campaignId with a VDN of the account";
+                PlatformError::new(operation, PlatformErrorKind::NotFound, detail)
+            },
+        )
+    }
+
+    fn report_unreadable(&self, operation: Operation, unreadable: usize) {
+        if unreadable > 0 {
+            tracing::warn!(
+                account = %self.shared.endpoint.account(),
+                operation = operation.as_str(),
+                unreadable,
+                "rows of a list cannot be read and are left out"
+            );
+        }
+    }
+
+    async fn get(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Bytes, PlatformError> {
+        let (access, method, body) = (Access::Read, "GET", Bytes::new());
+        self.call(Ask { operation, access, lane, method, path, query, body }).await
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        method: &'static str,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Bytes, PlatformError> {
+        let access = Access::Write;
+        self.call(Ask { operation, access, lane, method, path, query: None, body }).await
+    }
+
+    /// The body of a successful answer.
+    async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
+        let Ask { operation, access, lane, method, path, query, body } = ask;
+        let failed = |failure| PlatformError::from_failure(operation, failure);
+        let endpoint = &self.shared.endpoint;
+        let admitted = self.connection.admit(access, lane).await.map_err(failed)?;
+        let target = endpoint.target(path, query);
+        let mut request = Request { method, target, headers: Vec::with_capacity(4), body };
+        self.shared
+            .signer
+            .authenticate(&mut request, endpoint.host(), endpoint.clock())
+            .map_err(failed)?;
+        let answer = admitted.send(request).await.map_err(failed)?;
+        if answer.status != 200 {
+            return Err(refusal::read_status(operation, access, &answer));
+        }
+        let envelope: wire::Envelope = serde_json::from_slice(&answer.body).map_err(|_| {
+            PlatformError::malformed(operation, access, "status 200 with a body that is no answer")
+        })?;
+        match envelope.code() {
+            Some(wire::SUCCESS) => Ok(answer.body),
+            Some(code) => Err(refusal::read_code(operation, access, code)),
+            None => Err(PlatformError::malformed(operation, access, "an answer without a code")),
+        }
+    }
+}
+
+fn parts(operation: Operation, access: Access, body: &[u8]) -> Result<Parts<'_>, PlatformError> {
+    serde_json::from_slice(body).map_err(|_| {
+        PlatformError::malformed(operation, access, "an answer whose parts cannot be read")
+    })
+}
+
+/// No list is an empty list.
+fn rows(operation: Operation, data: Option<&RawValue>) -> Result<Vec<&RawValue>, PlatformError> {
+    data.map_or(Ok(Vec::new()), |data| {
+        serde_json::from_str(data.get())
+            .map_err(|_| PlatformError::malformed(operation, Access::Read, "`data` is not a list"))
+    })
+}
+
+/// True when pages after `page` hold more. Without a total one asks until a page is empty.
+fn more(total: Option<i64>, page: u64, rows_per_page: u64) -> bool {
+    total.is_none_or(|total| {
+        u64::try_from(total).is_ok_and(|total| page.saturating_mul(rows_per_page) < total)
+    })
+}

@@ -451,7 +451,9 @@ fn number_in<'de, A: MapAccess<'de>>(map: A) -> Result<Number, A::Error> {
         .map_err(|_| de::Error::custom("expected a text or a number, found an object"))
 }
 
-fn opt_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn opt_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     deserializer.deserialize_any(TextOrNumber)
 }
 
@@ -459,7 +461,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     Ok(opt_text(deserializer)?.unwrap_or_default())
 }
 
-fn opt_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+pub(super) fn opt_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     deserializer.deserialize_any(IntegerOrText)
 }
 

@@ -1,1 +1,533 @@
+//! The operations on VoIPBin over the transport (reference 3–7, checklist 13).
+//!
+//! Every PUT there replaces all its members, so edits are read, merged and written. A delete that
+//! did not happen answers 200 with an empty object, so the returned id is compared. Lists end at
+//! an empty page, not at an empty token.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::auth::AccessKey;
+use super::requests::{
+    campaign_parts, campaign_path, has_destination, not_empty, segment, target_body, with_dial_info,
+};
+use super::wire::{self, is_unset};
+use super::{convert, refusal};
+use crate::clock::Clock;
+use crate::config::{AccountConfig, PlatformSettings};
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::contact::Contact;
+use crate::domain::ids::{NativeId, VdnId};
+use crate::platforms::merge::merge;
+use crate::platforms::{
+    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
+    FetchedAttempt, FetchedCampaign, FetchedContact, Operation, PlatformError, PlatformErrorKind,
+};
+use crate::transport::pacing::Lane;
+use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
+
+/// The platform's largest page (1.4).
+const PAGE_SIZE: usize = 100;
+
+/// One account as all workers share it.
+#[derive(Debug)]
+pub struct Shared {
+    endpoint: Arc<Endpoint>,
+    key: AccessKey,
+    context: ConvertContext,
+}
+
+/// One worker's client of an account.
+#[derive(Debug, Clone)]
+pub struct Client {
+    connection: Connection,
+    shared: Arc<Shared>,
+}
+
+/// One request: for which operation, in which lane, and what.
+struct Ask<'a> {
+    operation: Operation,
+    lane: Lane,
+    method: &'static str,
+    path: &'a str,
+    query: Option<&'a str>,
+    body: Bytes,
+}
+
+/// A page of which the rows are read one by one.
+#[derive(Deserialize)]
+struct RawPage<'a> {
+    #[serde(borrow, default)]
+    result: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    next_page_token: Option<String>,
+}
+
+/// A page's rows with their own bytes; `next` is None at the end.
+struct Rows<T> {
+    rows: Vec<(T, Bytes)>,
+    next: Option<String>,
+}
+
+impl Shared {
+    /// # Errors
+    /// When the account's address or certificate file cannot be used, or it is another platform's.
+    pub fn new(
+        config: &AccountConfig,
+        context: ConvertContext,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        let PlatformSettings::Voipbin { access_key, .. } = &config.platform else {
+            let problem = "not an account of this platform".to_owned();
+            return Err(SetupError { account: config.slug.clone(), problem });
+        };
+        let key = AccessKey::new(access_key.clone());
+        Ok(Self { endpoint: Arc::new(Endpoint::new(config, clock)?), key, context })
+    }
+}
+
+impl Client {
+    /// # Errors
+    /// When the HTTP client cannot be made from the account's settings.
+    pub fn new(shared: &Arc<Shared>) -> Result<Self, SetupError> {
+        Ok(Self { connection: shared.endpoint.connect()?, shared: Arc::clone(shared) })
+    }
+
+    pub async fn list_campaigns(
+        &self,
+        lane: Lane,
+        cursor: Option<&str>,
+    ) -> Result<CampaignPage, PlatformError> {
+        let page = self.page(Operation::CampaignList, lane, "/campaigns", cursor).await?;
+        let campaigns = page
+            .rows
+            .into_iter()
+            .map(|(campaign, raw)| {
+                let bundle = wire::CampaignBundle { campaign, ..wire::CampaignBundle::default() };
+                self.fetched(&bundle, raw)
+            })
+            .collect();
+        Ok(CampaignPage { campaigns, next: page.next })
+    }
+
+    pub async fn campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        let (bundle, raw) = self.bundle(Operation::CampaignDetail, lane, native).await?;
+        Ok(self.fetched(&bundle, raw))
+    }
+
+    pub async fn campaign_document(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<Bytes, PlatformError> {
+        let operation = Operation::CampaignDetail;
+        let path = campaign_path(operation, native, "")?;
+        let body = self.get(operation, lane, &path, None).await?;
+        // An answer that is no campaign must not reach a client as one.
+        read::<wire::Campaign>(operation, Access::Read, &body)?;
+        Ok(body)
+    }
+
+    /// `vdn` means nothing here: an account has one virtual VDN.
+    pub async fn create_campaign(
+        &self,
+        lane: Lane,
+        _vdn: Option<VdnId>,
+        definition: &CampaignDefinition,
+    ) -> Result<NativeId, PlatformError> {
+        let operation = Operation::CampaignCreate;
+        let context = &self.shared.context;
+        let bundle = convert::campaign_from_domain(definition, &CampaignStatus::Stopped, context);
+        let mut campaign = bundle.value.campaign;
+        // First what is referred to; the list of contacts needs the campaign's id since 2026-08
+        // (3.3), so it comes last and is joined afterwards.
+        if let Some(outplan) = &bundle.value.outplan {
+            let body =
+                with_dial_info(json!({"name": outplan.name, "detail": outplan.detail}), outplan);
+            let made: wire::Outplan =
+                self.write(operation, lane, "POST", "/outplans", &body).await?;
+            campaign.outplan_id = made.id;
+        }
+        let body = json!({
+            "name": campaign.name, "detail": campaign.detail, "type": campaign.kind,
+            "service_level": campaign.service_level, "end_handle": campaign.end_handle,
+            "actions": campaign.actions, "outplan_id": campaign.outplan_id,
+            "outdial_id": wire::NIL_UUID, "queue_id": campaign.queue_id,
+            "next_campaign_id": campaign.next_campaign_id,
+        });
+        let made: wire::Campaign = self
+            .write(operation, lane, "POST", "/campaigns", &body)
+            .await
+            .map_err(PlatformError::after_writes)?;
+        if is_unset(&made.id) {
+            let detail = "the new campaign has no id";
+            return Err(PlatformError::malformed(operation, Access::Write, detail));
+        }
+        campaign.id = made.id;
+        self.create_outdial(operation, lane, &campaign)
+            .await
+            .map_err(PlatformError::after_writes)?;
+        Ok(NativeId::new(campaign.id))
+    }
+
+    pub async fn modify_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        definition: &CampaignDefinition,
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::CampaignModify;
+        let context = &self.shared.context;
+        let (current, _) = self.bundle(operation, lane, native).await?;
+        let (before, status) = convert::campaign_to_domain(&current, context).value;
+        let base = convert::campaign_from_domain(&before, &status, context).value;
+        let edited = convert::campaign_from_domain(definition, &status, context).value;
+        let merged = |error: serde_json::Error| {
+            PlatformError::new(operation, PlatformErrorKind::Malformed, error.to_string())
+        };
+        let campaign =
+            merge(&current.campaign, &base.campaign, &edited.campaign).map_err(merged)?;
+        let outplan = match (&current.outplan, &base.outplan, &edited.outplan) {
+            (Some(current), Some(base), Some(edited)) => {
+                Some(merge(current, base, edited).map_err(merged)?)
+            }
+            _ => None,
+        };
+        let current_parts = campaign_parts(&current.campaign);
+        let mut written = false;
+        let path = campaign_path(operation, native, "")?;
+        for ((part, body), (_, before)) in campaign_parts(&campaign).iter().zip(&current_parts) {
+            if body != before {
+                let path = format!("{path}{part}");
+                let result =
+                    self.write::<wire::Campaign>(operation, lane, "PUT", &path, body).await;
+                result.map_err(|e| if written { e.after_writes() } else { e })?;
+                written = true;
+            }
+        }
+        if let Some((new, old)) = outplan.as_ref().zip(current.outplan.as_ref())
+            && new != old
+        {
+            let path = format!("/outplans/{}/dial_info", segment(&old.id));
+            let body = with_dial_info(json!({}), new);
+            let result = self.write::<wire::Outplan>(operation, lane, "PUT", &path, &body).await;
+            result.map_err(|e| if written { e.after_writes() } else { e })?;
+        }
+        Ok(())
+    }
+
+    pub async fn start_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        self.set_status(Operation::CampaignStart, lane, native, "run").await
+    }
+
+    pub async fn stop_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        self.set_status(Operation::CampaignStop, lane, native, "stop").await
+    }
+
+    pub async fn delete_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::CampaignDelete;
+        let path = campaign_path(operation, native, "")?;
+        let ask =
+            Ask { operation, lane, method: "DELETE", path: &path, query: None, body: Bytes::new() };
+        let body = self.call(ask).await?;
+        let gone: wire::Campaign = read(operation, Access::Write, &body)?;
+        if gone.id.eq_ignore_ascii_case(native.as_str()) {
+            return Ok(());
+        }
+        // 200 with an empty object: nothing was deleted, because the campaign runs (3.4).
+        let detail = "the platform deleted nothing; the campaign is not stopped";
+        Err(PlatformError::new(operation, PlatformErrorKind::State, detail))
+    }
+
+    pub async fn add_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<AddedContacts, PlatformError> {
+        let operation = Operation::ContactAdd;
+        let targets: Vec<wire::Target> = contacts
+            .iter()
+            .map(|contact| convert::contact_from_domain(contact, &self.shared.context).value)
+            .collect();
+        if !targets.iter().all(has_destination) {
+            let detail = "a contact has no number that can be written for the platform";
+            return Err(PlatformError::new(operation, PlatformErrorKind::Invalid, detail));
+        }
+        let outdial = self.outdial_of(operation, lane, native).await?;
+        let path = format!("/outdials/{}/targets", segment(&outdial));
+        let mut added = Vec::with_capacity(targets.len());
+        for target in &targets {
+            let body = target_body(target);
+            match self.write::<wire::Target>(operation, lane, "POST", &path, &body).await {
+                Ok(made) => added.push(Some(NativeId::new(made.id))),
+                Err(error) => return Ok(AddedContacts { added, error: Some(error) }),
+            }
+        }
+        Ok(AddedContacts { added, error: None })
+    }
+
+    pub async fn list_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        cursor: Option<&str>,
+    ) -> Result<ContactPage, PlatformError> {
+        let operation = Operation::ContactList;
+        let outdial = self.outdial_of(operation, lane, native).await?;
+        let path = format!("/outdials/{}/targets", segment(&outdial));
+        let page = self.page::<wire::Target>(operation, lane, &path, cursor).await?;
+        let contacts = page
+            .rows
+            .into_iter()
+            .map(|(target, raw)| FetchedContact {
+                contact: convert::contact_to_domain(&target, &self.shared.context).value,
+                native: NativeId::new(target.id),
+                raw,
+            })
+            .collect();
+        Ok(ContactPage { contacts, next: page.next })
+    }
+
+    /// Selecting by day or by reference is not offered: the platform has no filters (1.4).
+    pub async fn attempts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        query: &AttemptQuery,
+    ) -> Result<AttemptPage, PlatformError> {
+        let operation = Operation::ResultQuery;
+        let path = campaign_path(operation, native, "/campaigncalls")?;
+        let page = self
+            .page::<wire::Campaigncall>(operation, lane, &path, query.cursor.as_deref())
+            .await?;
+        let attempts = page
+            .rows
+            .into_iter()
+            .map(|(call, raw)| FetchedAttempt {
+                attempt: convert::call_to_domain(&call, None, &self.shared.context).value,
+                native: NativeId::new(call.id),
+                raw,
+            })
+            .collect();
+        Ok(AttemptPage { attempts, next: page.next, total: None })
+    }
+
+    fn fetched(&self, bundle: &wire::CampaignBundle, raw: Bytes) -> FetchedCampaign {
+        let (definition, status) = convert::campaign_to_domain(bundle, &self.shared.context).value;
+        FetchedCampaign {
+            native: NativeId::new(bundle.campaign.id.clone()),
+            definition,
+            status,
+            created_at: happened(bundle.campaign.tm_create.as_deref()),
+            deleted: happened(bundle.campaign.tm_delete.as_deref()).is_some(),
+            raw,
+        }
+    }
+
+    /// A campaign, its own bytes, and its outplan where it has one that can be read.
+    async fn bundle(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<(wire::CampaignBundle, Bytes), PlatformError> {
+        let path = campaign_path(operation, native, "")?;
+        let raw = self.get(operation, lane, &path, None).await?;
+        let campaign: wire::Campaign = read(operation, Access::Read, &raw)?;
+        let mut bundle = wire::CampaignBundle { campaign, outplan: None, outdial: None };
+        if !is_unset(&bundle.campaign.outplan_id) {
+            let path = format!("/outplans/{}", segment(&bundle.campaign.outplan_id));
+            match self.get(operation, lane, &path, None).await {
+                Ok(body) => bundle.outplan = Some(read(operation, Access::Read, &body)?),
+                // A campaign may refer to what is gone; it is still a campaign.
+                Err(error) if error.kind == PlatformErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((bundle, raw))
+    }
+
+    async fn outdial_of(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<String, PlatformError> {
+        let path = campaign_path(operation, native, "")?;
+        let body = self.get(operation, lane, &path, None).await?;
+        let campaign: wire::Campaign = read(operation, Access::Read, &body)?;
+        if is_unset(&campaign.outdial_id) {
+            let detail = "the campaign has no outdial to keep contacts in";
+            return Err(PlatformError::new(operation, PlatformErrorKind::State, detail));
+        }
+        Ok(campaign.outdial_id)
+    }
+
+    async fn create_outdial(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        campaign: &wire::Campaign,
+    ) -> Result<(), PlatformError> {
+        // All four members must not be empty (6.2).
+        let body = json!({
+            "campaign_id": campaign.id, "name": not_empty(&campaign.name, "contacts"),
+            "detail": not_empty(&campaign.detail, "-"), "data": "-",
+        });
+        let outdial: wire::Outdial =
+            self.write(operation, lane, "POST", "/outdials", &body).await?;
+        let path = format!("/campaigns/{}/resource_info", segment(&campaign.id));
+        let body = json!({
+            "outplan_id": campaign.outplan_id, "outdial_id": outdial.id,
+            "queue_id": campaign.queue_id, "next_campaign_id": campaign.next_campaign_id,
+        });
+        self.write::<wire::Campaign>(operation, lane, "PUT", &path, &body).await?;
+        Ok(())
+    }
+
+    async fn set_status(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        native: &NativeId,
+        status: &str,
+    ) -> Result<CampaignStatus, PlatformError> {
+        let path = campaign_path(operation, native, "/status")?;
+        let body = json!({ "status": status });
+        let campaign: wire::Campaign = self.write(operation, lane, "PUT", &path, &body).await?;
+        let bundle = wire::CampaignBundle { campaign, ..wire::CampaignBundle::default() };
+        Ok(convert::campaign_to_domain(&bundle, &self.shared.context).value.1)
+    }
+
+    /// A page of a list. A row that cannot be read is left out and counted in the log: one broken
+    /// object must not hide the others.
+    async fn page<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        path: &str,
+        cursor: Option<&str>,
+    ) -> Result<Rows<T>, PlatformError> {
+        let token =
+            cursor.map(|token| format!("&page_token={}", segment(token))).unwrap_or_default();
+        let query = format!("page_size={PAGE_SIZE}{token}");
+        let body = self.get(operation, lane, path, Some(&query)).await?;
+        let page: RawPage<'_> = read_borrowed(operation, &body)?;
+        let raw_rows = page.result.unwrap_or_default();
+        let count = raw_rows.len();
+        let rows: Vec<(T, Bytes)> = raw_rows
+            .into_iter()
+            .filter_map(|raw| {
+                let row = serde_json::from_str(raw.get()).ok()?;
+                Some((row, body.slice_ref(raw.get().as_bytes())))
+            })
+            .collect();
+        if rows.len() < count {
+            tracing::warn!(
+                account = %self.connection.endpoint().account(),
+                operation = operation.as_str(),
+                unreadable = count - rows.len(),
+                "rows of a list cannot be read and are left out"
+            );
+        }
+        // An empty page is the end; so is a page without a token, from which nothing can follow.
+        let next = page.next_page_token.filter(|token| count > 0 && !token.is_empty());
+        Ok(Rows { rows, next })
+    }
+
+    async fn get(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Bytes, PlatformError> {
+        self.call(Ask { operation, lane, method: "GET", path, query, body: Bytes::new() }).await
+    }
+
+    async fn write<T: DeserializeOwned>(
+        &self,
+        operation: Operation,
+        lane: Lane,
+        method: &'static str,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, PlatformError> {
+        let body = Bytes::from(body.to_string());
+        let answer = self.call(Ask { operation, lane, method, path, query: None, body }).await?;
+        read(operation, Access::Write, &answer)
+    }
+
+    async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
+        let Ask { operation, lane, method, path, query, body } = ask;
+        let access = if method == "GET" { Access::Read } else { Access::Write };
+        let failed = |failure| PlatformError::from_failure(operation, failure);
+        let admitted = self.connection.admit(access, lane).await.map_err(failed)?;
+        let mut target = self.shared.endpoint.target(path, query);
+        self.shared.key.authenticate(&mut target);
+        let headers = if body.is_empty() {
+            Vec::new()
+        } else {
+            vec![("content-type", "application/json".to_owned())]
+        };
+        let answer =
+            admitted.send(Request { method, target, headers, body }).await.map_err(failed)?;
+        match answer.status {
+            200 => Ok(answer.body),
+            _ => Err(refusal::read(operation, access, &answer)),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    operation: Operation,
+    access: Access,
+    body: &[u8],
+) -> Result<T, PlatformError> {
+    serde_json::from_slice(body).map_err(|_| {
+        // The parser's text may quote the document.
+        PlatformError::malformed(operation, access, "status 200 with a body that is not the object")
+    })
+}
+
+fn read_borrowed<'a, T: Deserialize<'a>>(
+    operation: Operation,
+    body: &'a [u8],
+) -> Result<T, PlatformError> {
+    serde_json::from_slice(body).map_err(|_| {
+        PlatformError::malformed(operation, Access::Read, "status 200 with a body that is no page")
+    })
+}
+
+/// A time of either generation; the sentinel of the year 9999 means that it never happened (1.5).
+fn happened(text: Option<&str>) -> Option<Timestamp> {
+    let text = text?.trim();
+    let seed = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let at = text.parse().ok().or_else(|| seed().map(|zoned| zoned.timestamp()))?;
+    (!text.starts_with("9999-")).then_some(at)
+}

@@ -1,5 +1,9 @@
 //! Accounting for every leaf of a document, and the three-way merge on the way back.
 
+pub mod account;
+pub mod merge;
+pub mod path;
+
 use std::borrow::Cow;
 
 /// What became of a field. Ordered from harmless to harmful: where several hold, the worst counts.

@@ -1,0 +1,296 @@
+//! What became of every leaf of a document.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::mapping::engine::path::{self, Leaf, Step};
+use crate::mapping::engine::{Finding, Outcome, Place};
+use crate::mapping::table::{Code, CodeSet, FieldRow, Holds, Precision, Table};
+
+/// A document in an answer, and what its conversion found out.
+#[derive(Debug, Clone, Default)]
+pub struct Item {
+    /// Where it is; empty when it is the answer itself.
+    pub at: Vec<Step>,
+    pub findings: Vec<Finding>,
+}
+
+/// What became of one leaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldOutcome {
+    /// Its path in the document that was given.
+    pub field: String,
+    pub outcome: Outcome,
+    pub reason: String,
+}
+
+/// A value that the table says cannot be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    pub field: String,
+    pub expected: &'static str,
+}
+
+/// Where documents are in an answer: the answer itself, an element of a bare list, or what the table
+/// names as envelope. Empty when the envelope holds none.
+pub fn items(document: &Value, table: &Table) -> Vec<Vec<Step>> {
+    let elements = |steps: &[Step], list: &[Value]| {
+        let at = |index| [steps, &[Step::Element(index)]].concat();
+        (0..list.len()).map(at).collect()
+    };
+    if let Value::Array(list) = document {
+        return elements(&[], list);
+    }
+    for envelope in &table.envelopes {
+        let at = [Step::Member(envelope.member.clone())];
+        match (document.get(&envelope.member), envelope.is_list) {
+            (Some(Value::Array(list)), true) => return elements(&at, list),
+            (Some(Value::Object(_)), false) => return vec![at.to_vec()],
+            (Some(Value::Null), _) => return Vec::new(),
+            _ => {}
+        }
+    }
+    vec![Vec::new()]
+}
+
+/// Every leaf once, in the order of the document.
+pub fn account(
+    document: &Value,
+    items: &[Item],
+    source: &Table,
+    target: &Table,
+) -> Vec<FieldOutcome> {
+    path::leaves(document)
+        .iter()
+        .map(|leaf| {
+            let judge = Judge { source, target };
+            let (outcome, reason) = match located(document, items, source, &leaf.steps) {
+                Some((item, place)) => judge.leaf(leaf.value, &place, &item.findings),
+                None => judge.leaf(leaf.value, &RowPlace::of(&leaf.steps, None), &[]),
+            };
+            FieldOutcome { field: path::text(&leaf.steps), outcome, reason: reason.into_owned() }
+        })
+        .collect()
+}
+
+/// Values of a type that the tables do not allow, all of them.
+pub fn mistakes(document: &Value, items: &[Item], table: &Table) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    let mut check = |steps: &[Step], value: &Value| {
+        let place = located(document, items, table, steps).map(|(_, place)| place);
+        let row = place.and_then(|place| table.field(&place.pattern));
+        if let Some(expected) = row.and_then(|row| wrong_type(row.holds, value)) {
+            found.push(Mistake { field: path::text(steps), expected });
+        }
+    };
+    for Leaf { steps, value } in path::leaves(document) {
+        check(&steps, value);
+    }
+    for steps in containers(document) {
+        if let Some(value) = path::get(document, &steps) {
+            check(&steps, value);
+        }
+    }
+    found
+}
+
+/// True when at least one member of the item is one that the table knows.
+pub fn is_known(document: &Value, item: &Item, table: &Table) -> bool {
+    let Some(node) = path::get(document, &item.at) else { return false };
+    let Value::Object(members) = node else { return false };
+    let prefix = wrap_of(node, table);
+    members.keys().any(|name| {
+        let place = RowPlace::of(&[Step::Member(name.clone())], prefix);
+        table.field(&place.pattern).is_some()
+    })
+}
+
+/// The domain path that a leaf of an item stands for.
+pub(super) fn domain_of(item: &Value, steps: &[Step], table: &Table) -> Option<String> {
+    let place = RowPlace::of(steps, wrap_of(item, table));
+    let domain = table.field(&place.pattern)?.domain.as_ref()?;
+    Some(path::with_indexes(domain, &place.indexes))
+}
+
+/// The member that the table's paths begin with and this document lacks.
+pub(super) fn wrap_of<'t>(item: &Value, table: &'t Table) -> Option<&'t str> {
+    table.wrap.as_deref().filter(|wrap| item.get(wrap).is_none())
+}
+
+/// A leaf's place in the terms of the table.
+struct RowPlace {
+    pattern: String,
+    indexes: Vec<usize>,
+}
+
+struct Judge<'a> {
+    source: &'a Table,
+    target: &'a Table,
+}
+
+impl RowPlace {
+    fn of(steps: &[Step], wrap: Option<&str>) -> Self {
+        let (pattern, indexes) = path::pattern(steps);
+        let pattern = match wrap {
+            Some(wrap) => format!("{wrap}.{pattern}"),
+            None => pattern,
+        };
+        Self { pattern, indexes }
+    }
+
+    fn text(&self) -> String {
+        path::with_indexes(&self.pattern, &self.indexes)
+    }
+}
+
+/// The item that a path lies in, and its place there.
+fn located<'i>(
+    document: &Value,
+    items: &'i [Item],
+    table: &Table,
+    steps: &[Step],
+) -> Option<(&'i Item, RowPlace)> {
+    let item = items.iter().find(|item| steps.starts_with(&item.at))?;
+    let below = steps.get(item.at.len()..).filter(|below| !below.is_empty())?;
+    let wrap = path::get(document, &item.at).and_then(|node| wrap_of(node, table));
+    Some((item, RowPlace::of(below, wrap)))
+}
+
+impl Judge<'_> {
+    fn leaf(
+        &self,
+        value: &Value,
+        place: &RowPlace,
+        findings: &[Finding],
+    ) -> (Outcome, Cow<'static, str>) {
+        let Some(row) = self.source.field(&place.pattern) else {
+            return if path::is_empty(value) && self.source.is_container(&place.pattern) {
+                (Outcome::Preserved, "nothing is set here".into())
+            } else {
+                (Outcome::Preserved, "unknown to the tables; kept as it is".into())
+            };
+        };
+        let domain = row.domain.as_ref().map(|domain| path::with_indexes(domain, &place.indexes));
+        let targets: Vec<&FieldRow> = match (&domain, &row.domain) {
+            (Some(exact), Some(pattern)) => self.target.fields_for(exact, pattern).collect(),
+            _ => Vec::new(),
+        };
+        let mut verdict = joined(row, &targets);
+        self.codes(row, &targets, value, &mut verdict);
+        let at = place.text();
+        for finding in findings {
+            let is_here = match &finding.at {
+                Place::Source(path) => is_at_or_below(&at, path),
+                Place::Domain(path) => domain.as_deref() == Some(path.as_ref()),
+            };
+            if is_here {
+                worsen(&mut verdict, finding.outcome, finding.reason.clone());
+            }
+        }
+        if path::is_empty(value) {
+            if verdict.0.is_loss() {
+                return (Outcome::Preserved, "nothing is set here".into());
+            }
+            if targets.iter().any(|target| target.default.is_some()) {
+                let reason = "nothing is set here; the other side gets its default";
+                return (Outcome::Preserved, reason.into());
+            }
+        }
+        verdict
+    }
+
+    /// What the value itself adds, where it is a code.
+    fn codes(
+        &self,
+        row: &FieldRow,
+        targets: &[&FieldRow],
+        value: &Value,
+        verdict: &mut (Outcome, Cow<'static, str>),
+    ) {
+        let Some(set) = row.codes.as_ref().and_then(|set| self.source.set(set)) else { return };
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.trim()),
+            Value::Number(number) => Cow::Owned(number.to_string()),
+            _ => return,
+        };
+        let Some(code) = set.code(&text) else {
+            if !set.is_open && !text.is_empty() {
+                worsen(verdict, Outcome::Dropped, "no table knows this code".into());
+            }
+            return;
+        };
+        if let Some(outcome) = code.outcome {
+            worsen(verdict, outcome, code.note.clone().into());
+        }
+        for said in targets.iter().filter_map(|target| self.said(set, code, target)) {
+            worsen(verdict, said.0, said.1.clone().into());
+        }
+    }
+
+    /// How the target's set says the code's term, when it cannot say it exactly.
+    fn said(&self, set: &CodeSet, code: &Code, target: &FieldRow) -> Option<(Outcome, &String)> {
+        let other = target.codes.as_ref().and_then(|name| self.target.set(name))?;
+        if set.terms.is_none() || other.terms != set.terms {
+            return None;
+        }
+        let said = other.say(code.term.as_deref()?)?;
+        match said.precision {
+            Precision::Exact => None,
+            Precision::Near => Some((Outcome::Approximated, &said.code.note)),
+            Precision::Fallback => Some((Outcome::Dropped, &said.code.note)),
+        }
+    }
+}
+
+/// What the two tables say together, whatever the value is.
+fn joined(row: &FieldRow, targets: &[&FieldRow]) -> (Outcome, Cow<'static, str>) {
+    if targets.is_empty() {
+        return (row.without.unwrap_or(row.outcome), row.note.clone().into());
+    }
+    let outcome = targets.iter().map(|target| target.outcome).chain([row.outcome]).max();
+    let names: Vec<&str> = targets.iter().map(|target| target.path.as_str()).collect();
+    let reason = format!("{} → {}", row.note, names.join(", "));
+    (outcome.unwrap_or(row.outcome), reason.into())
+}
+
+fn worsen(verdict: &mut (Outcome, Cow<'static, str>), outcome: Outcome, reason: Cow<'static, str>) {
+    if outcome > verdict.0 {
+        *verdict = (outcome, reason);
+    }
+}
+
+fn is_at_or_below(path: &str, above: &str) -> bool {
+    path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn wrong_type(holds: Holds, value: &Value) -> Option<&'static str> {
+    let integer = |text: &str| text.is_empty() || text.trim().parse::<i64>().is_ok();
+    let (ok, expected) = match (holds, value) {
+        (_, Value::Null) | (Holds::Any, _) => return None,
+        (Holds::String, value) => (value.is_string(), "a text"),
+        (Holds::Number, value) => (value.is_i64(), "an integer of 64 bits"),
+        (Holds::Text | Holds::Id, value) => {
+            (value.is_string() || value.is_number(), "a text or a number")
+        }
+        (Holds::Integer, Value::String(text)) => (integer(text), "an integer of 64 bits"),
+        (Holds::Integer, value) => (value.is_i64(), "an integer of 64 bits"),
+        (Holds::Object, value) => (value.is_object(), "an object"),
+        (Holds::List, value) => (value.is_array(), "a list"),
+    };
+    (!ok).then_some(expected)
+}
+
+/// Paths of everything that is not a leaf.
+fn containers(document: &Value) -> Vec<Vec<Step>> {
+    let mut found: Vec<Vec<Step>> = Vec::new();
+    for leaf in path::leaves(document) {
+        for depth in 1..leaf.steps.len() {
+            let above = leaf.steps.get(..depth).unwrap_or_default();
+            if found.last().is_none_or(|last| !last.starts_with(above)) {
+                found.push(above.to_vec());
+            }
+        }
+    }
+    found
+}
