@@ -1,1 +1,361 @@
-//! Being built.
+//! Campaigns: found by their public ids, listed from the ledger's directory, shown live, started
+//! and stopped.
+//!
+//! A detail goes to the home every time, but identical reads under way at once share one upstream
+//! call and one rendered answer. A start or stop re-reads the campaign's home, journals what is
+//! wanted, asks the home, and records what the home then says; an answer that is lost is looked up
+//! and never guessed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::config::{ClientScope, WritePolicy};
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
+use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::gateway::route::{Route, route};
+use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::ledger::directory::{DirectoryEntry, DirectoryFilter, Window};
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{
+    ConvertContext, Effect, FetchedCampaign, Operation, PlatformError, PlatformKind,
+};
+use crate::transport::pacing::Lane;
+
+/// A campaign as its home tells it now, or told it last.
+pub struct CampaignView {
+    pub identity: Arc<CampaignIdentity>,
+    pub route: Route,
+    pub fetched: FetchedCampaign,
+    /// What conversions need to know of the home account.
+    pub context: Arc<ConvertContext>,
+}
+
+/// Which campaigns a list wants of those that the client may see.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    pub vdn: Option<VdnId>,
+    pub name_contains: Option<String>,
+    pub status: Option<CampaignStatus>,
+    pub include_deleted: bool,
+}
+
+/// A window of the directory.
+pub struct Listing {
+    pub campaigns: Vec<CampaignView>,
+    /// Rows that match in all.
+    pub total: u64,
+}
+
+/// What a client wants a campaign to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Desire {
+    Run,
+    Stop,
+}
+
+/// What asking for the state that the campaign has already means to the asker's platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing to do.
+    Done,
+    /// A mistake.
+    Refused,
+}
+
+/// Marks a rendered answer: the asker's platform and its generation.
+pub type Rendering = (PlatformKind, &'static str);
+
+impl WorkerGateway {
+    /// The campaign of a public id, if the client may see it.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody knows it, `Forbidden` when it belongs to another account.
+    pub async fn resolve(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let identity = match self.find(key).await? {
+            Some(identity) => identity,
+            None => self.look_up(asked, key).await?,
+        };
+        asked.client.check_account(&identity.home)?;
+        Ok(identity)
+    }
+
+    /// The campaign, live.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::resolve`], and whatever keeps the home from answering.
+    pub async fn campaign(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<CampaignView, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        self.view(asked.platform, identity).await
+    }
+
+    /// The campaign, live and rendered; identical reads under way share the call and the answer.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::campaign`], and those of `render`.
+    pub async fn campaign_rendered(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        generation: &'static str,
+        render: impl FnOnce(&CampaignView) -> Result<Bytes, GatewayError>,
+    ) -> Result<Bytes, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        let flight = (identity.uuid, identity.home_epoch, (asked.platform, generation));
+        self.shared
+            .flights
+            .share(flight, async || render(&self.view(asked.platform, identity).await?))
+            .await
+    }
+
+    /// Campaigns of the client's accounts, newest first, as the directory has them.
+    ///
+    /// # Errors
+    /// When the ledger does not answer or has a document that cannot be read.
+    pub async fn list_campaigns(
+        &self,
+        asked: &Asked,
+        wanted: Wanted,
+        window: Window,
+    ) -> Result<Listing, GatewayError> {
+        let filter = DirectoryFilter {
+            accounts: asked.client.accounts.clone(),
+            vdn: wanted.vdn,
+            name_contains: wanted.name_contains,
+            status: wanted.status,
+            include_deleted: wanted.include_deleted,
+        };
+        let page = self.shared.ledger.list_directory(filter, window).await?;
+        let campaigns = page
+            .entries
+            .into_iter()
+            .map(|entry| self.view_of_entry(asked.platform, entry))
+            .collect::<Result<_, _>>()?;
+        Ok(Listing { campaigns, total: page.total })
+    }
+
+    /// Starts or stops a campaign, and answers how it stands afterwards.
+    ///
+    /// # Errors
+    /// `Forbidden` when the client or the account may not write, `State` when the campaign's state
+    /// does not allow it, `Unclear` when the home's answer was lost and looking it up did not help.
+    pub async fn set_desired(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        desire: Desire,
+        repeat: Repeat,
+    ) -> Result<CampaignView, GatewayError> {
+        let known = self.resolve(asked, key).await?;
+        let identity = self.for_writing(asked, known.uuid).await?;
+        if let Route::Unsupported(reason) =
+            route(desire.operation(), self.home(&identity)?.adapter.platform(), asked.platform)
+        {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        let before = self.view(asked.platform, Arc::clone(&identity)).await?;
+        if desire.needs_no_write(&before.fetched.status, repeat)? {
+            return Ok(before);
+        }
+        let job = self.shared.clock.new_uuid();
+        let ledger = &self.shared.ledger;
+        let entry = self.journal_entry(asked, desire, &identity, job);
+        ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
+        let written = self.write_status(&identity, desire, job).await;
+        let after = match self.view(asked.platform, Arc::clone(&identity)).await {
+            Ok(after) => after,
+            // What was asked was done or refused; only how things stand now is not known.
+            Err(_) => return Err(written.err().unwrap_or(GatewayError::Unclear { job })),
+        };
+        let entry = self.journal_entry(asked, desire, &identity, job);
+        ledger.record_actual_status(identity.uuid, after.fetched.status.clone(), entry).await?;
+        match written {
+            Ok(()) => Ok(after),
+            Err(GatewayError::Unclear { .. }) if desire.is_met_by(&after.fetched.status) => {
+                Ok(after)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The campaign's identity as the ledger has it now: homes change, and a write that was decided
+    /// on a remembered one could reach the wrong platform.
+    pub(super) async fn for_writing(
+        &self,
+        asked: &Asked,
+        campaign: Uuid,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        if asked.client.scope == ClientScope::Read {
+            return Err(GatewayError::Forbidden(Refusal::ReadOnlyClient));
+        }
+        let identity = self.shared.ledger.find_campaign(CampaignKey::Uuid(campaign)).await?;
+        let identity = identity.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+        asked.client.check_account(&identity.home)?;
+        if self.shared.account(&identity.home)?.writes == WritePolicy::Deny {
+            return Err(GatewayError::Forbidden(Refusal::WritesDenied));
+        }
+        Ok(Arc::new(identity))
+    }
+
+    pub(super) fn home(&self, identity: &CampaignIdentity) -> Result<&Home, GatewayError> {
+        self.homes
+            .get(&identity.home)
+            .ok_or_else(|| GatewayError::unavailable("the campaign's account is not configured"))
+    }
+
+    async fn view(
+        &self,
+        asked_as: PlatformKind,
+        identity: Arc<CampaignIdentity>,
+    ) -> Result<CampaignView, GatewayError> {
+        let home = self.home(&identity)?;
+        let route = route(Operation::CampaignDetail, home.adapter.platform(), asked_as);
+        let fetched = match route {
+            // Whoever speaks the home's language needs its document and none of its parts.
+            Route::Native => {
+                let document =
+                    home.adapter.campaign_document(Lane::FacadeRead, &identity.native).await;
+                document.and_then(|document| home.adapter.read_campaign(&identity.native, document))
+            }
+            _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
+        };
+        let fetched = fetched.map_err(|error| failed(&error, &identity))?;
+        self.notice(&identity, &fetched).await?;
+        Ok(CampaignView { context: Arc::clone(&home.context), identity, route, fetched })
+    }
+
+    fn view_of_entry(
+        &self,
+        asked_as: PlatformKind,
+        entry: DirectoryEntry,
+    ) -> Result<CampaignView, GatewayError> {
+        let home = self.home(&entry.identity)?;
+        let document = Bytes::from(entry.snapshot.document);
+        let fetched =
+            home.adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
+                tracing::error!(campaign = %entry.identity.uuid, %error, "directory");
+                GatewayError::Internal("a document in the directory cannot be read".to_owned())
+            })?;
+        Ok(CampaignView {
+            route: route(Operation::CampaignList, home.adapter.platform(), asked_as),
+            context: Arc::clone(&home.context),
+            // A status that was recorded since the document was fetched is the newer one.
+            fetched: FetchedCampaign { status: entry.snapshot.status, ..fetched },
+            identity: Arc::new(entry.identity),
+        })
+    }
+
+    async fn write_status(
+        &self,
+        identity: &CampaignIdentity,
+        desire: Desire,
+        job: Uuid,
+    ) -> Result<(), GatewayError> {
+        let home = self.home(identity)?;
+        let written = match desire {
+            Desire::Run => home.adapter.start_campaign(Lane::FacadeWrite, &identity.native).await,
+            Desire::Stop => home.adapter.stop_campaign(Lane::Stop, &identity.native).await,
+        };
+        written.map(drop).map_err(|error| {
+            let unclear = error.effect == Effect::Unclear;
+            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error, "start or stop");
+            GatewayError::from_platform(&error, Noun::Campaign, job)
+        })
+    }
+
+    fn journal_entry(
+        &self,
+        asked: &Asked,
+        desire: Desire,
+        identity: &CampaignIdentity,
+        job: Uuid,
+    ) -> JournalEntry {
+        JournalEntry {
+            at: self.shared.clock.now(),
+            actor: asked.client.name.clone(),
+            action: desire.action().to_owned(),
+            request_id: Some(asked.request_id.clone()),
+            campaign: Some(identity.uuid),
+            before: None,
+            after: None,
+            reason: Some(format!("job {job}")),
+        }
+    }
+}
+
+/// The facade's view of a read that the home did not answer.
+pub(super) fn failed(error: &PlatformError, identity: &CampaignIdentity) -> GatewayError {
+    tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
+    GatewayError::from_platform(error, Noun::Campaign, identity.uuid)
+}
+
+impl Desire {
+    fn operation(self) -> Operation {
+        match self {
+            Desire::Run => Operation::CampaignStart,
+            Desire::Stop => Operation::CampaignStop,
+        }
+    }
+
+    fn action(self) -> &'static str {
+        match self {
+            Desire::Run => "campaign.start",
+            Desire::Stop => "campaign.stop",
+        }
+    }
+
+    fn status(self) -> CampaignStatus {
+        match self {
+            Desire::Run => CampaignStatus::Running,
+            Desire::Stop => CampaignStatus::Stopped,
+        }
+    }
+
+    fn is_met_by(self, status: &CampaignStatus) -> bool {
+        match self {
+            Desire::Run => *status == CampaignStatus::Running,
+            Desire::Stop => {
+                matches!(
+                    status,
+                    CampaignStatus::Stopped | CampaignStatus::Stopping | CampaignStatus::Ended
+                )
+            }
+        }
+    }
+
+    /// Whether the campaign stands as wanted already, as far as the asker's platform calls that
+    /// right; an ended campaign never runs again.
+    fn needs_no_write(self, status: &CampaignStatus, repeat: Repeat) -> Result<bool, GatewayError> {
+        if self == Desire::Run && *status == CampaignStatus::Ended {
+            return Err(GatewayError::State("the campaign has ended".to_owned()));
+        }
+        match (self.is_met_by(status), repeat) {
+            (true, Repeat::Refused) => {
+                Err(GatewayError::State(format!("the campaign is {} already", status.as_str())))
+            }
+            (met, _) => Ok(met),
+        }
+    }
+}
+
+impl crate::gateway::Client {
+    /// # Errors
+    /// `Forbidden` when the client has no right to the account.
+    pub fn check_account(&self, account: &AccountSlug) -> Result<(), GatewayError> {
+        if self.accounts.contains(account) {
+            Ok(())
+        } else {
+            Err(GatewayError::Forbidden(Refusal::ForeignAccount))
+        }
+    }
+}

@@ -1,1 +1,268 @@
-//! Being built.
+//! Contacts: added to the home after they are recorded, listed from whoever knows them.
+//!
+//! A contact gets its public id when it is recorded, before the home is called, so that an answer
+//! that is lost leaves a row to look for. To a home that speaks another language the contact goes
+//! under that id as its reference: names are not unique, and results must find their contact.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::contact::Contact;
+use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
+use crate::gateway::campaigns::failed;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::route::{Route, route};
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
+use crate::ledger::directory::Window;
+use crate::platforms::{AddedContacts, ConvertContext, Effect, FetchedContact, Operation};
+use crate::transport::pacing::Lane;
+
+/// A contact that a client wants to add.
+pub struct Incoming {
+    pub contact: Contact,
+    /// What the client sent, when the home is of the client's own platform: it goes through.
+    pub document: Option<Bytes>,
+}
+
+/// Contacts that were added, and the campaign that they were added to.
+pub struct AddedTo {
+    pub identity: Arc<CampaignIdentity>,
+    pub route: Route,
+    pub context: Arc<ConvertContext>,
+    pub contacts: Vec<ContactRow>,
+}
+
+/// A contact of a list: as the home has it, or as the ledger has it where the home cannot list.
+pub struct ContactView {
+    pub uuid: Uuid,
+    pub contact: Contact,
+    /// The home's own document, when it is of the asker's platform.
+    pub native_document: Option<Bytes>,
+    /// Place in the list, where the ledger keeps one.
+    pub list_at: Option<Timestamp>,
+    pub state: ContactState,
+}
+
+/// A page of contacts.
+pub struct ContactListing {
+    pub identity: Arc<CampaignIdentity>,
+    pub context: Arc<ConvertContext>,
+    pub contacts: Vec<ContactView>,
+    pub next: NextPage,
+}
+
+/// Which contacts a list wants.
+pub struct ContactWindow {
+    /// The client's own word for where to go on, understood by the home.
+    pub cursor: Option<String>,
+    /// The same as a place in the ledger's list.
+    pub before: Option<Timestamp>,
+    pub limit: u32,
+}
+
+/// Where the next page begins.
+pub enum NextPage {
+    End,
+    /// In the home's words.
+    Cursor(String),
+    /// After this place in the ledger's list.
+    After(Timestamp),
+}
+
+/// Which numbers of a request must differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distinct {
+    No,
+    InContact,
+    InRequest,
+}
+
+/// Contacts of a campaign that are remembered by the home's ids while a list is put together.
+const REMEMBERED_CONTACTS: u32 = 1000;
+
+impl WorkerGateway {
+    /// Adds contacts to a campaign. `read` makes them from what the client sent: as written when
+    /// the home is of the client's own platform, translated otherwise.
+    ///
+    /// # Errors
+    /// `Duplicate` when numbers repeat that must not, `Unclear` when the home's answer was lost, and
+    /// whatever the home refuses. What the home took before it refused the rest stays added.
+    pub async fn add_contacts(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        distinct: Distinct,
+        read: impl FnOnce(Route, &ConvertContext) -> Result<Vec<Incoming>, GatewayError>,
+    ) -> Result<AddedTo, GatewayError> {
+        let known = self.resolve(asked, key).await?;
+        let identity = self.for_writing(asked, known.uuid).await?;
+        let home = self.home(&identity)?;
+        let context = Arc::clone(&home.context);
+        let route = route(Operation::ContactAdd, home.adapter.platform(), asked.platform);
+        if let Route::Unsupported(reason) = route {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        let incoming = read(route, &context)?;
+        check_distinct(&incoming, distinct)?;
+        let documents: Option<Vec<Bytes>> = incoming.iter().map(|i| i.document.clone()).collect();
+        let contacts = incoming.into_iter().map(|incoming| NewContact {
+            uuid: self.shared.clock.new_uuid(),
+            contact: incoming.contact,
+        });
+        let new: Vec<NewContact> = contacts.collect();
+        let sent: Vec<Contact> = new.iter().map(as_sent).collect();
+        let now = self.shared.clock.now();
+        let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
+        let (lane, native) = (Lane::FacadeWrite, &identity.native);
+        let outcome = match documents {
+            Some(documents) => home.adapter.add_contact_documents(lane, native, &documents).await,
+            None => home.adapter.add_contacts(lane, native, &sent).await,
+        };
+        let outcome =
+            outcome.unwrap_or_else(|error| AddedContacts { added: Vec::new(), error: Some(error) });
+        let settled = settle(&rows, &outcome);
+        self.shared.ledger.settle_contacts(settled.clone(), self.shared.clock.now()).await?;
+        if let Some(error) = &outcome.error {
+            // What is in doubt is found again by the first contact that is not settled.
+            let job = rows.get(outcome.added.len()).map_or(identity.uuid, |row| row.uuid);
+            tracing::warn!(campaign = %identity.uuid, %job, added = outcome.added.len(),
+                of = rows.len(), %error, "contacts added");
+            return Err(GatewayError::from_platform(error, Noun::Campaign, job));
+        }
+        let contacts = rows.into_iter().zip(settled).map(|(row, settled)| ContactRow {
+            native: settled.native,
+            state: settled.state,
+            ..row
+        });
+        Ok(AddedTo { context, route, contacts: contacts.collect(), identity })
+    }
+
+    /// The campaign's contacts: live where the home can list them, else what was added through the
+    /// gateway.
+    ///
+    /// # Errors
+    /// Whatever keeps the home or the ledger from answering.
+    pub async fn list_contacts(
+        &self,
+        asked: &Asked,
+        identity: Arc<CampaignIdentity>,
+        window: ContactWindow,
+    ) -> Result<ContactListing, GatewayError> {
+        let home = self.home(&identity)?;
+        let route = route(Operation::ContactList, home.adapter.platform(), asked.platform);
+        let (contacts, next) = match route {
+            Route::Unsupported(reason) => return Err(GatewayError::Unsupported(reason)),
+            Route::Emulated => self.recorded_contacts(&identity, &window).await?,
+            Route::Native | Route::Translated => {
+                let page = home
+                    .adapter
+                    .list_contacts(
+                        Lane::FacadeRead,
+                        &identity.native,
+                        window.cursor.as_deref(),
+                        window.limit,
+                    )
+                    .await
+                    .map_err(|error| failed(&error, &identity))?;
+                let known = self.contacts_by_native(identity.uuid).await?;
+                let live = page.contacts.into_iter();
+                let live = live.map(|fetched| view_of(fetched, &known, route)).collect();
+                (live, page.next.map_or(NextPage::End, NextPage::Cursor))
+            }
+        };
+        Ok(ContactListing { context: Arc::clone(&home.context), identity, contacts, next })
+    }
+
+    /// The campaign's newest contacts by the home's ids.
+    pub(super) async fn contacts_by_native(
+        &self,
+        campaign: Uuid,
+    ) -> Result<HashMap<NativeId, ContactRow>, GatewayError> {
+        let window = Window::Offset { offset: 0, limit: REMEMBERED_CONTACTS };
+        let page = self.shared.ledger.list_contacts(campaign, window).await?;
+        let named = page.contacts.into_iter();
+        Ok(named.filter_map(|row| Some((row.native.clone()?, row))).collect())
+    }
+
+    async fn recorded_contacts(
+        &self,
+        identity: &CampaignIdentity,
+        window: &ContactWindow,
+    ) -> Result<(Vec<ContactView>, NextPage), GatewayError> {
+        let window = Window::Before { list_at: window.before, limit: window.limit };
+        let page = self.shared.ledger.list_contacts(identity.uuid, window).await?;
+        let next = page.contacts.last().map_or(NextPage::End, |row| NextPage::After(row.list_at));
+        let contacts = page.contacts.into_iter().filter(|row| row.state != ContactState::Refused);
+        let contacts = contacts.map(|row| ContactView {
+            uuid: row.uuid,
+            contact: row.contact,
+            native_document: None,
+            list_at: Some(row.list_at),
+            state: row.state,
+        });
+        Ok((contacts.collect(), next))
+    }
+}
+
+/// The contact as it goes to a home that speaks another language.
+fn as_sent(new: &NewContact) -> Contact {
+    Contact { reference: Some(new.uuid.simple().to_string()), ..new.contact.clone() }
+}
+
+fn check_distinct(contacts: &[Incoming], distinct: Distinct) -> Result<(), GatewayError> {
+    let mut seen = HashSet::new();
+    for Incoming { contact, .. } in contacts {
+        match distinct {
+            Distinct::No => return Ok(()),
+            Distinct::InContact => seen.clear(),
+            Distinct::InRequest => {}
+        }
+        if !contact.numbers.iter().all(|number| seen.insert(&number.number)) {
+            return Err(GatewayError::Duplicate("a number is given twice".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// What became of each recorded contact: those that the home took, the one that it stumbled over,
+/// and those that it never saw.
+fn settle(rows: &[ContactRow], outcome: &AddedContacts) -> Vec<SettledContact> {
+    let failed = match &outcome.error {
+        Some(error) if error.effect == Effect::Unclear => ContactState::Unclear,
+        _ => ContactState::Refused,
+    };
+    rows.iter()
+        .enumerate()
+        .map(|(index, row)| match outcome.added.get(index) {
+            Some(native) => SettledContact {
+                uuid: row.uuid,
+                state: ContactState::Added,
+                native: native.clone(),
+            },
+            None => SettledContact { uuid: row.uuid, state: failed, native: None },
+        })
+        .collect()
+}
+
+fn view_of(
+    fetched: FetchedContact,
+    known: &HashMap<NativeId, ContactRow>,
+    route: Route,
+) -> ContactView {
+    let row = known.get(&fetched.native);
+    // A contact that was not added through the gateway has no row; where the home's own id is a
+    // UUID it is the public one.
+    let uuid = row.map(|row| row.uuid).or_else(|| Uuid::try_parse(fetched.native.as_str()).ok());
+    ContactView {
+        uuid: uuid.unwrap_or_default(),
+        contact: row.map_or(fetched.contact, |row| row.contact.clone()),
+        native_document: (route == Route::Native).then_some(fetched.raw),
+        list_at: row.map(|row| row.list_at),
+        state: ContactState::Added,
+    }
+}

@@ -1,12 +1,36 @@
 //! Discovery: what campaigns each account has, kept in the ledger's directory.
+//!
+//! A run lists every account, *sights* each page (insert or get the public ids, refresh the
+//! snapshots), and marks what a whole list no longer has as gone. Between runs a public id that
+//! nobody knows is looked up where the home can be asked for it; ids that nobody knows there either
+//! are remembered for a while, so that guessing ids does not become load on the platforms.
 
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::gateway::WorkerGateway;
-use crate::gateway::error::GatewayError;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, propose_campaign_uuid};
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::ledger::directory::Snapshot;
+use crate::ledger::identity::{PairSource, Sighting};
+use crate::platforms::{Adapter, FetchedCampaign, PlatformError, PlatformErrorKind};
+use crate::transport::pacing::Lane;
 
 /// How long `app` waits between two runs, by the gateway's clock.
 pub const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How long an id that nobody knows is not looked up again.
+pub const UNKNOWN_ID_REMEMBERED: Duration = Duration::from_secs(10);
+/// Ids remembered as unknown; then all are forgotten.
+const MAX_UNKNOWN_IDS: usize = 10_000;
+/// Campaigns whose last seen status and name are remembered; then all are forgotten.
+const MAX_REMEMBERED_SIGHTS: usize = 2_000_000;
+/// Pages of one account's list that a run reads.
+const MAX_PAGES: u32 = 10_000;
 
 /// The discovery step over all accounts of a gateway.
 pub struct Discovery {
@@ -22,6 +46,15 @@ pub struct DiscoveryReport {
     pub failed_accounts: u64,
 }
 
+/// What is remembered between requests: ids that nobody knows, and what snapshots say.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// By client, for what one may look up another may not.
+    unknown: Mutex<HashMap<(String, CampaignKey), Timestamp>>,
+    /// A digest of what lists show of a campaign.
+    sights: std::sync::RwLock<HashMap<Uuid, u64>>,
+}
+
 impl Discovery {
     pub(super) fn new(gateway: WorkerGateway) -> Self {
         Self { gateway }
@@ -33,7 +66,207 @@ impl Discovery {
     /// # Errors
     /// When the ledger does not answer.
     pub async fn run_once(&self) -> Result<DiscoveryReport, GatewayError> {
-        self.gateway.shared.ledger.meta().await?;
-        Ok(DiscoveryReport::default())
+        let mut report = DiscoveryReport::default();
+        for (account, Home { adapter, .. }) in self.gateway.homes.iter() {
+            match self.list(account, adapter, &mut report).await? {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%account, %error, "account could not be listed");
+                    report.failed_accounts += 1;
+                }
+            }
+        }
+        self.gateway.shared.discovered.store(true, Ordering::Release);
+        tracing::debug!(?report, "discovery");
+        Ok(report)
     }
+
+    async fn list(
+        &self,
+        account: &AccountSlug,
+        adapter: &Adapter,
+        report: &mut DiscoveryReport,
+    ) -> Result<Result<(), PlatformError>, GatewayError> {
+        let since = self.gateway.shared.clock.now();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let page = match adapter.list_campaigns(Lane::Enrichment, cursor.as_deref()).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            report.campaigns += page.campaigns.len() as u64;
+            self.gateway.sight(account, adapter, page.campaigns).await?;
+            cursor = page.next;
+            if cursor.is_none() {
+                let ledger = &self.gateway.shared.ledger;
+                let now = self.gateway.shared.clock.now();
+                report.gone += ledger.mark_unseen_as_gone(account.clone(), since, now).await?;
+                break;
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl WorkerGateway {
+    /// The campaign of a public id that is known here: from memory, else from the ledger.
+    pub(super) async fn find(
+        &self,
+        key: CampaignKey,
+    ) -> Result<Option<Arc<CampaignIdentity>>, GatewayError> {
+        if let Some(identity) = self.shared.id_cache.get(key) {
+            return Ok(Some(identity));
+        }
+        match self.shared.ledger.find_campaign(key).await? {
+            Some(identity) => Ok(Some(self.shared.id_cache.insert(identity))),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks the client's accounts for a public id that nobody knows yet.
+    ///
+    /// # Errors
+    /// `NotFound` when none of them has it, `Unavailable` when one that may have it does not answer.
+    pub(super) async fn look_up(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let now = self.shared.clock.now();
+        let unknown = (asked.client.name.clone(), key);
+        if self.shared.memory.is_unknown(&unknown, now) {
+            return Err(GatewayError::NotFound(Noun::Campaign));
+        }
+        for account in &asked.client.accounts {
+            let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
+            let Some(native) = adapter.native_of(key) else { continue };
+            match adapter.campaign(Lane::FacadeRead, &native).await {
+                Ok(fetched) => {
+                    let sighted = self.sight(account, adapter, vec![fetched]).await?;
+                    // The home may know it under an id that is not the public one.
+                    if let Some(identity) = sighted.into_iter().find(|found| is_called(found, key))
+                    {
+                        return Ok(identity);
+                    }
+                }
+                Err(error) if error.kind == PlatformErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(%account, %error, "look-up of an unknown id");
+                    let job = self.shared.clock.new_uuid();
+                    return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
+                }
+            }
+        }
+        self.shared.memory.remember_unknown(unknown, now);
+        Err(GatewayError::NotFound(Noun::Campaign))
+    }
+
+    /// Makes campaigns public: their ids and snapshots are in the ledger when this returns.
+    pub(super) async fn sight(
+        &self,
+        account: &AccountSlug,
+        adapter: &Adapter,
+        campaigns: Vec<FetchedCampaign>,
+    ) -> Result<Vec<Arc<CampaignIdentity>>, GatewayError> {
+        if campaigns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let digests: Vec<u64> = campaigns.iter().map(digest).collect();
+        let sightings = campaigns
+            .into_iter()
+            .map(|campaign| self.sighting(account, adapter, campaign))
+            .collect::<Result<Vec<_>, _>>()?;
+        let now = self.shared.clock.now();
+        let entries = self.shared.ledger.sight_campaigns(account.clone(), sightings, now).await?;
+        let identities = entries.into_iter().zip(digests).map(|(entry, digest)| {
+            self.shared.memory.remember_sight(entry.identity.uuid, digest);
+            self.shared.id_cache.insert(entry.identity)
+        });
+        Ok(identities.collect())
+    }
+
+    /// Keeps the directory in step with a detail that shows another status or name than it has.
+    pub(super) async fn notice(
+        &self,
+        identity: &CampaignIdentity,
+        fetched: &FetchedCampaign,
+    ) -> Result<(), GatewayError> {
+        if self.shared.memory.sight(identity.uuid) == Some(digest(fetched)) {
+            return Ok(());
+        }
+        let adapter = &self.home(identity)?.adapter;
+        self.sight(&identity.home, adapter, vec![fetched.clone()]).await.map(drop)
+    }
+
+    fn sighting(
+        &self,
+        account: &AccountSlug,
+        adapter: &Adapter,
+        campaign: FetchedCampaign,
+    ) -> Result<Sighting, GatewayError> {
+        let names = adapter.public_names(&campaign.native);
+        let pair = match (names.pair, self.shared.account(account)?.virtual_vdn()) {
+            (Some(pair), _) => PairSource::Given(pair),
+            (None, Some(vdn)) => PairSource::Assigned(vdn),
+            (None, None) => {
+                return Err(GatewayError::Internal(format!("account {account} has no VDN")));
+            }
+        };
+        Ok(Sighting {
+            proposed_uuid: names
+                .uuid
+                .unwrap_or_else(|| propose_campaign_uuid(account, &campaign.native)),
+            native: campaign.native,
+            pair,
+            snapshot: Snapshot {
+                name: campaign.definition.name,
+                status: campaign.status,
+                document: String::from_utf8_lossy(&campaign.raw).into_owned(),
+                created_at: campaign.created_at,
+                deleted: campaign.deleted,
+            },
+        })
+    }
+}
+
+fn is_called(identity: &CampaignIdentity, key: CampaignKey) -> bool {
+    match key {
+        CampaignKey::Uuid(uuid) => identity.uuid == uuid,
+        CampaignKey::Pair(pair) => identity.pair == Some(pair),
+    }
+}
+
+impl Memory {
+    fn is_unknown(&self, key: &(String, CampaignKey), now: Timestamp) -> bool {
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.get(key).is_some_and(|since| now < *since + UNKNOWN_ID_REMEMBERED)
+    }
+
+    fn remember_unknown(&self, key: (String, CampaignKey), now: Timestamp) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.len() >= MAX_UNKNOWN_IDS {
+            unknown.clear();
+        }
+        unknown.insert(key, now);
+    }
+
+    fn sight(&self, campaign: Uuid) -> Option<u64> {
+        self.sights.read().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
+    }
+
+    fn remember_sight(&self, campaign: Uuid, digest: u64) {
+        let mut sights = self.sights.write().unwrap_or_else(PoisonError::into_inner);
+        if sights.len() >= MAX_REMEMBERED_SIGHTS {
+            sights.clear();
+        }
+        sights.insert(campaign, digest);
+    }
+}
+
+/// What lists show of a campaign, as a number. Only compared within this process.
+fn digest(campaign: &FetchedCampaign) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (&campaign.definition.name, &campaign.status, campaign.deleted).hash(&mut hasher);
+    hasher.finish()
 }

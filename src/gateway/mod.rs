@@ -10,20 +10,29 @@ pub mod contacts;
 pub mod discovery;
 pub mod error;
 mod flight;
+pub mod parts;
 pub mod results;
 pub mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
-use crate::gateway::discovery::Discovery;
+use crate::gateway::campaigns::Rendering;
+use crate::gateway::discovery::{Discovery, Memory};
+use crate::gateway::error::GatewayError;
+use crate::gateway::flight::Flights;
+use crate::gateway::results::Sweeps;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
-use crate::platforms::{Bindings, PlatformKind};
+use crate::platforms::{Account, Adapter, Bindings, ConvertContext, PlatformKind};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -46,6 +55,13 @@ pub struct Gateway {
 #[derive(Clone)]
 pub struct WorkerGateway {
     shared: Arc<Shared>,
+    homes: Arc<HashMap<AccountSlug, Home>>,
+}
+
+/// One worker's way to an account.
+struct Home {
+    adapter: Adapter,
+    context: Arc<ConvertContext>,
 }
 
 /// A program that calls, and what it may.
@@ -75,27 +91,46 @@ impl Client {
 }
 
 struct Shared {
-    accounts: HashMap<AccountSlug, AccountConfig>,
+    accounts: HashMap<AccountSlug, ConfiguredAccount>,
     ledger: Ledger,
     id_cache: IdCache,
-    tables: Arc<Tables>,
-    bindings: Arc<Bindings>,
     clock: Clock,
+    /// Details under way: campaign, epoch of its home, and in whose words.
+    flights: Flights<(Uuid, i64, Rendering), Bytes>,
+    /// Readings of attempts under way.
+    sweeping: Flights<(Uuid, i64), ()>,
+    sweeps: Sweeps,
+    memory: Memory,
+    /// Every account has been listed once, or was tried.
+    discovered: AtomicBool,
+}
+
+/// An account's settings, and its connection as all workers share it.
+struct ConfiguredAccount {
+    settings: AccountConfig,
+    connection: Account,
 }
 
 impl Gateway {
     /// # Errors
     /// When an account's settings cannot be turned into a connection (a bad trust anchor, say).
     pub fn new(parts: GatewayParts) -> anyhow::Result<Self> {
-        let accounts =
-            parts.accounts.into_iter().map(|account| (account.slug.clone(), account)).collect();
+        let mut accounts = HashMap::new();
+        for settings in parts.accounts {
+            let (tables, bindings) = (Arc::clone(&parts.tables), Arc::clone(&parts.bindings));
+            let connection = Account::new(&settings, tables, bindings, parts.clock.clone())?;
+            accounts.insert(settings.slug.clone(), ConfiguredAccount { settings, connection });
+        }
         let shared = Shared {
             accounts,
             ledger: parts.ledger,
             id_cache: parts.id_cache,
-            tables: parts.tables,
-            bindings: parts.bindings,
             clock: parts.clock,
+            flights: Flights::new(),
+            sweeping: Flights::new(),
+            sweeps: Sweeps::default(),
+            memory: Memory::default(),
+            discovered: AtomicBool::new(false),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -105,7 +140,13 @@ impl Gateway {
     /// # Errors
     /// When a client for one of the accounts cannot be built.
     pub fn for_worker(&self) -> anyhow::Result<WorkerGateway> {
-        Ok(WorkerGateway { shared: Arc::clone(&self.shared) })
+        let mut homes = HashMap::new();
+        for (slug, account) in &self.shared.accounts {
+            let adapter = account.connection.adapter()?;
+            let context = Arc::new(adapter.context().clone());
+            homes.insert(slug.clone(), Home { adapter, context });
+        }
+        Ok(WorkerGateway { shared: Arc::clone(&self.shared), homes: Arc::new(homes) })
     }
 
     /// The discovery step; `app` runs it again and again.
@@ -118,6 +159,15 @@ impl Gateway {
 
     /// True once the first discovery is done and while the ledger answers.
     pub async fn is_ready(&self) -> bool {
-        self.shared.ledger.meta().await.is_ok()
+        self.shared.discovered.load(Ordering::Acquire) && self.shared.ledger.meta().await.is_ok()
+    }
+}
+
+impl Shared {
+    fn account(&self, slug: &AccountSlug) -> Result<&AccountConfig, GatewayError> {
+        match self.accounts.get(slug) {
+            Some(account) => Ok(&account.settings),
+            None => Err(GatewayError::unavailable("the campaign's account is not configured")),
+        }
     }
 }

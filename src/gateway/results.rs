@@ -1,1 +1,292 @@
-//! Being built.
+//! Results: attempts are read from the home, recorded in the ledger, and answered from there.
+//!
+//! A reading (*sweep*) of a campaign is shared by all who ask at the same time, is not repeated
+//! within [`SWEEP_GAP`], and stops when its time is up; the next one goes on where it stopped. So
+//! clients that poll cost the home no more than its limits allow.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::campaigns::failed;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::route::{Route, route};
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
+use crate::ledger::contacts::ContactRow;
+use crate::ledger::directory::{DirectoryFilter, Window};
+use crate::platforms::{AttemptQuery, ConvertContext, FetchedAttempt, Operation};
+use crate::transport::pacing::Lane;
+
+/// A recorded attempt with what it takes to show it.
+pub struct AttemptView {
+    pub identity: Arc<CampaignIdentity>,
+    pub route: Route,
+    pub context: Arc<ConvertContext>,
+    pub row: AttemptRow,
+    /// Public id of the contact, when it is known which.
+    pub contact: Option<Uuid>,
+}
+
+/// A window of attempts, newest first.
+pub struct AttemptListing {
+    pub attempts: Vec<AttemptView>,
+    /// Attempts of the scope in all.
+    pub total: u64,
+}
+
+/// A campaign is not read again sooner than this.
+pub const SWEEP_GAP: Duration = Duration::from_secs(2);
+/// A sweep begins no page after this; what is left is for the next one.
+pub const SWEEP_BUDGET: Duration = Duration::from_secs(10);
+/// Campaigns that a list over all campaigns reads anew; the others are as they were read last.
+pub const MAX_SWEPT_PER_LIST: usize = 20;
+/// Campaigns whose last sweep is remembered; then all are forgotten, which costs a reading each.
+const MAX_REMEMBERED_SWEEPS: usize = 100_000;
+/// Newest contacts of a campaign among which an attempt's contact is looked for.
+const CONTACTS_LOOKED_AT: u32 = 1000;
+
+/// When each campaign was last read, and where reading goes on.
+#[derive(Default)]
+pub(super) struct Sweeps {
+    last: Mutex<HashMap<Uuid, Sweep>>,
+}
+
+#[derive(Clone)]
+struct Sweep {
+    at: Timestamp,
+    /// Where the home's list goes on, if the sweep ran out of time.
+    resume: Option<String>,
+    /// The list was read to its end at least once.
+    complete: bool,
+}
+
+impl WorkerGateway {
+    /// A campaign's attempts.
+    ///
+    /// # Errors
+    /// Whatever keeps the home from answering while the campaign was never read to its end.
+    pub async fn attempts_of(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        window: Window,
+    ) -> Result<AttemptListing, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        let home = self.home(&identity)?;
+        if let Route::Unsupported(reason) =
+            route(Operation::ResultQuery, home.adapter.platform(), asked.platform)
+        {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        self.sweep(&identity).await?;
+        self.recorded(asked, AttemptScope::Campaign(identity.uuid), window).await
+    }
+
+    /// Attempts of all campaigns of the client. Campaigns that may have news are read first, as far
+    /// as the time allows; one whose home does not answer is shown as it was read last.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn attempts(
+        &self,
+        asked: &Asked,
+        window: Window,
+    ) -> Result<AttemptListing, GatewayError> {
+        let deadline = self.shared.clock.now() + SWEEP_BUDGET;
+        for identity in self.with_news(asked).await? {
+            if self.shared.clock.now() >= deadline {
+                break;
+            }
+            // Logged where it failed; the list shows what is known.
+            self.sweep(&identity).await.ok();
+        }
+        self.recorded(asked, AttemptScope::Accounts(asked.client.accounts.clone()), window).await
+    }
+
+    /// One recorded attempt by its public id.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody reported it, `Forbidden` when it is another account's.
+    pub async fn attempt(&self, asked: &Asked, id: Uuid) -> Result<AttemptView, GatewayError> {
+        let row = self.shared.ledger.find_attempt(id).await?;
+        let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
+        let mut contacts = HashMap::new();
+        self.show(asked, row, &mut contacts).await
+    }
+
+    async fn recorded(
+        &self,
+        asked: &Asked,
+        scope: AttemptScope,
+        window: Window,
+    ) -> Result<AttemptListing, GatewayError> {
+        let page = self.shared.ledger.list_attempts(scope, window).await?;
+        let mut contacts = HashMap::new();
+        let mut attempts = Vec::with_capacity(page.attempts.len());
+        for row in page.attempts {
+            attempts.push(self.show(asked, row, &mut contacts).await?);
+        }
+        Ok(AttemptListing { attempts, total: page.total })
+    }
+
+    async fn show(
+        &self,
+        asked: &Asked,
+        row: AttemptRow,
+        contacts: &mut HashMap<Uuid, ContactIndex>,
+    ) -> Result<AttemptView, GatewayError> {
+        let identity = self.resolve(asked, CampaignKey::Uuid(row.campaign)).await?;
+        let home = self.home(&identity)?;
+        if !contacts.contains_key(&row.campaign) {
+            contacts.insert(row.campaign, self.contact_index(row.campaign).await?);
+        }
+        let reference = row.attempt.contact_reference.as_deref();
+        let contact = reference.and_then(|text| contacts.get(&row.campaign)?.find(text));
+        // After a move the attempt is still in the words of the account that reported it.
+        let reporter = self.shared.account(&row.account)?.kind();
+        let route = route(Operation::ResultQuery, reporter, asked.platform);
+        Ok(AttemptView { route, context: Arc::clone(&home.context), identity, row, contact })
+    }
+
+    /// Brings the ledger up to date with what the home reports on a campaign.
+    async fn sweep(&self, identity: &Arc<CampaignIdentity>) -> Result<(), GatewayError> {
+        let last = self.shared.sweeps.last(identity.uuid);
+        let now = self.shared.clock.now();
+        if last.as_ref().is_some_and(|last| now < last.at + SWEEP_GAP && last.complete) {
+            return Ok(());
+        }
+        let flight = (identity.uuid, identity.home_epoch);
+        let read = self.shared.sweeping.share(flight, async || self.read_pages(identity).await);
+        match read.await {
+            Err(_) if last.is_some_and(|last| last.complete) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    async fn read_pages(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
+        let home = self.home(identity)?;
+        let began = self.shared.clock.now();
+        let last = self.shared.sweeps.last(identity.uuid);
+        let mut complete = last.as_ref().is_some_and(|last| last.complete);
+        let mut query =
+            AttemptQuery { cursor: last.and_then(|last| last.resume), ..AttemptQuery::default() };
+        let contacts = self.contacts_by_native(identity.uuid).await?;
+        loop {
+            let page = home
+                .adapter
+                .attempts(Lane::FacadeRead, &identity.native, &query)
+                .await
+                .map_err(|error| failed(&error, identity))?;
+            let now = self.shared.clock.now();
+            let seen = page.attempts.into_iter().map(|fetched| self.seen(fetched, &contacts));
+            let seen: Vec<SeenAttempt> = seen.collect();
+            if !seen.is_empty() {
+                let account = identity.home.clone();
+                self.shared.ledger.record_attempts(account, identity.uuid, seen, now).await?;
+            }
+            query.cursor = page.next;
+            complete |= query.cursor.is_none();
+            if query.cursor.is_none() || now >= began + SWEEP_BUDGET {
+                break;
+            }
+        }
+        let sweep = Sweep { at: self.shared.clock.now(), resume: query.cursor, complete };
+        self.shared.sweeps.remember(identity.uuid, sweep);
+        Ok(())
+    }
+
+    /// The attempt as the ledger keeps it. Where the home names the contact by its own id, the
+    /// contact's reference is put in, so that every client finds the contact that it added.
+    fn seen(
+        &self,
+        fetched: FetchedAttempt,
+        contacts: &HashMap<crate::domain::ids::NativeId, ContactRow>,
+    ) -> SeenAttempt {
+        let mut attempt = fetched.attempt;
+        if let Some(row) = fetched.contact.as_ref().and_then(|native| contacts.get(native)) {
+            let reference = row.contact.reference.clone();
+            attempt.contact_reference = reference.or_else(|| Some(row.uuid.simple().to_string()));
+        }
+        let native_uuid = Uuid::try_parse(fetched.native.as_str()).ok();
+        SeenAttempt {
+            proposed_uuid: native_uuid.unwrap_or_else(|| self.shared.clock.new_uuid()),
+            native: fetched.native,
+            attempt,
+            raw: String::from_utf8_lossy(&fetched.raw).into_owned(),
+        }
+    }
+
+    /// Campaigns of the client that dial now or were never read, longest unread first.
+    async fn with_news(&self, asked: &Asked) -> Result<Vec<Arc<CampaignIdentity>>, GatewayError> {
+        let filter = DirectoryFilter {
+            accounts: asked.client.accounts.clone(),
+            ..DirectoryFilter::default()
+        };
+        let window = Window::Offset { offset: 0, limit: CONTACTS_LOOKED_AT };
+        let page = self.shared.ledger.list_directory(filter, window).await?;
+        let mut candidates: Vec<_> = page
+            .entries
+            .into_iter()
+            .filter_map(|entry| {
+                let last = self.shared.sweeps.last(entry.identity.uuid);
+                let dials = matches!(
+                    entry.snapshot.status,
+                    CampaignStatus::Running | CampaignStatus::Stopping
+                );
+                let read = last.as_ref().is_some_and(|last| last.complete);
+                (dials || !read).then(|| (last.map(|last| last.at), Arc::new(entry.identity)))
+            })
+            .collect();
+        candidates.sort_by_key(|(last, _)| *last);
+        Ok(candidates.into_iter().take(MAX_SWEPT_PER_LIST).map(|(_, identity)| identity).collect())
+    }
+
+    async fn contact_index(&self, campaign: Uuid) -> Result<ContactIndex, GatewayError> {
+        let window = Window::Offset { offset: 0, limit: CONTACTS_LOOKED_AT };
+        let page = self.shared.ledger.list_contacts(campaign, window).await?;
+        let mut index = ContactIndex::default();
+        for row in page.contacts {
+            if let Some(reference) = row.contact.reference {
+                let entry = index.by_reference.entry(reference).or_insert(Some(row.uuid));
+                // A reference that two contacts share names neither.
+                *entry = entry.filter(|uuid| *uuid == row.uuid);
+            }
+            index.uuids.insert(row.uuid);
+        }
+        Ok(index)
+    }
+}
+
+/// A campaign's contacts by what attempts call them.
+#[derive(Default)]
+struct ContactIndex {
+    uuids: std::collections::HashSet<Uuid>,
+    by_reference: HashMap<String, Option<Uuid>>,
+}
+
+impl ContactIndex {
+    fn find(&self, reference: &str) -> Option<Uuid> {
+        let own = Uuid::try_parse(reference).ok().filter(|uuid| self.uuids.contains(uuid));
+        own.or_else(|| self.by_reference.get(reference).copied().flatten())
+    }
+}
+
+impl Sweeps {
+    fn last(&self, campaign: Uuid) -> Option<Sweep> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).get(&campaign).cloned()
+    }
+
+    fn remember(&self, campaign: Uuid, sweep: Sweep) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() >= MAX_REMEMBERED_SWEEPS {
+            last.clear();
+        }
+        last.insert(campaign, sweep);
+    }
+}

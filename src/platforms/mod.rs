@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::ids::{CampaignKey, CampaignPart, NativeId, PublicPair, VdnId};
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
 use crate::mapping::table::{Code, Kind, TableProblem, Tables};
@@ -214,6 +215,25 @@ pub struct FetchedAttempt {
     /// Identifies the attempt on its account (the ledger's business key is made from it).
     pub native: NativeId,
     pub attempt: CallAttempt,
+    /// The contact that was called, by the platform's own id, where attempts tell it.
+    pub contact: Option<NativeId>,
+    pub raw: Bytes,
+}
+
+/// What the platform's own name for a campaign says about its public ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublicNames {
+    /// None: one is proposed.
+    pub uuid: Option<Uuid>,
+    /// None: one is assigned.
+    pub pair: Option<PublicPair>,
+}
+
+/// A part of a campaign that is an object of the platform's own.
+#[derive(Debug, Clone)]
+pub struct FetchedPart {
+    /// The campaign that it belongs to, if it says so.
+    pub campaign: Option<NativeId>,
     pub raw: Bytes,
 }
 
@@ -450,6 +470,63 @@ impl Adapter {
         }
     }
 
+    /// What conversions need to know of the account.
+    pub fn context(&self) -> &ConvertContext {
+        match self {
+            Adapter::Voipbin(client) => client.context(),
+            Adapter::Isales(client) => client.context(),
+        }
+    }
+
+    /// What a campaign's native id says about its public ones.
+    pub fn public_names(&self, native: &NativeId) -> PublicNames {
+        match self {
+            Adapter::Voipbin(_) => voipbin::names::public_names(native),
+            Adapter::Isales(_) => isales::names::public_names(native),
+        }
+    }
+
+    /// The native id under which this account would have a campaign that nobody knows yet; None
+    /// when the public id cannot be one of its own.
+    pub fn native_of(&self, key: CampaignKey) -> Option<NativeId> {
+        match self {
+            Adapter::Voipbin(_) => voipbin::names::native_of(key),
+            Adapter::Isales(client) => client.native_of(key),
+        }
+    }
+
+    /// A campaign from its document alone, as this platform sent it once. Parts that are objects of
+    /// their own are not in it.
+    ///
+    /// # Errors
+    /// `Malformed` when it is no campaign of this platform.
+    pub fn read_campaign(
+        &self,
+        native: &NativeId,
+        document: Bytes,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.read_campaign(document),
+            Adapter::Isales(client) => client.read_campaign(native, document),
+        }
+    }
+
+    /// A part of a campaign by its own id; None where parts are no objects of their own.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of this id, and as for every read.
+    pub async fn part(
+        &self,
+        lane: Lane,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<Option<FetchedPart>, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.part(lane, part, id).await,
+            Adapter::Isales(_) => Ok(None),
+        }
+    }
+
     pub fn support(&self, operation: Operation) -> Support {
         support(self.platform(), operation)
     }
@@ -566,15 +643,31 @@ impl Adapter {
         }
     }
 
+    /// As [`Adapter::add_contacts`], from documents in the platform's own words, whose members go
+    /// through as they are.
+    pub async fn add_contact_documents(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        documents: &[Bytes],
+    ) -> Result<AddedContacts, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.add_documents(lane, native, documents).await,
+            Adapter::Isales(client) => client.add_documents(lane, native, documents).await,
+        }
+    }
+
+    /// A page of at most `limit` contacts, newest first.
     pub async fn list_contacts(
         &self,
         lane: Lane,
         native: &NativeId,
         cursor: Option<&str>,
+        limit: u32,
     ) -> Result<ContactPage, PlatformError> {
         match self {
-            Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor).await,
-            Adapter::Isales(client) => client.list_contacts(lane, native, cursor).await,
+            Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor, limit).await,
+            Adapter::Isales(client) => client.list_contacts(lane, native, cursor, limit).await,
         }
     }
 

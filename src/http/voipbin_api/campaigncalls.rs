@@ -1,15 +1,86 @@
-//! Being built.
+//! Campaigncalls (reference 4): the attempts, as recorded.
 
-use actix_web::HttpResponse;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 
-pub async fn list() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+use crate::domain::ids::{CampaignKey, CampaignPart};
+use crate::gateway::error::GatewayError;
+use crate::gateway::results::{AttemptListing, AttemptView};
+use crate::gateway::route::Route;
+use crate::http::document::Document;
+use crate::http::voipbin_api::error::Doing;
+use crate::http::voipbin_api::paging::{self, Asks, Row};
+use crate::http::voipbin_api::profile::Profile;
+use crate::http::voipbin_api::{Facade, json, unreadable};
+use crate::platforms::voipbin::convert;
+use crate::platforms::voipbin::wire::NIL_UUID;
+
+pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Campaigncall, |call| async move {
+            let asks = Asks::of(&call)?;
+            let listing = call.gateway.attempts(&call.asked, asks.window()).await?;
+            Ok(paging::page(&rows(&listing, call.profile)?, call.profile))
+        })
+        .await
 }
 
-pub async fn list_of_campaign() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+pub async fn list_of_campaign(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Campaign, |call| async move {
+            let key = CampaignKey::Uuid(call.id()?);
+            let asks = Asks::of(&call)?;
+            let listing = call.gateway.attempts_of(&call.asked, key, asks.window()).await?;
+            Ok(paging::page(&rows(&listing, call.profile)?, call.profile))
+        })
+        .await
 }
 
-pub async fn detail() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Campaigncall, |call| async move {
+            let view = call.gateway.attempt(&call.asked, call.id()?).await?;
+            Ok(json(render(&view, call.profile)?))
+        })
+        .await
+}
+
+fn rows(listing: &AttemptListing, profile: &Profile) -> Result<Vec<Row>, GatewayError> {
+    let row =
+        |view: &AttemptView| Ok(Row { list_at: view.row.list_at, json: render(view, profile)? });
+    listing.attempts.iter().map(row).collect()
+}
+
+fn render(view: &AttemptView, profile: &Profile) -> Result<Bytes, GatewayError> {
+    let campaign = view.identity.uuid;
+    let made;
+    let source = match view.route {
+        Route::Native => view.row.raw.as_bytes(),
+        _ => {
+            made = translated(view, profile)?;
+            &made
+        }
+    };
+    let mut document = Document::parse(source).map_err(unreadable)?;
+    document.set("id", &view.row.uuid).map_err(unreadable)?;
+    document.set("campaign_id", &campaign).map_err(unreadable)?;
+    if let (Route::Native, Some(contact)) = (view.route, view.contact) {
+        document.replace("outdial_target_id", &contact).map_err(unreadable)?;
+    }
+    profile.restate_addresses(&mut document, &["source", "destination"])?;
+    profile.restate_document(&mut document)?;
+    Ok(serde_json::to_vec(&document).map_err(unreadable)?.into())
+}
+
+fn translated(view: &AttemptView, profile: &Profile) -> Result<Vec<u8>, GatewayError> {
+    let campaign = view.identity.uuid;
+    let mut call = convert::call_from_domain(&view.row.attempt, &view.context).value;
+    call.customer_id = NIL_UUID.to_owned();
+    call.outplan_id = CampaignPart::DialingRules.public_id(campaign).to_string();
+    call.outdial_id = CampaignPart::ContactList.public_id(campaign).to_string();
+    call.outdial_target_id = view.contact.unwrap_or_default().to_string();
+    // The place in the list is what pages are cut by, so it is what the row shows.
+    call.tm_create = Some(profile.timestamp(view.row.list_at));
+    serde_json::to_vec(&call).map_err(unreadable)
 }

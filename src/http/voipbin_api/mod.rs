@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::http::voipbin_api::auth::Keys;
 use crate::http::voipbin_api::error::{Doing, Refused};
@@ -57,6 +58,9 @@ struct Call<'a> {
     request: &'a HttpRequest,
     body_limit_bytes: usize,
 }
+
+/// A body as received; one that is over the limit is an error that the handler renders.
+type Body = Result<web::Bytes, actix_web::Error>;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -168,10 +172,7 @@ impl Call<'_> {
     }
 
     /// The body as JSON of that shape.
-    fn body<T: DeserializeOwned>(
-        &self,
-        body: Result<web::Bytes, actix_web::Error>,
-    ) -> Result<T, Refused> {
+    fn body<T: DeserializeOwned>(&self, body: Body) -> Result<T, Refused> {
         let body = body.map_err(|_| {
             Refused::InvalidBody(format!(
                 "the body is over {} bytes or was cut off",
@@ -187,6 +188,13 @@ impl Call<'_> {
             ))
         })
     }
+}
+
+/// A stored or fetched document is not what its platform sends.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn unreadable(error: serde_json::Error) -> GatewayError {
+    tracing::error!(line = error.line(), column = error.column(), "a document cannot be read");
+    GatewayError::Internal("a document of the campaign's home cannot be read".to_owned())
 }
 
 fn json(body: Bytes) -> HttpResponse {

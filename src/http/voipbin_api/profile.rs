@@ -8,11 +8,15 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::config::VoipbinProfile;
+use crate::gateway::error::GatewayError;
+use crate::http::document::Document;
+use crate::http::voipbin_api::unreadable;
 use crate::platforms::voipbin::wire::Address;
 
 /// What one generation of VoIPBin answers looks like. Passed once, asked by member.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Profile {
+    pub name: &'static str,
     timestamps: TimestampForm,
     /// Written for "never happened"; None writes null.
     never: Option<&'static str>,
@@ -20,6 +24,8 @@ pub struct Profile {
     full_addresses: bool,
     /// Errors carry the envelope; without it the body is empty and nearly every status is 400.
     pub error_envelope: bool,
+    /// Lists go on showing what was deleted.
+    pub lists_deleted: bool,
     /// Rows of a page when the client names no size or one that is out of range.
     pub default_page_size: u32,
 }
@@ -36,18 +42,22 @@ enum TimestampForm {
 }
 
 pub static HEAD: Profile = Profile {
+    name: "head",
     timestamps: TimestampForm::Iso,
     never: None,
     full_addresses: false,
     error_envelope: true,
+    lists_deleted: true,
     default_page_size: MAX_PAGE_SIZE,
 };
 
 pub static SEED: Profile = Profile {
+    name: "seed",
     timestamps: TimestampForm::Spaced,
     never: Some("9999-01-01 00:00:00.000000"),
     full_addresses: true,
     error_envelope: false,
+    lists_deleted: false,
     default_page_size: 10,
 };
 
@@ -99,6 +109,41 @@ impl Profile {
                 None => text.to_owned(),
             }),
         }
+    }
+
+    /// The timestamps of an object in this generation's form; the others stay as they are.
+    ///
+    /// # Errors
+    /// Never, but for a failure of the JSON writer.
+    pub fn restate_document(&self, document: &mut Document<'_>) -> Result<(), GatewayError> {
+        for name in ["tm_create", "tm_update", "tm_delete"] {
+            if document.get(name).is_some() {
+                let restated = self.restate(document.text(name).as_deref());
+                document.set(name, &restated).map_err(unreadable)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Addresses of an object in this generation's form; null stays null.
+    ///
+    /// # Errors
+    /// When a member is no address.
+    pub fn restate_addresses(
+        &self,
+        document: &mut Document<'_>,
+        names: &[&str],
+    ) -> Result<(), GatewayError> {
+        for name in names {
+            let address: Option<Address> = match document.get(name) {
+                Some(json) => serde_json::from_str(json).map_err(unreadable)?,
+                None => None,
+            };
+            if let Some(address) = address {
+                document.set(name, &self.address(&address)).map_err(unreadable)?;
+            }
+        }
+        Ok(())
     }
 
     /// An address as this generation prints it.

@@ -125,6 +125,14 @@ impl Shared {
 }
 
 impl Client {
+    pub fn context(&self) -> &ConvertContext {
+        &self.shared.context
+    }
+
+    pub fn owns(&self, vdn: VdnId) -> bool {
+        self.shared.vdns.contains(&vdn)
+    }
+
     /// # Errors
     /// When the HTTP client cannot be made from the account's settings.
     pub fn new(shared: &Arc<Shared>) -> Result<Self, SetupError> {
@@ -293,12 +301,22 @@ impl Client {
         native: &NativeId,
         contacts: &[Contact],
     ) -> Result<AddedContacts, PlatformError> {
-        let operation = Operation::ContactAdd;
-        let path = self.campaign_path(operation, native)?;
         let records: Vec<wire::CallData> = contacts
             .iter()
             .map(|contact| convert::contact_from_domain(contact, &self.shared.context).value)
             .collect();
+        self.add_records(lane, native, &records).await
+    }
+
+    /// Adds records as they are, in the V2 form.
+    pub(super) async fn add_records(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        records: &[wire::CallData],
+    ) -> Result<AddedContacts, PlatformError> {
+        let operation = Operation::ContactAdd;
+        let path = self.campaign_path(operation, native)?;
         if records.iter().any(|record| !requests::has_number(record)) {
             let detail = "a contact has no number that can be written for the platform";
             return Err(PlatformError::new(operation, PlatformErrorKind::Invalid, detail));
@@ -322,6 +340,7 @@ impl Client {
         _lane: Lane,
         _native: &NativeId,
         _cursor: Option<&str>,
+        _limit: u32,
     ) -> Result<ContactPage, PlatformError> {
         let operation = Operation::ContactList;
         Err(PlatformError::unsupported(operation, isales::support(operation)))
@@ -361,6 +380,7 @@ impl Client {
                 Some(FetchedAttempt {
                     native: requests::attempt_id(&path, &row, &self.shared.signer),
                     attempt: convert::call_to_domain(&row, &self.shared.context).value,
+                    contact: None,
                     raw: answer.slice_ref(raw.get().as_bytes()),
                 })
             })
@@ -426,7 +446,12 @@ impl Client {
         Ok((campaign, body.slice_ref(raw.get().as_bytes())))
     }
 
-    fn fetched(&self, path: &CampaignPath, wire: &wire::Campaign, raw: Bytes) -> FetchedCampaign {
+    pub(super) fn fetched(
+        &self,
+        path: &CampaignPath,
+        wire: &wire::Campaign,
+        raw: Bytes,
+    ) -> FetchedCampaign {
         let (definition, status) = convert::campaign_to_domain(wire, &self.shared.context).value;
         FetchedCampaign {
             native: NativeId::new(path.to_string()),
@@ -440,7 +465,7 @@ impl Client {
     }
 
     /// A campaign's address. What is no `vdnId/campaignId` of this account names no campaign.
-    fn campaign_path(
+    pub(super) fn campaign_path(
         &self,
         operation: Operation,
         native: &NativeId,

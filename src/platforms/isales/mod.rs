@@ -4,6 +4,7 @@ pub mod auth;
 pub mod callback;
 pub mod client;
 pub mod convert;
+pub mod names;
 mod refusal;
 mod requests;
 pub mod wire;

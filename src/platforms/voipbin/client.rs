@@ -35,7 +35,7 @@ use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
 
 /// The platform's largest page (1.4).
-const PAGE_SIZE: usize = 100;
+const PAGE_SIZE: u32 = 100;
 
 /// One account as all workers share it.
 #[derive(Debug)]
@@ -95,6 +95,10 @@ impl Shared {
 }
 
 impl Client {
+    pub fn context(&self) -> &ConvertContext {
+        &self.shared.context
+    }
+
     /// # Errors
     /// When the HTTP client cannot be made from the account's settings.
     pub fn new(shared: &Arc<Shared>) -> Result<Self, SetupError> {
@@ -106,7 +110,8 @@ impl Client {
         lane: Lane,
         cursor: Option<&str>,
     ) -> Result<CampaignPage, PlatformError> {
-        let page = self.page(Operation::CampaignList, lane, "/campaigns", cursor).await?;
+        let page =
+            self.page(Operation::CampaignList, lane, "/campaigns", (cursor, PAGE_SIZE)).await?;
         let campaigns = page
             .rows
             .into_iter()
@@ -269,11 +274,21 @@ impl Client {
         native: &NativeId,
         contacts: &[Contact],
     ) -> Result<AddedContacts, PlatformError> {
-        let operation = Operation::ContactAdd;
         let targets: Vec<wire::Target> = contacts
             .iter()
             .map(|contact| convert::contact_from_domain(contact, &self.shared.context).value)
             .collect();
+        self.add_targets(lane, native, &targets).await
+    }
+
+    /// Adds targets as they are.
+    pub(super) async fn add_targets(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        targets: &[wire::Target],
+    ) -> Result<AddedContacts, PlatformError> {
+        let operation = Operation::ContactAdd;
         if !targets.iter().all(has_destination) {
             let detail = "a contact has no number that can be written for the platform";
             return Err(PlatformError::new(operation, PlatformErrorKind::Invalid, detail));
@@ -281,7 +296,7 @@ impl Client {
         let outdial = self.outdial_of(operation, lane, native).await?;
         let path = format!("/outdials/{}/targets", segment(&outdial));
         let mut added = Vec::with_capacity(targets.len());
-        for target in &targets {
+        for target in targets {
             let body = target_body(target);
             match self.write::<wire::Target>(operation, lane, "POST", &path, &body).await {
                 Ok(made) => added.push(Some(NativeId::new(made.id))),
@@ -296,11 +311,13 @@ impl Client {
         lane: Lane,
         native: &NativeId,
         cursor: Option<&str>,
+        limit: u32,
     ) -> Result<ContactPage, PlatformError> {
         let operation = Operation::ContactList;
         let outdial = self.outdial_of(operation, lane, native).await?;
         let path = format!("/outdials/{}/targets", segment(&outdial));
-        let page = self.page::<wire::Target>(operation, lane, &path, cursor).await?;
+        let size = limit.clamp(1, PAGE_SIZE);
+        let page = self.page::<wire::Target>(operation, lane, &path, (cursor, size)).await?;
         let contacts = page
             .rows
             .into_iter()
@@ -323,13 +340,20 @@ impl Client {
         let operation = Operation::ResultQuery;
         let path = campaign_path(operation, native, "/campaigncalls")?;
         let page = self
-            .page::<wire::Campaigncall>(operation, lane, &path, query.cursor.as_deref())
+            .page::<wire::Campaigncall>(
+                operation,
+                lane,
+                &path,
+                (query.cursor.as_deref(), PAGE_SIZE),
+            )
             .await?;
         let attempts = page
             .rows
             .into_iter()
             .map(|(call, raw)| FetchedAttempt {
                 attempt: convert::call_to_domain(&call, None, &self.shared.context).value,
+                contact: (!is_unset(&call.outdial_target_id))
+                    .then(|| NativeId::new(call.outdial_target_id)),
                 native: NativeId::new(call.id),
                 raw,
             })
@@ -337,7 +361,7 @@ impl Client {
         Ok(AttemptPage { attempts, next: page.next, total: None })
     }
 
-    fn fetched(&self, bundle: &wire::CampaignBundle, raw: Bytes) -> FetchedCampaign {
+    pub(super) fn fetched(&self, bundle: &wire::CampaignBundle, raw: Bytes) -> FetchedCampaign {
         let (definition, status) = convert::campaign_to_domain(bundle, &self.shared.context).value;
         FetchedCampaign {
             native: NativeId::new(bundle.campaign.id.clone()),
@@ -431,11 +455,11 @@ impl Client {
         operation: Operation,
         lane: Lane,
         path: &str,
-        cursor: Option<&str>,
+        (cursor, size): (Option<&str>, u32),
     ) -> Result<Rows<T>, PlatformError> {
         let token =
             cursor.map(|token| format!("&page_token={}", segment(token))).unwrap_or_default();
-        let query = format!("page_size={PAGE_SIZE}{token}");
+        let query = format!("page_size={size}{token}");
         let body = self.get(operation, lane, path, Some(&query)).await?;
         let page: RawPage<'_> = read_borrowed(operation, &body)?;
         let raw_rows = page.result.unwrap_or_default();
@@ -460,7 +484,7 @@ impl Client {
         Ok(Rows { rows, next })
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         operation: Operation,
         lane: Lane,

@@ -1,0 +1,121 @@
+//! Parts of a campaign that one platform shows as objects and another lacks.
+//!
+//! A campaign whose home lacks them has parts with ids derived from its own; the ledger knows those.
+//! Any other id is looked for on the client's accounts, whose objects it may be.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart};
+use crate::gateway::campaigns::CampaignView;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::platforms::{FetchedPart, PlatformErrorKind};
+use crate::transport::pacing::Lane;
+
+/// A part of a campaign as it is shown.
+pub enum PartView {
+    /// An object of the home's own.
+    Native { document: Bytes, campaign: Option<Uuid> },
+    /// Made from the campaign, live.
+    Derived { campaign: CampaignView, part: CampaignPart },
+}
+
+impl WorkerGateway {
+    /// A part by its id.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody has it, `Forbidden` when its campaign is another account's, and
+    /// whatever keeps the home from answering.
+    pub async fn part(
+        &self,
+        asked: &Asked,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<PartView, GatewayError> {
+        match self.shared.ledger.find_part(id).await? {
+            Some((identity, found)) if found == part => {
+                asked.client.check_account(&identity.home)?;
+                let key = CampaignKey::Uuid(identity.uuid);
+                Ok(PartView::Derived { campaign: self.campaign(asked, key).await?, part })
+            }
+            _ => {
+                let (account, fetched) = self.look_up_part(asked, part, id).await?;
+                let campaign = self.campaign_of(&account, &fetched).await?;
+                let campaign = campaign.map(|identity| identity.uuid);
+                Ok(PartView::Native { document: fetched.raw, campaign })
+            }
+        }
+    }
+
+    /// The campaign that a part belongs to.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::part`], and `State` when the part belongs to no campaign.
+    pub async fn resolve_part(
+        &self,
+        asked: &Asked,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        if let Some((identity, found)) = self.shared.ledger.find_part(id).await?
+            && found == part
+        {
+            asked.client.check_account(&identity.home)?;
+            return Ok(Arc::new(identity));
+        }
+        let (account, fetched) = self.look_up_part(asked, part, id).await?;
+        match self.campaign_of(&account, &fetched).await? {
+            Some(identity) => Ok(identity),
+            None => {
+                Err(GatewayError::State(format!("the {} belongs to no campaign", part.as_str())))
+            }
+        }
+    }
+
+    async fn campaign_of(
+        &self,
+        account: &AccountSlug,
+        fetched: &FetchedPart,
+    ) -> Result<Option<Arc<CampaignIdentity>>, GatewayError> {
+        let Some(native) = &fetched.campaign else { return Ok(None) };
+        let known = self.shared.ledger.find_by_native(account.clone(), native.clone()).await?;
+        if let Some(identity) = known {
+            return Ok(Some(Arc::new(identity)));
+        }
+        // Made since the last discovery.
+        let Some(Home { adapter, .. }) = self.homes.get(account) else { return Ok(None) };
+        match adapter.campaign(Lane::FacadeRead, native).await {
+            Ok(campaign) => Ok(self.sight(account, adapter, vec![campaign]).await?.pop()),
+            Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
+            Err(error) => {
+                tracing::warn!(%account, %error, "look-up of a part's campaign");
+                let job = self.shared.clock.new_uuid();
+                Err(GatewayError::from_platform(&error, Noun::Campaign, job))
+            }
+        }
+    }
+
+    async fn look_up_part(
+        &self,
+        asked: &Asked,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<(AccountSlug, FetchedPart), GatewayError> {
+        for account in &asked.client.accounts {
+            let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
+            match adapter.part(Lane::FacadeRead, part, id).await {
+                Ok(Some(fetched)) => return Ok((account.clone(), fetched)),
+                Ok(None) => {}
+                Err(error) if error.kind == PlatformErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(%account, %error, "look-up of a part");
+                    return Err(GatewayError::from_platform(&error, Noun::Part(part), id));
+                }
+            }
+        }
+        Err(GatewayError::NotFound(Noun::Part(part)))
+    }
+}
