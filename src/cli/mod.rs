@@ -1,6 +1,5 @@
 //! The command line: one file per command; machine output on stdout, everything else on stderr.
 
-mod campaigns;
 mod capabilities;
 mod check;
 mod demo;
@@ -11,44 +10,113 @@ mod simulate;
 mod translate;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-const FAILED: u8 = 1;
-const WRONG_USAGE: u8 = 2;
+use crate::config::Mistakes;
+use crate::telemetry::{self, LogFormat};
+
+/// How a command ended (design: commands).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    Failed,
+    /// Wrong usage or configuration.
+    Usage,
+    /// Losses, and `--fail-on-loss` was given.
+    Losses,
+}
 
 /// Adapter gateway between the outbound-calling platforms VoIPBin and Huawei CC-iSales.
-#[derive(Debug, clap::Parser)]
-#[command(name = "dialbridge", version, about)]
-struct CommandLine {
+#[derive(Debug, Parser)]
+#[command(name = "dialbridge", version, arg_required_else_help = true)]
+struct Arguments {
+    /// How log lines on stderr look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Stand in for a platform.
+    Simulate(simulate::Args),
+    /// Translate a document and account for every field.
     Translate(translate::Args),
+    /// Make the Authorization value of a request.
+    Sign(sign::SignArgs),
+    /// Explain why an Authorization value does or does not verify.
+    Verify(sign::VerifyArgs),
+    /// Check or show the mapping tables.
     Mappings(mappings::Args),
 }
 
 /// Parses `args` and runs the command.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = match CommandLine::try_parse_from(args) {
-        Ok(line) => line.command,
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
         Err(error) => {
-            let is_question = !error.use_stderr();
-            let _ = error.print();
-            return if is_question { ExitCode::SUCCESS } else { ExitCode::from(WRONG_USAGE) };
+            // Help and version are answers, everything else is wrong usage.
+            let wrong = error.use_stderr();
+            error.print().ok();
+            return if wrong { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    let done = match &command {
-        Command::Translate(args) => translate::run(args),
-        Command::Mappings(args) => mappings::run(args),
+    telemetry::start(arguments.log_format, "info,actix_server=warn");
+    let outcome = match arguments.command {
+        Command::Simulate(args) => Ok(simulate::run(args)),
+        Command::Translate(args) => translate::run(&args),
+        Command::Sign(args) => sign::run_sign(&args),
+        Command::Verify(args) => sign::run_verify(&args),
+        Command::Mappings(args) => mappings::run(&args),
     };
-    done.unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "dialbridge: {error:#}");
-        ExitCode::from(FAILED)
-    })
+    outcome.unwrap_or_else(|error| report(&error).into())
+}
+
+/// Says on stderr what went wrong. Configuration mistakes have a line each; anything else is one line.
+fn report(error: &anyhow::Error) -> Exit {
+    if error.downcast_ref::<std::io::Error>().is_some_and(is_broken_pipe) {
+        // The reader of our output has seen enough.
+        return Exit::Done;
+    }
+    let mut stderr = std::io::stderr().lock();
+    if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
+        writeln!(stderr, "{mistakes}").ok();
+        return Exit::Usage;
+    }
+    writeln!(stderr, "dialbridge: {error:#}").ok();
+    Exit::Failed
+}
+
+fn is_broken_pipe(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
+}
+
+/// Writes machine output; a reader that went away is reported as the error that it is.
+#[expect(dead_code, reason = "follows")]
+fn print_out(text: &str) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
+}
+
+/// Runs a command that talks to others on a runtime of its own.
+#[expect(dead_code, reason = "serve, check and demo follow")]
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Losses => 3,
+        })
+    }
 }
