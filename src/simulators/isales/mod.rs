@@ -222,11 +222,12 @@ pub struct Limits {
 /// Serves until stopped; listens when this returns.
 ///
 /// # Errors
-/// When the address cannot be listened on, an access key cannot stand in a signature, or a seed
-/// names a VDN that no tenant has.
+/// When the address cannot be listened on, or an option is wrong: an access key that cannot stand in
+/// a signature, a VDN outside 1–9999, a bad rule, a seed for a VDN that no tenant has.
 #[expect(clippy::unused_async, reason = "as the other simulator's, which may wait")]
 pub async fn start(options: Options) -> std::io::Result<Running> {
     let invalid = |why: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+    options.check().map_err(invalid)?;
     let journal = Journal::default();
     let faults = Gate::new(options.faults.clone(), options.seed);
     let mut world = World::new(&options, journal.clone(), options.clock.now());
@@ -252,6 +253,26 @@ pub async fn start(options: Options) -> std::io::Result<Running> {
     };
     let engine = move || async move { simulation.run(&pusher).await };
     super::serve(harness, options.listen, routes, engine)
+}
+
+impl Options {
+    /// What is wrong, in one line.
+    fn check(&self) -> Result<(), String> {
+        let vdns = self.tenants.iter().flat_map(|tenant| tenant.vdns.iter());
+        if let Some(vdn) = vdns.into_iter().find(|vdn| !(1..=9_999).contains(*vdn)) {
+            return Err(format!("VDN {vdn}: must be from 1 to 9999"));
+        }
+        if !(0.0..=1.0).contains(&self.answer_rate) {
+            return Err("answer rate: must be from 0 to 1".to_owned());
+        }
+        if self.outcomes.len() > outcome::MAX_RULES {
+            return Err(format!("outcomes: at most {} rules", outcome::MAX_RULES));
+        }
+        match self.outcomes.iter().find_map(Rule::problem) {
+            Some(problem) => Err(format!("outcomes: {problem}")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Default for Options {

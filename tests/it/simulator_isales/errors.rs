@@ -325,3 +325,21 @@ async fn a_failing_database_has_its_code_where_documented() {
     assert_eq!((status, why.lines().count()), (400, 1));
     assert_eq!(sim.control("outcomes", Null).await.0, 400);
 }
+
+#[tokio::test]
+async fn wrong_options_are_refused_in_one_line() {
+    let wrong: [fn(&mut Options); 4] = [
+        |options| options.tenants[0].vdns = vec![10_000],
+        |options| options.tenants[0].access_key = "a/b".to_owned(),
+        |options| options.answer_rate = 1.5,
+        |options| {
+            options.seeds = serde_json::from_str(r#"{"vdnId":7,"campaigns":[{"id":1}]}"#).unwrap();
+        },
+    ];
+    for change in wrong {
+        let mut options = Options::default();
+        change(&mut options);
+        let problem = start(options).await.unwrap_err();
+        assert_eq!(problem.to_string().lines().count(), 1);
+    }
+}
