@@ -1,9 +1,10 @@
 //! Pacing: how many requests per second an account sends, and whose turn it is.
 //!
 //! An account's rate is split over three *shares*: stops, the facades, and background work. A lane
-//! takes from its own share first and borrows from a lower one that nobody waits for; nobody
-//! borrows from the stops. So stops go out at once even while a burst of reads waits, background
-//! work is never starved, and an idle share is not wasted. Within a share the lanes have an order.
+//! takes from its own share first and borrows from another one that nobody waits for; nobody
+//! borrows from the stops, and while a stop waits every place is its. So stops go out at once even
+//! while a burst of reads waits, background work is never starved by the facades, and an idle share
+//! is not wasted. Within a share the lanes have an order.
 
 use std::num::NonZeroU32;
 use std::sync::Mutex;
@@ -170,7 +171,8 @@ impl Pacer {
         }
         let Some(shares) = &self.shares else { return Ok(()) };
         let own = lane.share();
-        let outranked = self.anyone_waits(Lane::of_share(own).start..lane.index());
+        let stop_waits = lane != Lane::Stop && self.anyone_waits(Lane::of_share(0));
+        let outranked = stop_waits || self.anyone_waits(Lane::of_share(own).start..lane.index());
         if outranked {
             // The lane before us takes the next place; look again after one has come.
             return Err(shares[own].period);
