@@ -1,0 +1,147 @@
+//! A PostgreSQL cluster for this run of the tests: made from Debian's binaries in a temporary
+//! directory, on a Unix socket, one database per test.
+//!
+//! A shell looks after it: it waits for the end of its standard input, which comes when this process
+//! ends in whatever way, then stops the server and removes the directory.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How often, and with what pause between, the new server is asked whether it is up.
+const START_TRIES: u32 = 600;
+const START_INTERVAL: Duration = Duration::from_millis(50);
+
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+"$@" >"$DIRECTORY/server.log" 2>&1 &
+server=$!
+cat >/dev/null
+kill -QUIT "$server"
+wait "$server"
+rm -rf "$DIRECTORY"
+"#;
+
+/// A database of its own on the shared cluster.
+pub struct Database {
+    cluster: &'static Cluster,
+    name: String,
+}
+
+struct Cluster {
+    binaries: PathBuf,
+    directory: PathBuf,
+    /// Its standard input is held open by this.
+    _keeper: Child,
+}
+
+impl Database {
+    pub fn create() -> Self {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let cluster = CLUSTER.get_or_init(Cluster::start);
+        let name = format!("story_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        cluster.psql("postgres", &format!("CREATE DATABASE {name}"));
+        Self { cluster, name }
+    }
+
+    pub fn url(&self) -> String {
+        format!("host={} user=postgres dbname={}", self.cluster.directory.display(), self.name)
+    }
+
+    pub fn run(&self, sql: &str) {
+        self.cluster.psql(&self.name, sql);
+    }
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let binaries = find_binaries();
+        let directory = tempfile::Builder::new().prefix("pg-").tempdir().unwrap().keep();
+        let root = text(&mut Command::new("id").arg("-u")).trim() == "0";
+        if root {
+            // PostgreSQL refuses to run as root.
+            text(Command::new("chown").arg("postgres:postgres").arg(&directory));
+        }
+        let data = directory.join("data");
+        let mut initdb = as_postgres(root, &binaries.join("initdb"));
+        initdb.args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]);
+        text(initdb.arg("--no-sync").arg("--pgdata").arg(&data));
+
+        let server = as_postgres(root, &binaries.join("postgres"));
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(server.get_program()).args(server.get_args());
+        keeper.arg("-D").arg(&data).arg("-k").arg(&directory);
+        for setting in [
+            "listen_addresses=",
+            "fsync=off",
+            "max_connections=300",
+            "shared_buffers=32MB",
+            "dynamic_shared_memory_type=mmap",
+        ] {
+            keeper.args(["-c", setting]);
+        }
+        keeper.env("DIRECTORY", &directory).current_dir("/");
+        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let cluster = Self { binaries, directory, _keeper: keeper.spawn().expect("sh starts") };
+        cluster.wait_until_up();
+        cluster
+    }
+
+    fn wait_until_up(&self) {
+        for _ in 0..START_TRIES {
+            if self.try_psql("postgres", "SELECT 1").status.success() {
+                return;
+            }
+            std::thread::sleep(START_INTERVAL);
+        }
+        let log = std::fs::read_to_string(self.directory.join("server.log")).unwrap_or_default();
+        panic!("the PostgreSQL server of the tests did not start:\n{log}");
+    }
+
+    fn psql(&self, database: &str, sql: &str) {
+        check(&self.try_psql(database, sql), "psql");
+    }
+
+    fn try_psql(&self, database: &str, sql: &str) -> Output {
+        Command::new(self.binaries.join("psql"))
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database])
+            .arg("-h")
+            .arg(&self.directory)
+            .args(["-c", sql])
+            .output()
+            .expect("psql starts")
+    }
+}
+
+/// The newest installed version's.
+fn find_binaries() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions
+        .filter(|version| version.path().join("bin/initdb").exists())
+        .max_by_key(|version| version.file_name().to_string_lossy().parse::<u32>().ok());
+    newest.expect("these tests need PostgreSQL: apt-get install postgresql").path().join("bin")
+}
+
+fn as_postgres(root: bool, program: &Path) -> Command {
+    if !root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    command.current_dir("/");
+    command
+}
+
+fn text(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    check(&output, &format!("{command:?}"));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn check(output: &Output, what: &str) {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {}\n{error}", output.status);
+}

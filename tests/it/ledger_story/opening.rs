@@ -1,0 +1,135 @@
+//! Schema, durability, and rows that cannot be read.
+
+use dialbridge::domain::ids::CampaignKey;
+use dialbridge::ledger::LedgerError;
+
+use super::{At, Place, account, at, by_uuid, pair, paired, sight, slug, stories, unpaired};
+
+stories!(
+    a_store_without_schema_is_refused_until_migrated,
+    migrating_again_changes_nothing,
+    several_replicas_may_migrate_at_once,
+    the_next_schema_is_accepted_and_others_are_not,
+    accounts_keep_platform_and_virtual_vdn,
+    what_was_answered_survives,
+    a_row_that_cannot_be_read_is_an_error_and_no_panic,
+);
+
+async fn a_store_without_schema_is_refused_until_migrated(place: Place) {
+    let refused = place.open().await.err().expect("there is no schema");
+    assert!(matches!(refused, LedgerError::Schema { found: 0, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("--migrate"), "{refused}");
+    place.migrate().await.unwrap();
+    place.open().await.unwrap().meta().await.unwrap();
+}
+
+async fn migrating_again_changes_nothing(place: Place) {
+    let ledger = place.ledger().await;
+    let entry = sight(&ledger, "pairs", paired(1)).await;
+    let meta = ledger.meta().await.unwrap();
+    assert_eq!(meta.epoch, 1);
+    drop(ledger);
+    place.migrate().await.unwrap();
+    let ledger = place.open().await.unwrap();
+    assert_eq!(ledger.meta().await.unwrap(), meta);
+    assert_eq!(ledger.find_campaign(by_uuid(&entry)).await.unwrap(), Some(entry.identity));
+}
+
+async fn several_replicas_may_migrate_at_once(place: Place) {
+    let done = futures_util::future::join_all((0..6).map(|_| place.migrate())).await;
+    match place.at {
+        // One process opens a file, so the others are told; but nobody spoils it.
+        At::File(_) => assert!(done.iter().any(Result::is_ok), "{done:?}"),
+        At::Database(_) => assert!(done.iter().all(Result::is_ok), "{done:?}"),
+    }
+    place.open().await.unwrap().meta().await.unwrap();
+}
+
+async fn the_next_schema_is_accepted_and_others_are_not(place: Place) {
+    place.ledger().await;
+    let set_version = |version: i64| {
+        place.tamper(&format!("UPDATE refinery_schema_history SET version = {version}"));
+    };
+    set_version(2);
+    place.open().await.expect("a newer replica has migrated already");
+    place.migrate().await.expect("nothing is left to do");
+    set_version(3);
+    let opened = place.open().await.err().expect("too new");
+    assert!(matches!(opened, LedgerError::Schema { found: 3, .. }), "{opened:?}");
+    let migrated = place.migrate().await.expect_err("too new");
+    assert!(matches!(migrated, LedgerError::Schema { found: 3, .. }), "{migrated:?}");
+}
+
+async fn accounts_keep_platform_and_virtual_vdn(place: Place) {
+    let ledger = place.ledger().await;
+    let register = async |row| ledger.register_accounts(vec![row], at(9)).await;
+    register(account("uuids", Some(900))).await.expect("the same again");
+    for changed in
+        [account("uuids", Some(901)), account("uuids", None), account("other", Some(900))]
+    {
+        let refused = register(changed.clone()).await.expect_err("a change");
+        assert!(matches!(refused, LedgerError::Conflict(_)), "{changed:?}: {refused:?}");
+    }
+    let mut renamed = account("pairs", None);
+    renamed.platform = "another platform".to_owned();
+    assert!(matches!(register(renamed).await, Err(LedgerError::Conflict(_))));
+
+    let half = vec![account("new", None), account("uuids", None)];
+    ledger.register_accounts(half, at(9)).await.expect_err("all or none");
+    let unknown = ledger.sight_campaigns(slug("new"), vec![paired(1)], at(9)).await;
+    assert_eq!(unknown.err(), Some(LedgerError::Missing("account")));
+}
+
+async fn what_was_answered_survives(place: Place) {
+    let ledger = place.ledger().await;
+    let entry = sight(&ledger, "pairs", paired(1)).await;
+    let ledger = match &place.at {
+        At::Database(_) => {
+            drop(ledger);
+            place.open().await.unwrap()
+        }
+        At::File(dir) => {
+            // The files as a killed process leaves them: nothing closed, nothing checkpointed.
+            let killed = tempfile::tempdir().unwrap();
+            for file in ["ledger.db", "ledger.db-wal"] {
+                std::fs::copy(dir.path().join(file), killed.path().join(file)).unwrap();
+            }
+            let path = killed.keep().join("ledger.db");
+            let copy = dialbridge::ledger::Ledger::open_sqlite(&path).unwrap();
+            std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+            copy
+        }
+    };
+    assert_eq!(ledger.find_campaign(by_uuid(&entry)).await.unwrap(), Some(entry.identity));
+}
+
+async fn a_row_that_cannot_be_read_is_an_error_and_no_panic(place: Place) {
+    let ledger = place.ledger().await;
+    let sound = sight(&ledger, "uuids", unpaired(1)).await;
+    for damage in [
+        "vdn = 70000",
+        "number = -1",
+        "list_at = 9223372036854775807",
+        "fetched_at = -9223372036854775808",
+    ] {
+        let spoilt = sight(&ledger, "pairs", paired(1)).await;
+        place.tamper(&format!(
+            "UPDATE campaign SET {damage} WHERE name_folded = 'campaign 1' \
+             AND vdn <> 900"
+        ));
+        let read = ledger.find_entry(spoilt.identity.uuid).await;
+        assert!(matches!(read, Err(LedgerError::Corrupt(_))), "{damage}: {read:?}");
+        let exported = ledger.export_identities(0, 10).await;
+        let whole = !damage.starts_with("fetched_at");
+        assert_eq!(exported.is_err(), whole, "{damage}: {exported:?}");
+        assert_eq!(
+            ledger.find_campaign(CampaignKey::Pair(pair(900, 1))).await.unwrap().as_ref(),
+            Some(&sound.identity),
+            "the others are still answered"
+        );
+        place.tamper(
+            "UPDATE campaign SET vdn = 7, number = 1, list_at = 5, fetched_at = 5 \
+             WHERE name_folded = 'campaign 1' AND vdn <> 900",
+        );
+    }
+}
