@@ -60,7 +60,7 @@ impl Cluster {
     fn start() -> Self {
         let binaries = find_binaries();
         let directory = tempfile::Builder::new().prefix("pg-").tempdir().unwrap().keep();
-        let root = text(&mut Command::new("id").arg("-u")).trim() == "0";
+        let root = text(Command::new("id").arg("-u")).trim() == "0";
         if root {
             // PostgreSQL refuses to run as root.
             text(Command::new("chown").arg("postgres:postgres").arg(&directory));

@@ -2,6 +2,7 @@
 
 use dialbridge::domain::ids::CampaignKey;
 use dialbridge::ledger::LedgerError;
+use dialbridge::ledger::identity::AccountRow;
 
 use super::{At, Place, account, at, by_uuid, pair, paired, sight, slug, stories, unpaired};
 
@@ -70,9 +71,9 @@ async fn accounts_keep_platform_and_virtual_vdn(place: Place) {
         let refused = register(changed.clone()).await.expect_err("a change");
         assert!(matches!(refused, LedgerError::Conflict(_)), "{changed:?}: {refused:?}");
     }
-    let mut renamed = account("pairs", None);
-    renamed.platform = "another platform".to_owned();
-    assert!(matches!(register(renamed).await, Err(LedgerError::Conflict(_))));
+    let platform = "another platform".to_owned();
+    let changed = AccountRow { platform, ..account("pairs", None) };
+    assert!(matches!(register(changed).await, Err(LedgerError::Conflict(_))));
 
     let half = vec![account("new", None), account("uuids", None)];
     ledger.register_accounts(half, at(9)).await.expect_err("all or none");

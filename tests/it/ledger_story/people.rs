@@ -165,10 +165,10 @@ async fn reports_of_one_attempt_complete_each_other(place: Place) {
     early.attempt.native_code = String::new();
     let first = report(&ledger, campaign, vec![early]).await.remove(0);
 
-    let mut late = seen("a", Disposition::NoAnswer);
+    let raw = "{\"late\":true}".to_owned();
+    let mut late = SeenAttempt { raw, ..seen("a", Disposition::NoAnswer) };
     late.attempt.called = None;
     late.attempt.try_number = None;
-    late.raw = "{\"late\":true}".to_owned();
     let second = report(&ledger, campaign, vec![late.clone()]).await.remove(0);
     assert_eq!((second.uuid, second.list_at), (first.uuid, first.list_at));
     assert_eq!(second.revision, 2, "the disposition changed");
