@@ -166,7 +166,6 @@ const PENDING: &[&str] = &[
     "src/http/voipbin_api/",
     "src/ledger/identity.rs",
     "src/simulators/isales/",
-    "src/simulators/voipbin/",
     "tests/it/demo.rs",
     "tests/it/facades.rs",
     "tests/it/idcache.rs",

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::outcomes::{CREATE_FAILED, NO_REASON, Outcome, result_of};
 use super::world::{
-    Address, Call, Campaign, Campaigncall, DialInfo, Due, Fate, References, Status, Target, Times,
-    World,
+    Address, Call, Campaign, Campaigncall, DialInfo, Due, Fate, MAX_ROWS, References, Status,
+    Target, Times, World,
 };
 use super::{ServiceLevelFormula, references};
 use crate::domain::phone::PhoneNumber;
@@ -29,6 +29,8 @@ struct Pick {
 /// What one tick decided.
 enum Step {
     Again(SignedDuration),
+    /// Again later, but time alone will not change anything.
+    Idle,
     /// The loop ends; `natural` when there was nothing left to dial.
     End {
         natural: bool,
@@ -85,6 +87,7 @@ fn tick(world: &mut World, id: Uuid) {
     };
     match step {
         Step::Again(after) => world.schedule(after, Due::Tick { campaign: id }),
+        Step::Idle => world.schedule_lazily(IDLE_TICK, Due::Tick { campaign: id }),
         Step::End { natural } => end_loop(world, id, natural),
     }
 }
@@ -100,10 +103,13 @@ fn step(world: &mut World, campaign: &Campaign) -> Step {
             && has_retries_in_progress(world, campaign, &dial);
         return match campaign.end_handle.as_str() {
             "stop" if !waits => Step::End { natural: true },
-            _ => Step::Again(IDLE_TICK),
+            _ => Step::Idle,
         };
     };
-    if !may_dial(world, campaign) || !is_due(world, pick.target, &dial) {
+    if !may_dial(world, campaign) {
+        return Step::Idle;
+    }
+    if !is_due(world, pick.target, &dial) {
         return Step::Again(IDLE_TICK);
     }
     if start_attempt(world, campaign, &dial, &pick) {
@@ -226,7 +232,8 @@ fn is_due(world: &World, target: Uuid, dial: &DialInfo) -> bool {
 fn start_attempt(world: &mut World, campaign: &Campaign, dial: &DialInfo, pick: &Pick) -> bool {
     let is_flow = campaign.kind == "flow";
     // HEAD has no executor for another type and would crash on it (VB 9.7): nothing is created.
-    if !is_flow && campaign.kind != "call" {
+    let is_known = is_flow || campaign.kind == "call";
+    if !is_known || world.campaigncalls.len() >= MAX_ROWS {
         return false;
     }
     let Some(target) = world.targets.get_mut(pick.target) else { return false };

@@ -303,6 +303,7 @@ impl Shared {
         world.advance_to(now);
         let due = world.next_due();
         let result = act(&mut world);
+        world.expect_work();
         if world.has_pushes() || world.next_due() != due {
             self.wake.notify_one();
         }

@@ -46,6 +46,9 @@ pub struct World {
     pub attempts: HashMap<String, u64>,
     pushes: VecDeque<PushWork>,
     due: BTreeMap<(Timestamp, u64), Due>,
+    /// Ticks that will find nothing to do unless something else happens first. They are handled with
+    /// the next thing that does, so that an idle campaign wakes nobody.
+    lazy: BTreeSet<(Timestamp, u64)>,
     next_due_number: u64,
     now: Timestamp,
 }
@@ -292,6 +295,7 @@ impl World {
             attempts: HashMap::new(),
             pushes: VecDeque::new(),
             due: BTreeMap::new(),
+            lazy: BTreeSet::new(),
             next_due_number: 0,
             now,
         };
@@ -311,20 +315,36 @@ impl World {
             if at > now {
                 break;
             }
-            let due = entry.remove();
+            let (key, due) = entry.remove_entry();
+            self.lazy.remove(&key);
+            if !matches!(due, Due::Tick { .. }) {
+                self.lazy.clear();
+            }
             self.now = self.now.max(at);
             engine::handle(self, due);
         }
         self.now = self.now.max(now);
     }
 
+    /// When the world must be advanced next, if nobody asks for anything before.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.due.first_key_value().map(|((at, _), _)| *at)
+        self.due.keys().find(|key| !self.lazy.contains(key)).map(|(at, _)| *at)
     }
 
     pub fn schedule(&mut self, after: SignedDuration, due: Due) {
         self.due.insert((self.now + after, self.next_due_number), due);
         self.next_due_number += 1;
+    }
+
+    /// Like [`World::schedule`], for a tick that only something else can give work.
+    pub fn schedule_lazily(&mut self, after: SignedDuration, due: Due) {
+        self.lazy.insert((self.now + after, self.next_due_number));
+        self.schedule(after, due);
+    }
+
+    /// Something has changed from outside: every tick may have work again.
+    pub fn expect_work(&mut self) {
+        self.lazy.clear();
     }
 
     pub fn new_id(&self) -> Uuid {

@@ -76,6 +76,20 @@ async fn with_end_handle_stop_the_last_attempt_is_not_tried_again_unless_asked()
 }
 
 #[tokio::test]
+async fn an_idle_campaign_wakes_nobody_and_keeps_its_rhythm() {
+    let sim = Sim::start(Options { outcomes: "*=busy:1s".parse().unwrap(), ..options() }).await;
+    let ids = sim.campaign("continue", [1, 0], &[]).await;
+    sim.set_status(&ids.campaign, "run").await;
+    // A hundred days are some two million ticks; waking for each would take an hour.
+    let days = 100.0 * 86400.0;
+    sim.at(days + 2.5).await;
+    sim.target(&ids.outdial, &["+14155550001"]).await;
+    sim.at(days + 10.0).await;
+    let attempts = sim.attempts(&ids.campaign).await;
+    assert_eq!(attempts, [row(0, 1, "done", "fail", (days + 6.0, days + 7.0))]);
+}
+
+#[tokio::test]
 async fn the_status_machine_is_idempotent_and_drains() {
     let sim = Sim::start(Options { outcomes: "*=normal:60s".parse().unwrap(), ..options() }).await;
     let ids = sim.campaign("continue", [1, 0], &["+14155550001"]).await;

@@ -170,7 +170,7 @@ async fn three_attempts_then_the_event_is_given_up_and_a_refusal_is_final() {
 }
 
 #[tokio::test]
-async fn faults_send_an_event_twice_and_the_real_platforms_address_rule_can_be_kept() {
+async fn faults_repeat_and_reorder_events_and_the_real_address_rule_can_be_kept() {
     let receiver = Receiver::start(&[200]).await;
     let sim = Sim::start(Options { faults: "duplicate".parse().unwrap(), ..options() }).await;
     subscribe(&sim, &receiver.url).await;
@@ -178,6 +178,14 @@ async fn faults_send_an_event_twice_and_the_real_platforms_address_rule_can_be_k
     wait_for_events(&sim, 2).await;
     let got = receiver.got();
     assert_eq!(body(&got[0]), body(&got[1]));
+
+    let sim = Sim::start(Options { faults: "reorder#1".parse().unwrap(), ..options() }).await;
+    subscribe(&sim, &receiver.url).await;
+    sim.post("/campaigns", json!({"name": "first"})).await;
+    sim.post("/campaigns", json!({"name": "second"})).await;
+    wait_for_events(&sim, 2).await;
+    let got = receiver.got();
+    assert!(body(&got[2]).contains("second") && body(&got[3]).contains("first"));
 
     let sim = Sim::start(Options { allow_private_webhooks: false, ..options() }).await;
     subscribe(&sim, &receiver.url).await;
