@@ -91,7 +91,7 @@ pub(super) fn read(request: &Request, context: Context<'_>) -> Result<Draft, Ref
         return Err(Refusal::new(EMPTY, "strBeginTime: must be given"));
     };
     check_begin(begin, request.now, context)?;
-    let mut document = document(&request.body)?;
+    let mut document = document(&request.body, is_v2)?;
     skill_queue_exists(&document, context.setup)?;
     complete(&mut document, context.current);
     let callers = if callers.is_empty() {
@@ -303,37 +303,60 @@ fn policies(fields: &Fields<'_>, found: &mut Findings) -> Option<Rules> {
     Some(Rules::read(&policy, found))
 }
 
-/// The document without members that the platform does not know.
-fn document(body: &Result<Value, String>) -> Result<wire::Campaign, Refusal> {
+/// The document without what the platform does not know, and without what belongs to another
+/// device type or to V2 only.
+fn document(body: &Result<Value, String>, is_v2: bool) -> Result<wire::Campaign, Refusal> {
     let body = body.clone().unwrap_or_default();
     let read = serde_json::from_value::<wire::Campaign>(body);
     let mut document =
         read.map_err(|_| Refusal::new(super::answer::CONVERSION, "body: cannot be read"))?;
     document.id = None;
     document.status = None;
-    document.extra.clear();
+    if matches!(document.device_type, Some(1 | 3)) {
+        document.skill_param = None;
+    } else {
+        document.ivr_param = None;
+    }
+    if !is_v2 {
+        (document.priority, document.retry_policy, document.call_policy) = (None, None, None);
+    }
+    document.call_back_url = document.call_back_url.filter(|url| !url.is_empty());
+    document.description = document.description.filter(|text| !text.is_empty());
     if let Some(schedule) = &mut document.schedule_param {
-        schedule.extra.clear();
         for slot in slots(schedule) {
             *slot = slot.take().filter(|time| !time.is_empty());
         }
     }
-    if let Some(ivr) = &mut document.ivr_param {
-        ivr.extra.clear();
-    }
-    if let Some(skill) = &mut document.skill_param {
-        skill.extra.clear();
-    }
-    document.call_back_url = document.call_back_url.filter(|url| !url.is_empty());
-    document.description = document.description.filter(|text| !text.is_empty());
-    if let Some(Value::Array(codes)) =
-        document.retry_policy.as_mut().and_then(|policy| policy.no_retry_policy.as_mut())
+    let no_retry =
+        document.retry_policy.as_mut().and_then(|policy| policy.no_retry_policy.as_mut());
+    if let Some(no_retry) = no_retry
+        && let Value::Array(codes) = &*no_retry
     {
         let codes: Vec<&str> = codes.iter().filter_map(Value::as_str).collect();
-        let text = Value::from(codes.join(","));
-        document.retry_policy.iter_mut().for_each(|p| p.no_retry_policy = Some(text.clone()));
+        *no_retry = codes.join(",").into();
     }
+    forget_unknown(&mut document);
     Ok(document)
+}
+
+fn forget_unknown(document: &mut wire::Campaign) {
+    document.extra.clear();
+    document.schedule_param.iter_mut().for_each(|schedule| schedule.extra.clear());
+    document.ivr_param.iter_mut().for_each(|ivr| ivr.extra.clear());
+    document.retry_policy.iter_mut().for_each(|policy| policy.extra.clear());
+    document.call_policy.iter_mut().for_each(|policy| policy.extra.clear());
+    let Some(skill) = &mut document.skill_param else { return };
+    skill.extra.clear();
+    skill.preview_param.iter_mut().for_each(|preview| preview.extra.clear());
+    let Some(predict) = &mut skill.predict_param else { return };
+    predict.extra.clear();
+    let algorithms = [
+        &mut predict.exp_predict_param,
+        &mut predict.agent_predict_param,
+        &mut predict.connect_predict_param,
+        &mut predict.offhook_predict_param,
+    ];
+    algorithms.into_iter().flatten().for_each(|algorithm| algorithm.extra.clear());
 }
 
 /// Unused periods are answered as null (3.5).

@@ -48,7 +48,7 @@ async fn the_create_samples_are_accepted_and_shown_in_full() {
     let sim = Sim::virtual_clock().await;
     for (version, sample) in [("v1", "campaign-create.v1.json"), ("v2", "campaign-create.v2.json")]
     {
-        let document = with(fixture(sample), json!({ "name": version }));
+        let document = with(fixture(sample), json!({ "name": version, "unknownMember": 1 }));
         let path = format!("{version}/openapi/campaigns/11");
         let (_, text) = sim.raw("POST", &path, Some(&document.to_string())).await;
         let id = serde_json::from_str::<Value>(&text).unwrap()["returnObject"]["id"].clone();
@@ -63,6 +63,8 @@ async fn the_create_samples_are_accepted_and_shown_in_full() {
         assert_eq!(shown["scheduleParam"]["workdayBeginTime3"], Value::Null);
         assert_eq!(shown["ivrParam"], Value::Null);
         assert!(shown.get("initStatus").is_none());
+        assert!(shown.get("unknownMember").is_none());
+        assert_eq!(shown.get("retryPolicy").is_some(), version == "v2");
         let caller = if version == "v1" { "10085" } else { "88889527" };
         assert_eq!(shown["callerNo"], caller);
     }

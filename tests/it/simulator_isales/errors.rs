@@ -343,3 +343,10 @@ async fn wrong_options_are_refused_in_one_line() {
         assert_eq!(problem.to_string().lines().count(), 1);
     }
 }
+
+#[tokio::test]
+async fn long_bodies_are_read() {
+    let sim = Sim::virtual_clock().await;
+    let long_name = with(always("x"), json!({ "name": long(1_000_000) }));
+    assert_eq!(sim.code("POST", V2, long_name).await, "02000003");
+}
