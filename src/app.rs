@@ -1,1 +1,328 @@
-//! The composition root: config → ledger, platforms, gateway, workers, server. The only spawner.
+//! The composition root: configuration → ledger, id cache, gateway, workers, servers. The only
+//! spawner: every task has a name, its end is noticed, and shutdown has a hard deadline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App as ActixApp, HttpResponse, HttpServer};
+use anyhow::Context as _;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::ExposeSecret as _;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, TlsFiles};
+use crate::gateway::discovery::Discovery;
+use crate::gateway::{Gateway, GatewayParts};
+use crate::http::{self, Facades};
+use crate::idcache::{CacheOwner, IdCache};
+use crate::ledger::Ledger;
+use crate::ledger::identity::AccountRow;
+use crate::mapping::table::Tables;
+
+/// Requests in progress get this long when the program stops.
+const DRAIN_S: u64 = 20;
+/// After that, whatever still runs is left behind.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(25);
+/// Pause between two discoveries of the same account.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
+/// Ids read from the ledger at a time when the id cache is filled again.
+const REFILL_PAGE: u32 = 10_000;
+const REFILL_RETRY: Duration = Duration::from_secs(30);
+/// Connections that wait to be accepted, per listener.
+const LISTEN_BACKLOG: u32 = 1024;
+/// Open connections per worker.
+const MAX_CONNECTIONS: usize = 10_000;
+/// A client that is slower than this with its request head is disconnected.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A program that is serving.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the facades listen: the configured address, with the port that the system chose for 0.
+    pub facades: SocketAddr,
+    pub admin: SocketAddr,
+    servers: Vec<ServerHandle>,
+    tasks: Vec<Task>,
+    stop: CancellationToken,
+}
+
+/// Choices that are made on the command line, not in the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct StartOptions {
+    /// Bring the ledger's schema up to date first.
+    pub migrate: bool,
+    /// Threads that serve the facades; None = one per core.
+    pub workers: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Task {
+    name: &'static str,
+    handle: JoinHandle<()>,
+}
+
+/// Builds everything and begins to serve; returns when the listeners are open. Must be called inside a
+/// tokio runtime.
+///
+/// # Errors
+/// The first part that cannot be built, with its name.
+pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyhow::Result<Running> {
+    let tables = load_tables(&config)?;
+    let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
+    let accounts = config.accounts.iter().map(account_row).collect();
+    ledger.register_accounts(accounts, clock.now()).await.context("registering accounts")?;
+    let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
+    let gateway = Gateway::new(GatewayParts {
+        accounts: config.accounts.clone(),
+        bindings: Arc::new(config.bindings.clone()),
+        tables,
+        ledger: ledger.clone(),
+        id_cache: id_cache.clone(),
+        clock: clock.clone(),
+    })?;
+    let facades = Facades::new(&config, &clock)?;
+
+    let stop = CancellationToken::new();
+    let mut tasks = vec![
+        spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
+        spawn("discovery", discover(gateway.discovery()?, clock, stop.clone())),
+    ];
+    let mut servers = Vec::new();
+    // Found out here, where it can still be said, rather than in a worker.
+    gateway.for_worker().context("connecting the accounts")?;
+    let shared = gateway.clone();
+    let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
+    let into = (&mut servers, &mut tasks);
+    let facades_at = serve("facades", &config.listeners.facades, options.workers, configure, into)?;
+    let configure = move |cfg: &mut ServiceConfig| http::configure_admin(cfg, &gateway);
+    let into = (&mut servers, &mut tasks);
+    let admin_at = serve("admin", &config.listeners.admin, Some(1), configure, into)?;
+    tracing::info!(facades = %facades_at, admin = %admin_at, "serving");
+    Ok(Running { facades: facades_at, admin: admin_at, servers, tasks, stop })
+}
+
+impl Running {
+    /// Serves until SIGTERM or ctrl-c, or until a task ends that never should.
+    ///
+    /// # Errors
+    /// When a task ended by itself.
+    pub async fn until_stopped(mut self) -> anyhow::Result<()> {
+        let failed = tokio::select! {
+            () = asked_to_stop() => None,
+            name = first_end(&mut self.tasks) => Some(name),
+        };
+        self.stop().await;
+        match failed {
+            None => Ok(()),
+            Some(name) => anyhow::bail!("the task {name} ended by itself"),
+        }
+    }
+
+    /// Stops accepting, lets requests in progress end, and returns at the deadline at the latest.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let drain = async {
+            futures_util::future::join_all(self.servers.iter().map(|server| server.stop(true)))
+                .await;
+            for task in self.tasks {
+                if let Err(error) = task.handle.await {
+                    tracing::error!(task = task.name, %error, "task failed");
+                }
+            }
+        };
+        #[expect(clippy::disallowed_methods, reason = "the shutdown deadline is real time")]
+        let deadline = tokio::time::sleep(SHUTDOWN_DEADLINE);
+        tokio::select! {
+            () = drain => tracing::info!("stopped"),
+            () = deadline => tracing::warn!("stopped at the deadline with work in progress"),
+        }
+    }
+}
+
+/// The tables, with the configured overlay.
+///
+/// # Errors
+/// Every mistake in the tables at once.
+pub fn load_tables(config: &Config) -> anyhow::Result<Arc<Tables>> {
+    let loaded = match &config.mappings_dir {
+        None => Tables::embedded(),
+        Some(directory) => Tables::with_overlay(directory),
+    };
+    loaded.map(Arc::new).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("mistakes in the mapping tables:\n{}", lines.join("\n"))
+    })
+}
+
+/// Opens the configured ledger, after bringing its schema up to date when asked to.
+///
+/// # Errors
+/// When it cannot be opened, or its schema is not one that this program works with.
+pub async fn open_ledger(
+    settings: &LedgerConfig,
+    clock: &Clock,
+    migrate: bool,
+) -> anyhow::Result<Ledger> {
+    match settings {
+        LedgerConfig::Sqlite { path } => {
+            if migrate {
+                Ledger::migrate_sqlite(path, clock).context("migrating the ledger")?;
+            }
+            Ledger::open_sqlite(path)
+        }
+        LedgerConfig::Postgres { url, connections } => {
+            if migrate {
+                let migrated = Ledger::migrate_postgres(url.expose_secret(), clock).await;
+                migrated.context("migrating the ledger")?;
+            }
+            Ledger::open_postgres(url.expose_secret(), *connections).await
+        }
+    }
+    .context("opening the ledger")
+}
+
+async fn open_id_cache(settings: &IdCacheConfig, ledger: &Ledger) -> anyhow::Result<IdCache> {
+    let meta = ledger.meta().await.context("reading the ledger's id")?;
+    let owner = CacheOwner { ledger_id: meta.ledger_id, epoch: meta.epoch };
+    IdCache::open(&settings.directory, settings.capacity_mb, owner).context("opening the id cache")
+}
+
+fn account_row(account: &AccountConfig) -> AccountRow {
+    AccountRow {
+        slug: account.slug.clone(),
+        platform: account.kind().as_str().to_owned(),
+        virtual_vdn: account.virtual_vdn(),
+    }
+}
+
+/// Opens a listener whose workers each configure themselves with `configure`.
+fn serve<F>(
+    name: &'static str,
+    listener: &Listener,
+    workers: Option<usize>,
+    configure: F,
+    (servers, tasks): (&mut Vec<ServerHandle>, &mut Vec<Task>),
+) -> anyhow::Result<SocketAddr>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let server = HttpServer::new(move || ActixApp::new().configure(|cfg| configure(cfg)))
+        .disable_signals()
+        .shutdown_timeout(DRAIN_S)
+        .backlog(LISTEN_BACKLOG)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT);
+    let server = match workers {
+        Some(workers) => server.workers(workers),
+        None => server,
+    };
+    let bound = match &listener.tls {
+        None => server.bind(listener.address),
+        Some(files) => server.bind_rustls_0_23(listener.address, tls(files)?),
+    };
+    let bound = bound.with_context(|| format!("listening on {} ({name})", listener.address))?;
+    let address = bound.addrs().first().copied().context("a listener without an address")?;
+    let server = bound.run();
+    servers.push(server.handle());
+    tasks.push(spawn(name, async move {
+        if let Err(error) = server.await {
+            tracing::error!(listener = name, %error, "listener failed");
+        }
+    }));
+    Ok(address)
+}
+
+/// One worker's facades; a worker without connections to the platforms says so to every caller.
+fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facades) {
+    match gateway.for_worker() {
+        Ok(worker) => http::configure_facades(cfg, facades, &worker),
+        Err(error) => {
+            tracing::error!(%error, "a worker has no connection to the platforms");
+            cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
+        }
+    }
+}
+
+fn tls(files: &TlsFiles) -> anyhow::Result<ServerConfig> {
+    let certificates = CertificateDer::pem_file_iter(&files.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading {}", files.certificate_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key_file)
+        .with_context(|| format!("reading {}", files.key_file.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context("the certificate and the key do not fit")
+}
+
+/// Fills a new or discarded id cache from the ledger. Look-ups work meanwhile, the ledger answers them.
+async fn refill(id_cache: IdCache, ledger: Ledger, clock: Clock, stop: CancellationToken) {
+    while id_cache.needs_refill() && !stop.is_cancelled() {
+        let page = |after| ledger.export_identities(after, REFILL_PAGE);
+        let refilled = tokio::select! {
+            () = stop.cancelled() => return,
+            refilled = id_cache.refill(page) => refilled,
+        };
+        if let Err(error) = refilled {
+            tracing::warn!(%error, "refilling the id cache failed; it is tried again");
+        }
+        if id_cache.needs_refill() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = clock.sleep(REFILL_RETRY) => {}
+            }
+        }
+    }
+    stop.cancelled().await;
+}
+
+async fn discover(discovery: Discovery, clock: Clock, stop: CancellationToken) {
+    loop {
+        match discovery.run_once().await {
+            Ok(report) => tracing::debug!(?report, "discovery"),
+            Err(error) => tracing::warn!(%error, "discovery failed; it is tried again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep(DISCOVERY_INTERVAL) => {}
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "app is the only spawner")]
+fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) -> Task {
+    Task { name, handle: tokio::spawn(work) }
+}
+
+/// Waits for the first task that ends, takes it out, and says which.
+async fn first_end(tasks: &mut Vec<Task>) -> &'static str {
+    let (ended, at, _) =
+        futures_util::future::select_all(tasks.iter_mut().map(|task| &mut task.handle)).await;
+    let task = tasks.remove(at);
+    if let Err(error) = ended {
+        tracing::error!(task = task.name, %error, "task failed");
+    }
+    task.name
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without a handler SIGTERM ends the process by itself; ctrl-c is still waited for.
+        tokio::signal::ctrl_c().await.ok();
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

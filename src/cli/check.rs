@@ -1,1 +1,127 @@
-//! Being built.
+//! `dialbridge check`: everything that can be known before serving, and nothing changed.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::app;
+use crate::cli::{Exit, block_on, print_out};
+use crate::clock::Clock;
+use crate::config::{self, AccountConfig, Config, WritePolicy};
+use crate::mapping::table::Tables;
+use crate::platforms::{Account, Operation};
+use crate::transport::pacing::Lane;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration to check.
+    #[arg(long)]
+    config: PathBuf,
+    /// Open no connection to any platform.
+    #[arg(long)]
+    offline: bool,
+}
+
+/// What `writes = "deny"` keeps from happening on a platform.
+const WRITES: [Operation; 6] = [
+    Operation::CampaignCreate,
+    Operation::CampaignModify,
+    Operation::CampaignStart,
+    Operation::CampaignStop,
+    Operation::CampaignDelete,
+    Operation::ContactAdd,
+];
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = config::load_file(&args.config)?;
+    let tables = app::load_tables(&config)?;
+    let clock = Clock::real();
+    block_on(async {
+        let mut report = String::new();
+        writeln!(
+            report,
+            "configuration  ok: {} accounts, {} clients; mapping tables {}",
+            config.accounts.len(),
+            config.clients.len(),
+            tables.version()
+        )?;
+        let mut all_well = check_ledger(&config, &clock, &mut report).await?;
+        for account in &config.accounts {
+            say_held_back(account, &mut report)?;
+            if !args.offline {
+                all_well &= reach(&config, account, &tables, &clock, &mut report).await?;
+            }
+        }
+        if config.clients.is_empty() {
+            writeln!(report, "clients        none: nobody can call the facades")?;
+        }
+        print_out(report.trim_end())?;
+        Ok(if all_well { Exit::Done } else { Exit::Failed }.into())
+    })
+}
+
+async fn check_ledger(config: &Config, clock: &Clock, report: &mut String) -> anyhow::Result<bool> {
+    match app::open_ledger(&config.ledger, clock, false).await {
+        Ok(_) => {
+            writeln!(report, "ledger         ok")?;
+            Ok(true)
+        }
+        Err(error) => {
+            writeln!(
+                report,
+                "ledger         not ready: {error:#}; a new one is made by `serve --migrate`"
+            )?;
+            Ok(false)
+        }
+    }
+}
+
+fn say_held_back(account: &AccountConfig, report: &mut String) -> std::fmt::Result {
+    if account.writes == WritePolicy::Allow {
+        return writeln!(report, "account        {}: writes allowed", account.slug);
+    }
+    let held: Vec<String> = WRITES.iter().map(|operation| format!("{operation:?}")).collect();
+    writeln!(
+        report,
+        "account        {}: writes = \"deny\" holds back {}",
+        account.slug,
+        held.join(", ")
+    )
+}
+
+/// Asks for the first page of the account's campaigns.
+async fn reach(
+    config: &Config,
+    account: &AccountConfig,
+    tables: &Arc<Tables>,
+    clock: &Clock,
+    report: &mut String,
+) -> anyhow::Result<bool> {
+    let bindings = Arc::new(config.bindings.clone());
+    let connected = Account::new(account, Arc::clone(tables), bindings, clock.clone())
+        .and_then(|connected| connected.adapter());
+    let adapter = match connected {
+        Ok(adapter) => adapter,
+        Err(error) => {
+            writeln!(report, "account        {}: cannot connect: {error}", account.slug)?;
+            return Ok(false);
+        }
+    };
+    match adapter.list_campaigns(Lane::FacadeRead, None).await {
+        Ok(page) => {
+            let more = if page.next.is_some() { " and more" } else { "" };
+            writeln!(
+                report,
+                "account        {}: reached, {} campaigns{more}",
+                account.slug,
+                page.campaigns.len()
+            )?;
+            Ok(true)
+        }
+        Err(error) => {
+            writeln!(report, "account        {}: not reached: {error}", account.slug)?;
+            Ok(false)
+        }
+    }
+}

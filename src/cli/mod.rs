@@ -42,6 +42,10 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Serve the facades.
+    Serve(serve::Args),
+    /// Check a configuration, the ledger and every account, changing nothing.
+    Check(check::Args),
     /// Stand in for a platform.
     Simulate(simulate::Args),
     /// Translate a document and account for every field.
@@ -52,6 +56,8 @@ enum Command {
     Verify(sign::VerifyArgs),
     /// Check or show the mapping tables.
     Mappings(mappings::Args),
+    /// What works on which home, and why not where it does not.
+    Capabilities(capabilities::Args),
 }
 
 /// Parses `args` and runs the command.
@@ -67,11 +73,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     telemetry::start(arguments.log_format, "info,actix_server=warn");
     let outcome = match arguments.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Simulate(args) => Ok(simulate::run(args)),
         Command::Translate(args) => translate::run(&args),
         Command::Sign(args) => sign::run_sign(&args),
         Command::Verify(args) => sign::run_verify(&args),
         Command::Mappings(args) => mappings::run(&args),
+        Command::Capabilities(args) => capabilities::run(&args),
     };
     outcome.unwrap_or_else(|error| report(&error).into())
 }
@@ -96,7 +105,6 @@ fn is_broken_pipe(error: &std::io::Error) -> bool {
 }
 
 /// Writes machine output; a reader that went away is reported as the error that it is.
-#[expect(dead_code, reason = "follows")]
 fn print_out(text: &str) -> std::io::Result<()> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
@@ -105,7 +113,6 @@ fn print_out(text: &str) -> std::io::Result<()> {
 }
 
 /// Runs a command that talks to others on a runtime of its own.
-#[expect(dead_code, reason = "serve, check and demo follow")]
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

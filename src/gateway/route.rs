@@ -18,12 +18,38 @@ pub enum Route {
 /// Operations that the gateway does itself where the home cannot.
 const EMULATED: [Operation; 1] = [Operation::ContactList];
 
+/// What this release's facades do not offer yet, on whichever home.
+const NOT_OFFERED: [Operation; 3] =
+    [Operation::CampaignCreate, Operation::CampaignModify, Operation::CampaignDelete];
+
 /// The route of `operation` from a client that speaks `asked_as` to a campaign at home on `home`.
 pub fn route(operation: Operation, home: PlatformKind, asked_as: PlatformKind) -> Route {
+    if NOT_OFFERED.contains(&operation) {
+        return Route::Unsupported("not offered by the facades yet");
+    }
     match platforms::support(home, operation) {
         Support::Unsupported(_) if EMULATED.contains(&operation) => Route::Emulated,
         Support::Unsupported(reason) => Route::Unsupported(reason),
         Support::Native | Support::Composed(_) if home == asked_as => Route::Native,
         Support::Native | Support::Composed(_) => Route::Translated,
+    }
+}
+
+impl Route {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Route::Native => "native",
+            Route::Translated => "translated",
+            Route::Emulated => "emulated",
+            Route::Unsupported(_) => "unsupported",
+        }
+    }
+
+    /// Why not, where it is not.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Route::Unsupported(reason) => Some(reason),
+            Route::Native | Route::Translated | Route::Emulated => None,
+        }
     }
 }
