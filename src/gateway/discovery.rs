@@ -114,7 +114,7 @@ impl WorkerGateway {
         &self,
         key: CampaignKey,
     ) -> Result<Option<Arc<CampaignIdentity>>, GatewayError> {
-        if let Some(identity) = self.shared.id_cache.get(key) {
+        if let Some(identity) = self.shared.id_cache.resolve(key).await {
             return Ok(Some(identity));
         }
         match self.shared.ledger.find_campaign(key).await? {

@@ -149,3 +149,65 @@ fn checkpoint(connection: &Connection, mode: &str) {
         tracing::warn!(%error, mode, "ledger checkpoint failed; it will be tried again");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use rusqlite::Connection;
+    use uuid::Uuid;
+
+    use crate::clock::Clock;
+    use crate::ledger::journal::JournalEntry;
+    use crate::ledger::sqlite::{SqliteLedger, migrate, submit};
+    use crate::ledger::{Ledger, LedgerError};
+
+    use super::{Done, WriteJob};
+
+    /// The writer's own limit stands in for a full disk.
+    #[tokio::test]
+    async fn a_full_disk_refuses_what_does_not_fit_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        migrate(&path, &Clock::virtual_at(Timestamp::UNIX_EPOCH, 1)).unwrap();
+        let sqlite = SqliteLedger::open(&path).unwrap();
+        let ledger = Ledger::Sqlite(sqlite.clone());
+        limit_pages(&sqlite, 60);
+        let (small, big) = (entry(100), entry(1_000_000));
+        let (before, refused, after) = tokio::join!(
+            ledger.append_journal(small.clone()),
+            ledger.append_journal(big.clone()),
+            ledger.append_journal(small.clone()),
+        );
+        assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
+        // They may have shared the transaction that was lost; then they say so.
+        for shared in [before, after] {
+            assert!(matches!(shared, Ok(()) | Err(LedgerError::Unavailable(_))), "{shared:?}");
+        }
+        ledger.append_journal(small).await.unwrap();
+        limit_pages(&sqlite, 1_000_000);
+        ledger.append_journal(big).await.unwrap();
+    }
+
+    fn limit_pages(ledger: &SqliteLedger, pages: i64) {
+        let job: WriteJob = Box::new(move |transaction| {
+            let connection: &mut Connection = transaction.unwrap();
+            connection.pragma_update(None, "max_page_count", pages).unwrap();
+            let done: Done = Box::new(|_| ());
+            done
+        });
+        submit(ledger.threads.writes.as_ref(), job).unwrap();
+    }
+
+    fn entry(bytes: usize) -> JournalEntry {
+        JournalEntry {
+            at: Timestamp::UNIX_EPOCH,
+            actor: "a test".to_owned(),
+            action: "note".to_owned(),
+            request_id: Some(Uuid::nil().to_string()),
+            campaign: None,
+            before: None,
+            after: None,
+            reason: Some("x".repeat(bytes)),
+        }
+    }
+}
