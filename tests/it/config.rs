@@ -348,3 +348,26 @@ fn a_file_that_is_no_settings_file_is_one_mistake() {
     fs::write(&huge, "#".repeat(5 * 1024 * 1024)).unwrap();
     assert!(load_file(&huge).unwrap_err().to_string().contains("at most"));
 }
+
+#[test]
+fn a_binding_names_each_thing_once_per_side() {
+    let rows = |second: &str| {
+        format!(
+            "{GOOD}[[bindings.agent_groups]]\nvoipbin = \"q1\"\nisales = \"1\"\n\
+             [[bindings.agent_groups]]\n{second}\n"
+        )
+    };
+    let line = GOOD.lines().count();
+    for (second, side, offset) in [
+        ("voipbin = \"q1\"\nisales = \"2\"", "bindings.voipbin", 5),
+        ("voipbin = \"q2\"\nisales = \"1\"", "bindings.isales", 6),
+        ("voipbin = \"\"\nisales = \"2\"", "bindings.voipbin", 5),
+    ] {
+        let mistakes = read(&rows(second)).unwrap_err();
+        let [one] = mistakes.0.as_slice() else { panic!("one mistake: {mistakes}") };
+        assert!(one.message.contains(side), "{one}");
+        assert_eq!(one.line, Some(line + offset), "{one}");
+    }
+    let config = read(&rows("voipbin = \"q2\"\nisales = \"2\"")).unwrap();
+    assert_eq!(config.bindings.agent_groups.len(), 2);
+}

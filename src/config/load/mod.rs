@@ -171,20 +171,40 @@ impl Loader<'_> {
         Bindings { agent_groups, scripts }
     }
 
+    /// Each name stands once per side: with two partners, which one is meant would be a guess.
     fn binding_rows(&mut self, parent: &mut Section<'_>, key: &str) -> Vec<Binding> {
         let sections = self.reader.sections(parent, key, "voipbin");
         let mut rows = Vec::new();
+        let (mut voipbin_names, mut isales_names) = (HashSet::new(), HashSet::new());
         for mut section in sections {
             let voipbin =
-                self.reader.required_text(&mut section, "voipbin", "VoIPBin's name for it");
-            let isales =
-                self.reader.required_text(&mut section, "isales", "CC-iSales' name for it");
+                self.binding_name(&mut section, "voipbin", "VoIPBin's", &mut voipbin_names);
+            let isales = self.binding_name(&mut section, "isales", "CC-iSales'", &mut isales_names);
             self.reader.finish(&section);
             if let (Some(voipbin), Some(isales)) = (voipbin, isales) {
-                rows.push(Binding { voipbin: voipbin.value, isales: isales.value });
+                rows.push(Binding { voipbin, isales });
             }
         }
         rows
+    }
+
+    fn binding_name(
+        &mut self,
+        section: &mut Section<'_>,
+        key: &str,
+        whose: &str,
+        seen: &mut HashSet<String>,
+    ) -> Option<String> {
+        let expected = format!("{whose} name for it");
+        let at = self.reader.required_text(section, key, &expected)?;
+        if at.value.is_empty() || !seen.insert(at.value.clone()) {
+            let message = format!(
+                "bindings.{key}: expected {expected} that no other row has, found {:?}",
+                at.value
+            );
+            self.reader.mistake(&at.place, message);
+        }
+        Some(at.value)
     }
 
     fn size(&mut self, section: &mut Section<'_>, key: &str, default: usize) -> usize {
