@@ -308,3 +308,25 @@ async fn the_journal_shows_dials_contacts_writes_and_pace() {
     assert_eq!(paths[0], "/rest/isales/v2/openapi/campaigns/11");
     assert_eq!(journal.pace().requests, 2, "what is asked under /_sim/ does not count");
 }
+
+#[tokio::test]
+async fn a_scaled_clock_dials_by_itself_and_pushes() {
+    let receiver = Receiver::start(&[]);
+    let sim = Sim::virtual_with(|options| options.clock = Clock::scaled(1_000.0, Some(1))).await;
+    sim.force("", &["00000"]).await;
+    let now = sim.clock.now();
+    let text = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let times = json!({
+        "strBeginTime": text(now), "strEndTime": text(now + jiff::SignedDuration::from_hours(240)),
+        "callBackUrl": receiver.url,
+        // No matter what the time of day is.
+        "scheduleParam": {
+            "workdayBeginTime1": "00:00", "workdayEndTime1": "12:00",
+            "workdayBeginTime2": "12:00", "workdayEndTime2": "23:59",
+        },
+    });
+    let campaign = sim.create(with(always("scaled"), times)).await;
+    sim.add(campaign, numbers(&["13001"])).await;
+    receiver.has(1).await;
+    assert_eq!(sim.attempts(campaign).await.len(), 1);
+}
