@@ -86,6 +86,12 @@ impl WorkerGateway {
         Ok(identity)
     }
 
+    /// Whether a VDN is one of the client's accounts.
+    pub fn owns_vdn(&self, asked: &Asked, vdn: VdnId) -> bool {
+        let owns = |slug| self.shared.account(slug).is_ok_and(|a| a.vdns().contains(&vdn));
+        asked.client.accounts.iter().any(owns)
+    }
+
     /// The campaign, live.
     ///
     /// # Errors
@@ -172,13 +178,15 @@ impl WorkerGateway {
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
         let written = self.write_status(&identity, desire, job).await;
-        let after = match self.view(asked.platform, Arc::clone(&identity)).await {
+        let after = match self.read(asked.platform, Arc::clone(&identity)).await {
             Ok(after) => after,
             // What was asked was done or refused; only how things stand now is not known.
             Err(_) => return Err(written.err().unwrap_or(GatewayError::Unclear { job })),
         };
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_actual_status(identity.uuid, after.fetched.status.clone(), entry).await?;
+        // After the status, so that the change is the client's and not one found outside.
+        self.notice(&identity, &after.fetched).await?;
         match written {
             Ok(()) => Ok(after),
             Err(GatewayError::Unclear { .. }) if desire.is_met_by(&after.fetched.status) => {
@@ -213,7 +221,18 @@ impl WorkerGateway {
             .ok_or_else(|| GatewayError::unavailable("the campaign's account is not configured"))
     }
 
+    /// The campaign live, with the directory kept in step.
     async fn view(
+        &self,
+        asked_as: PlatformKind,
+        identity: Arc<CampaignIdentity>,
+    ) -> Result<CampaignView, GatewayError> {
+        let view = self.read(asked_as, identity).await?;
+        self.notice(&view.identity, &view.fetched).await?;
+        Ok(view)
+    }
+
+    async fn read(
         &self,
         asked_as: PlatformKind,
         identity: Arc<CampaignIdentity>,
@@ -230,7 +249,6 @@ impl WorkerGateway {
             _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
         };
         let fetched = fetched.map_err(|error| failed(&error, &identity))?;
-        self.notice(&identity, &fetched).await?;
         Ok(CampaignView { context: Arc::clone(&home.context), identity, route, fetched })
     }
 
@@ -249,8 +267,7 @@ impl WorkerGateway {
         Ok(CampaignView {
             route: route(Operation::CampaignList, home.adapter.platform(), asked_as),
             context: Arc::clone(&home.context),
-            // A status that was recorded since the document was fetched is the newer one.
-            fetched: FetchedCampaign { status: entry.snapshot.status, ..fetched },
+            fetched,
             identity: Arc::new(entry.identity),
         })
     }

@@ -24,7 +24,7 @@ pub enum GatewayError {
     State(String),
     #[error("it exists already: {0}")]
     Duplicate(String),
-    /// More than the home takes, or faster than it takes it.
+    /// More than the home takes, or, with `retry_after`, faster than it takes it.
     #[error("over a limit: {reason}")]
     Quota { reason: String, retry_after: Option<Duration> },
     /// Decided from capabilities, without asking the home.
@@ -93,8 +93,12 @@ impl GatewayError {
             PlatformErrorKind::Duplicate => {
                 GatewayError::Duplicate(format!("on the campaign's home{}", code_of(error)))
             }
-            PlatformErrorKind::Quota | PlatformErrorKind::RateLimited => GatewayError::Quota {
+            PlatformErrorKind::Quota => GatewayError::Quota {
                 reason: format!("of the campaign's home{}", code_of(error)),
+                retry_after: error.retry_after,
+            },
+            PlatformErrorKind::RateLimited => GatewayError::Quota {
+                reason: format!("the campaign's home takes requests slower{}", code_of(error)),
                 retry_after: error.retry_after.or(Some(DEFAULT_RETRY_AFTER)),
             },
             PlatformErrorKind::WritesDenied => GatewayError::Forbidden(Refusal::WritesDenied),

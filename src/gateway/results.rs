@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
+use crate::ledger::attempt_search::AttemptFilter;
+use crate::ledger::attempts::{AttemptPage, AttemptRow, AttemptScope, SeenAttempt};
 use crate::ledger::contacts::ContactRow;
 use crate::ledger::directory::{DirectoryFilter, Window};
 use crate::platforms::{AttemptQuery, ConvertContext, FetchedAttempt, Operation};
@@ -77,15 +78,25 @@ impl WorkerGateway {
         key: CampaignKey,
         window: Window,
     ) -> Result<AttemptListing, GatewayError> {
-        let identity = self.resolve(asked, key).await?;
-        let home = self.home(&identity)?;
-        if let Route::Unsupported(reason) =
-            route(Operation::ResultQuery, home.adapter.platform(), asked.platform)
-        {
-            return Err(GatewayError::Unsupported(reason));
-        }
-        self.sweep(&identity).await?;
+        let identity = self.swept(asked, key).await?;
         self.recorded(asked, AttemptScope::Campaign(identity.uuid), window).await
+    }
+
+    /// A campaign's attempts that are over and meet a filter.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::attempts_of`].
+    pub async fn search_attempts(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        filter: impl FnOnce(&ConvertContext) -> AttemptFilter,
+        window: Window,
+    ) -> Result<AttemptListing, GatewayError> {
+        let identity = self.swept(asked, key).await?;
+        let filter = filter(&self.home(&identity)?.context);
+        let page = self.shared.ledger.search_attempts(identity.uuid, filter, window).await?;
+        self.show_all(asked, page).await
     }
 
     /// Attempts of all campaigns of the client. Campaigns that may have news are read first, as far
@@ -116,8 +127,42 @@ impl WorkerGateway {
     pub async fn attempt(&self, asked: &Asked, id: Uuid) -> Result<AttemptView, GatewayError> {
         let row = self.shared.ledger.find_attempt(id).await?;
         let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
-        let mut contacts = HashMap::new();
-        self.show(asked, row, &mut contacts).await
+        self.show(asked, row, &mut HashMap::new()).await
+    }
+
+    /// One recorded attempt by its public id, or by the name that its platform gave the call.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::attempt`].
+    pub async fn attempt_by_call(
+        &self,
+        asked: &Asked,
+        call: &str,
+    ) -> Result<AttemptView, GatewayError> {
+        if let Ok(id) = Uuid::try_parse(call) {
+            return self.attempt(asked, id).await;
+        }
+        let accounts = asked.client.accounts.clone();
+        let row = self.shared.ledger.find_attempt_by_call(accounts, call.to_owned()).await?;
+        let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
+        self.show(asked, row, &mut HashMap::new()).await
+    }
+
+    /// The campaign, with everything that its home reports on it in the ledger.
+    async fn swept(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        let home = self.home(&identity)?;
+        if let Route::Unsupported(reason) =
+            route(Operation::ResultQuery, home.adapter.platform(), asked.platform)
+        {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        self.sweep(&identity).await?;
+        Ok(identity)
     }
 
     async fn recorded(
@@ -127,6 +172,14 @@ impl WorkerGateway {
         window: Window,
     ) -> Result<AttemptListing, GatewayError> {
         let page = self.shared.ledger.list_attempts(scope, window).await?;
+        self.show_all(asked, page).await
+    }
+
+    async fn show_all(
+        &self,
+        asked: &Asked,
+        page: AttemptPage,
+    ) -> Result<AttemptListing, GatewayError> {
         let mut contacts = HashMap::new();
         let mut attempts = Vec::with_capacity(page.attempts.len());
         for row in page.attempts {
@@ -206,7 +259,7 @@ impl WorkerGateway {
     fn seen(
         &self,
         fetched: FetchedAttempt,
-        contacts: &HashMap<crate::domain::ids::NativeId, ContactRow>,
+        contacts: &HashMap<NativeId, ContactRow>,
     ) -> SeenAttempt {
         let mut attempt = fetched.attempt;
         if let Some(row) = fetched.contact.as_ref().and_then(|native| contacts.get(native)) {

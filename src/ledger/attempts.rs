@@ -352,15 +352,25 @@ impl Verb for ListAttempts {
                 slugs.iter().map(Value::from).collect(),
             ),
         };
-        let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
-        let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
-        let select = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {condition}");
-        let (sql, parameters) = self.window.cut(&select, "t", parameters);
-        let rows = store.rows(&sql, &parameters).await?;
-        let attempts =
-            rows.into_iter().map(|mut row| read_attempt(&mut row)).collect::<Result<_, _>>()?;
-        Ok(AttemptPage { attempts, total })
+        page(store, &condition, parameters, self.window).await
     }
+}
+
+/// The attempts `t` that meet a condition, newest first.
+pub(super) async fn page<S: Statements>(
+    store: &mut S,
+    condition: &str,
+    parameters: Vec<Value>,
+    window: Window,
+) -> Result<AttemptPage, LedgerError> {
+    let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
+    let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+    let select = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {condition}");
+    let (sql, parameters) = window.cut(&select, "t", parameters);
+    let rows = store.rows(&sql, &parameters).await?;
+    let attempts =
+        rows.into_iter().map(|mut row| read_attempt(&mut row)).collect::<Result<_, _>>()?;
+    Ok(AttemptPage { attempts, total })
 }
 
 struct FindAttempt {

@@ -1,11 +1,184 @@
-//! Being built.
+//! Outbound numbers (reference 4.1, 4.2): adding contacts, in both versions of the operation.
 
-use actix_web::HttpResponse;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-pub async fn add_v1() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+use crate::domain::contact::ContactNumber;
+use crate::domain::ids::CampaignKey;
+use crate::domain::phone::PhoneNumber;
+use crate::gateway::contacts::{Distinct, Incoming};
+use crate::gateway::error::GatewayError;
+use crate::gateway::route::Route;
+use crate::http::isales_api::answer::Success;
+use crate::http::isales_api::error::{
+    BAD_CHARACTERS, BAD_RECYCLE_TIME, BrokenRule, Doing, Refused, TOO_MANY_RECORDS, WRONG_TYPE,
+};
+use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::http::isales_api::{Body, Call, Facade, unreadable};
+use crate::platforms::ConvertContext;
+use crate::platforms::isales::{convert, wire};
+
+/// Records in one request (reference 4.1).
+const MAX_RECORDS: usize = 20;
+/// Longest texts of a record (reference 4.1).
+const MAX_SESSION_ID: usize = 32;
+const MAX_CUSTOM_FIELD: usize = 200;
+const MAX_CALL_DATA: usize = 1024;
+/// What the second version refuses in a custom field (reference 4.2).
+const NOT_IN_CUSTOM_FIELD: &str = "`~!@#$%^&*()+=|{}'\":;<>/?.[]\\";
+/// Longest gap between two numbers of a record (reference 4.2), in seconds.
+const MAX_DELAY_SECONDS: i64 = 7200;
+
+/// The two versions differ in how a record names its numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
 }
 
-pub async fn add_v2() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+/// A checked record: what was sent, and its numbers as written.
+struct Record {
+    members: Map<String, Value>,
+    numbers: Vec<String>,
+}
+
+pub async fn add_v1(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::AddNumbers, |call| add(call, Version::One)).await
+}
+
+pub async fn add_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::AddNumbers, |call| add(call, Version::Two)).await
+}
+
+async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
+    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let records = records(&call.body, version)?;
+    let called: Vec<String> = records.iter().map(|record| record.numbers.join(",")).collect();
+    let too_many = records.len() > MAX_RECORDS;
+    let distinct = match version {
+        Version::One => Distinct::InRequest,
+        Version::Two => Distinct::InContact,
+    };
+    let read = |route, context: &ConvertContext| {
+        if too_many {
+            let reason = "callDataList: at most 20 records are allowed".to_owned();
+            return Err(GatewayError::Quota { reason, retry_after: None });
+        }
+        records.into_iter().map(|record| incoming(record, route, context)).collect()
+    };
+    let added = call.gateway.add_contacts(&call.asked, key, distinct, read).await;
+    let added = added.map_err(|error| match error {
+        GatewayError::Quota { .. } if too_many => {
+            BrokenRule::new(TOO_MANY_RECORDS, "callDataList", "at most 20 records are allowed")
+                .into()
+        }
+        error => Refused::Gateway(error),
+    })?;
+    let ids: Vec<Value> = added
+        .contacts
+        .iter()
+        .zip(called)
+        .map(|(row, called)| json!({"called": called, "dataId": data_id(row.uuid)}))
+        .collect();
+    let answer = Success::new("create data succeeded")?
+        .with("returnObject", &json!({"totalSize": ids.len(), "dataIdList": ids}))?;
+    Ok(super::json(answer.bytes()))
+}
+
+/// A record's public id in this platform's form: a decimal of 19 to 20 digits, as text. It is the
+/// first half of the contact's UUID, by which the ledger finds it.
+fn data_id(contact: Uuid) -> String {
+    contact.as_u64_pair().0.to_string()
+}
+
+fn records(body: &[u8], version: Version) -> Result<Vec<Record>, BrokenRule> {
+    let mut fields = Fields::of_body(body)?;
+    let list = fields.list("callDataList")?;
+    list.into_iter().map(|element| record(element, version)).collect()
+}
+
+fn record(element: Value, version: Version) -> Result<Record, BrokenRule> {
+    let fields = Fields::of_element(element, "callDataList")?;
+    fields.text("sessionId", MAX_SESSION_ID)?;
+    if let Some(caller) = fields.text("caller", MAX_NUMBER_LENGTH)? {
+        check_number("caller", &caller)?;
+    }
+    if let Some(field) = fields.text("customField", MAX_CUSTOM_FIELD)?
+        && version == Version::Two
+        && field.contains(|c| NOT_IN_CUSTOM_FIELD.contains(c))
+    {
+        return Err(BrokenRule::new(BAD_CHARACTERS, "customField", "no punctuation is allowed"));
+    }
+    if let Some(time) = fields.text("recycleTime", 64)?
+        && fields::date_time(&time).is_none()
+    {
+        let rule = "yyyy-MM-dd HH:mm:ss is expected";
+        return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));
+    }
+    fields.text("callData", MAX_CALL_DATA)?;
+    let mut members = fields.into_inner();
+    let numbers = match version {
+        Version::One => vec![one_number(&members)?],
+        Version::Two => list_of_numbers(&mut members)?,
+    };
+    Ok(Record { members, numbers })
+}
+
+fn one_number(members: &Map<String, Value>) -> Result<String, BrokenRule> {
+    let number = match members.get("called") {
+        None | Some(Value::Null) => return Err(missing("called")),
+        Some(Value::String(number)) => number.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(_) => return Err(BrokenRule::new(WRONG_TYPE, "called", "a text is expected")),
+    };
+    if number.is_empty() {
+        return Err(missing("called"));
+    }
+    check_number("called", &number)?;
+    Ok(number)
+}
+
+fn list_of_numbers(members: &mut Map<String, Value>) -> Result<Vec<String>, BrokenRule> {
+    let mut called = Fields::of_element(Value::Object(std::mem::take(members)), "callDataList")?;
+    let list = called.list("called")?;
+    let mut numbers = Vec::with_capacity(list.len());
+    for element in list.clone() {
+        let item = Fields::of_element(element, "called")?;
+        let number = item.text("calledNo", 64)?.ok_or_else(|| missing("calledNo"))?;
+        check_number("calledNo", &number)?;
+        item.within("delayTime", (0, MAX_DELAY_SECONDS))?;
+        item.text("type", 32)?;
+        numbers.push(number.into_owned());
+    }
+    *members = called.into_inner();
+    members.insert("called".to_owned(), Value::Array(list));
+    Ok(numbers)
+}
+
+/// The contact that a record means: with its numbers as written for a home of this platform's own,
+/// only with numbers that can be dialled from anywhere for another.
+fn incoming(
+    record: Record,
+    route: Route,
+    context: &ConvertContext,
+) -> Result<Incoming, GatewayError> {
+    let native = route == Route::Native;
+    let document = Bytes::from(Value::Object(record.members).to_string());
+    let wire: wire::CallData = serde_json::from_slice(&document).map_err(unreadable)?;
+    let mut contact = convert::contact_to_domain(&wire, context).value;
+    for (place, number) in record.numbers.into_iter().enumerate() {
+        if contact.numbers.iter().any(|known| known.place == place) {
+            continue;
+        }
+        if !native {
+            let rule = "it is no complete phone number, and the campaign's home dials E.164 only";
+            return Err(GatewayError::invalid("called", rule));
+        }
+        let number = PhoneNumber::new(number);
+        contact.numbers.push(ContactNumber { number, place, category: None, delay_ms: None });
+    }
+    Ok(Incoming { contact, document: native.then_some(document) })
 }

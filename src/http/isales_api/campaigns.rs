@@ -1,19 +1,207 @@
-//! Being built.
+//! Campaigns (reference 3.5–3.8): detail, list, pause, resume.
 
-use actix_web::HttpResponse;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use jiff::civil::DateTime;
 
-pub async fn list() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+use crate::domain::ids::{CampaignKey, VdnId};
+use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::route::Route;
+use crate::http::document::Document;
+use crate::http::isales_api::answer::Success;
+use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};
+use crate::http::isales_api::fields::{self, Fields};
+use crate::http::isales_api::{Body, Call, Facade, unreadable};
+use crate::ledger::directory::Window;
+use crate::platforms::isales::convert;
+use crate::platforms::isales::wire;
+
+/// Rows of a list page when the client names no number, and the most (reference 3.6).
+const DEFAULT_ROWS: i64 = 10;
+const MAX_ROWS: i64 = 100;
+/// Longest part of a name that is searched for.
+const MAX_NAME_CHARS: usize = 30;
+/// Rows read at once when a list is filtered by what only documents say.
+const SCAN_ROWS: u32 = 500;
+
+const STARTED: i64 = 2;
+const PAUSED: i64 = 3;
+const COMPLETED: i64 = 4;
+const SKILL_QUEUE_TYPES: [i64; 3] = [2, 5, 6];
+
+/// What a list asks for, checked.
+struct ListQuery {
+    name: Option<String>,
+    /// 0: all.
+    status: i64,
+    /// 0: all.
+    device_type: i64,
+    begins_from: Option<DateTime>,
+    ends_until: Option<DateTime>,
+    page: i64,
+    rows: i64,
 }
 
-pub async fn detail() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+/// A campaign of a list, in this platform's words.
+struct ListRow {
+    campaign: wire::Campaign,
+    json: Bytes,
 }
 
-pub async fn pause() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Detail, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let body = call
+                .gateway
+                .campaign_rendered(&call.asked, key, "", |view| {
+                    Ok(Success::new("")?.with_raw("returnObject", &render(view)?).bytes())
+                })
+                .await?;
+            Ok(super::json(body))
+        })
+        .await
 }
 
-pub async fn resume() -> HttpResponse {
-    HttpResponse::NotImplemented().finish()
+pub async fn pause(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::PauseOrResume, |call| change(call, Desire::Stop)).await
+}
+
+pub async fn resume(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::PauseOrResume, |call| change(call, Desire::Run)).await
+}
+
+/// Pause needs a started campaign, resume a paused one.
+async fn change(call: Call<'_>, desire: Desire) -> Result<HttpResponse, Refused> {
+    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    call.gateway.set_desired(&call.asked, key, desire, Repeat::Refused).await?;
+    Ok(super::json(Success::new("")?.bytes()))
+}
+
+pub async fn list(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::List, |call| async move {
+            let vdn = fields::vdn(call.request)?;
+            let query = ListQuery::read(&Fields::of_query(call.request))?;
+            if !call.gateway.owns_vdn(&call.asked, vdn) {
+                return Err(GatewayError::NotFound(Noun::Campaign).into());
+            }
+            let rows = rows(&call, vdn, query.name.clone()).await?;
+            Ok(super::json(page(&rows, &query)?))
+        })
+        .await
+}
+
+/// The VDN's campaigns by name. The other filters ask what only documents say, and the counts of
+/// active campaigns are over all of them, so a page is cut from the whole list.
+async fn rows(
+    call: &Call<'_>,
+    vdn: VdnId,
+    name_contains: Option<String>,
+) -> Result<Vec<ListRow>, GatewayError> {
+    let mut rows = Vec::new();
+    loop {
+        let wanted =
+            Wanted { vdn: Some(vdn), name_contains: name_contains.clone(), ..Wanted::default() };
+        let window = Window::Offset { offset: rows.len() as u64, limit: SCAN_ROWS };
+        let listing = call.gateway.list_campaigns(&call.asked, wanted, window).await?;
+        if listing.campaigns.is_empty() {
+            return Ok(rows);
+        }
+        for view in &listing.campaigns {
+            let json = render(view)?;
+            let campaign = serde_json::from_slice(&json).map_err(unreadable)?;
+            rows.push(ListRow { campaign, json });
+        }
+        if rows.len() as u64 >= listing.total {
+            return Ok(rows);
+        }
+    }
+}
+
+fn page(rows: &[ListRow], query: &ListQuery) -> Result<Bytes, GatewayError> {
+    let matching: Vec<&ListRow> = rows.iter().filter(|row| query.matches(&row.campaign)).collect();
+    let (page, size) = (usize_of(query.page), usize_of(query.rows));
+    let shown = matching.iter().skip((page - 1).saturating_mul(size)).take(size);
+    let shown = shown.map(|row| &row.json[..]);
+    let active = |types: &dyn Fn(i64) -> bool| {
+        let counts = |row: &&ListRow| {
+            row.campaign.status == Some(STARTED) && row.campaign.device_type.is_some_and(types)
+        };
+        rows.iter().filter(counts).count()
+    };
+    let answer = Success::new("")?
+        .with("curPage", &query.page)?
+        .with("totalSize", &matching.len())?
+        .with("rowsPerPage", &query.rows)?
+        .with("curSkillQueueCount", &active(&|kind| SKILL_QUEUE_TYPES.contains(&kind)))?
+        .with("curIvrCount", &active(&|kind| !SKILL_QUEUE_TYPES.contains(&kind)))?
+        .with_list("data", shown);
+    Ok(answer.bytes())
+}
+
+fn usize_of(count: i64) -> usize {
+    usize::try_from(count).unwrap_or(1).max(1)
+}
+
+impl ListQuery {
+    fn read(fields: &Fields) -> Result<Self, BrokenRule> {
+        let date_time = |name: &str| -> Result<Option<DateTime>, BrokenRule> {
+            let Some(text) = fields.text(name, 19)? else { return Ok(None) };
+            let rule = || BrokenRule::new(WRONG_VALUE, name, "yyyy-MM-dd HH:mm:ss is expected");
+            fields::date_time(&text).map(Some).ok_or_else(rule)
+        };
+        let page = fields.integer("curPage")?.ok_or_else(|| fields::missing("curPage"))?;
+        let rows = fields.integer("rowsPerPage")?.unwrap_or(DEFAULT_ROWS);
+        if !(1..=MAX_ROWS).contains(&rows) {
+            let rule = "an integer from 1 to 100 is expected";
+            return Err(BrokenRule::new(WRONG_VALUE, "rowsPerPage", rule));
+        }
+        Ok(Self {
+            name: fields.text("name", MAX_NAME_CHARS)?.map(String::from),
+            status: fields.one_of("status", &[0, STARTED, PAUSED, COMPLETED])?,
+            device_type: fields.one_of("deviceType", &[0, 1, 2, 3, 5, 6])?,
+            begins_from: date_time("beginTime")?,
+            ends_until: date_time("endTime")?,
+            page: page.max(1),
+            rows,
+        })
+    }
+
+    fn matches(&self, campaign: &wire::Campaign) -> bool {
+        let time = |text: &Option<String>| text.as_deref().and_then(any_date);
+        (self.status == 0 || campaign.status == Some(self.status))
+            && (self.device_type == 0 || campaign.device_type == Some(self.device_type))
+            && self
+                .begins_from
+                .is_none_or(|from| time(&campaign.str_begin_time).is_some_and(|t| t >= from))
+            && self
+                .ends_until
+                .is_none_or(|until| time(&campaign.str_end_time).is_some_and(|t| t <= until))
+    }
+}
+
+/// A campaign's own times may be bare dates (reference 3.5).
+fn any_date(text: &str) -> Option<DateTime> {
+    fields::date_time(text).or_else(|| fields::date(text).map(DateTime::from))
+}
+
+/// The campaign as this facade shows it.
+pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
+    let Some(pair) = view.identity.pair else {
+        return Err(GatewayError::NotFound(Noun::Campaign));
+    };
+    let number = pair.number.get();
+    if view.route == Route::Native {
+        let mut document = Document::parse(&view.fetched.raw).map_err(unreadable)?;
+        document.replace("id", &number).map_err(unreadable)?;
+        return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
+    }
+    let fetched = &view.fetched;
+    let mut campaign =
+        convert::campaign_from_domain(&fetched.definition, &fetched.status, &view.context).value;
+    campaign.id = Some(number.into());
+    Ok(serde_json::to_vec(&campaign).map_err(unreadable)?.into())
 }

@@ -3,6 +3,7 @@
 //! Checks stand in the order of reference 15: signature (401 and nothing else), then types,
 //! presence, characters, length and values, then existence, state, quota and content.
 
+mod answer;
 mod auth;
 mod calldata;
 mod callresult;
@@ -13,11 +14,14 @@ mod fields;
 use std::future::Future;
 use std::sync::Arc;
 
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
+use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::http::isales_api::auth::Keys;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, TOO_LONG};
@@ -86,6 +90,17 @@ fn resource(path: &str) -> Resource {
 /// surprising.
 async fn unknown_route() -> HttpResponse {
     HttpResponse::NotFound().finish()
+}
+
+/// A stored or fetched document is not what its platform sends.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn unreadable(error: serde_json::Error) -> GatewayError {
+    tracing::error!(line = error.line(), column = error.column(), "a document cannot be read");
+    GatewayError::Internal("a document of the campaign's home cannot be read".to_owned())
+}
+
+fn json(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json;charset=UTF-8")).body(body)
 }
 
 impl Facade {

@@ -122,6 +122,7 @@ CREATE TABLE attempt (
 );
 CREATE INDEX attempt_by_campaign ON attempt (campaign_id, list_at);
 CREATE INDEX attempt_by_account ON attempt (account_id, list_at);
+CREATE INDEX attempt_by_contact ON attempt (campaign_id, contact_reference, list_at);
 
 -- Append-only.
 CREATE TABLE journal (

@@ -1,0 +1,133 @@
+//! Finding attempts by what platforms let their clients ask: contact, label, days, last of each
+//! contact, and the platform's own name for a call.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::ids::AccountSlug;
+use crate::ledger::attempts::{self, AttemptPage, AttemptRow};
+use crate::ledger::directory::Window;
+use crate::ledger::identity;
+use crate::ledger::statements::{Statements, Value, Verb, placeholders};
+use crate::ledger::{Ledger, LedgerError};
+
+/// Which attempts of a campaign are wanted, among those that are over. All conditions hold together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttemptFilter {
+    /// The contact's reference.
+    pub reference: Option<String>,
+    /// The label of the contact.
+    pub label: Option<String>,
+    /// Dialled at this time or later.
+    pub from: Option<Timestamp>,
+    /// Dialled before this time.
+    pub until: Option<Timestamp>,
+    /// Of each contact only the last one; attempts without a contact all.
+    pub last_of_contact: bool,
+}
+
+impl Ledger {
+    /// Attempts of a campaign that are over, newest first.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such campaign.
+    pub async fn search_attempts(
+        &self,
+        campaign: Uuid,
+        filter: AttemptFilter,
+        window: Window,
+    ) -> Result<AttemptPage, LedgerError> {
+        self.read(SearchAttempts { campaign, filter, window }).await
+    }
+
+    /// The newest attempt of these accounts with `/call/` in its native name.
+    pub async fn find_attempt_by_call(
+        &self,
+        accounts: Vec<AccountSlug>,
+        call: String,
+    ) -> Result<Option<AttemptRow>, LedgerError> {
+        self.read(FindByCall { accounts, call }).await
+    }
+}
+
+struct SearchAttempts {
+    campaign: Uuid,
+    filter: AttemptFilter,
+    window: Window,
+}
+
+impl Verb for SearchAttempts {
+    type Answer = AttemptPage;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<AttemptPage, LedgerError> {
+        let campaign = identity::campaign_id(store, self.campaign).await?;
+        let (condition, parameters) = self.filter.condition(campaign);
+        attempts::page(store, &condition, parameters, self.window).await
+    }
+}
+
+impl AttemptFilter {
+    fn condition(&self, campaign: i64) -> (String, Vec<Value>) {
+        let mut sql = "t.campaign_id = $1 AND t.result <> 'in-progress'".to_owned();
+        let mut parameters: Vec<Value> = vec![campaign.into()];
+        let mut and = |before: &str, value: Value, after: &str| {
+            parameters.push(value);
+            sql.push_str(&format!(" AND {before} ${}{after}", parameters.len()));
+        };
+        if let Some(reference) = &self.reference {
+            and("t.contact_reference =", reference.as_str().into(), "");
+        }
+        if let Some(label) = &self.label {
+            let contact = "EXISTS (SELECT 1 FROM contact k WHERE k.campaign_id = t.campaign_id \
+                           AND k.reference = t.contact_reference AND k.label =";
+            and(contact, label.as_str().into(), ")");
+        }
+        if let Some(from) = self.from {
+            and("t.dialed_at >=", from.into(), "");
+        }
+        if let Some(until) = self.until {
+            and("t.dialed_at <", until.into(), "");
+        }
+        if self.last_of_contact {
+            sql.push_str(
+                " AND NOT EXISTS (SELECT 1 FROM attempt n WHERE n.campaign_id = t.campaign_id \
+                 AND n.contact_reference = t.contact_reference AND n.list_at > t.list_at \
+                 AND n.result <> 'in-progress')",
+            );
+        }
+        (sql, parameters)
+    }
+}
+
+struct FindByCall {
+    accounts: Vec<AccountSlug>,
+    call: String,
+}
+
+impl Verb for FindByCall {
+    type Answer = Option<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
+        if self.accounts.is_empty() || self.call.len() > MAX_CALL_BYTES {
+            return Ok(None);
+        }
+        let mut parameters: Vec<Value> = self.accounts.iter().map(Value::from).collect();
+        let accounts = placeholders(1, parameters.len());
+        let mut pattern = String::from("%/");
+        for c in self.call.chars() {
+            if matches!(c, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(c);
+        }
+        pattern.push_str("/%");
+        parameters.push(pattern.as_str().into());
+        let condition =
+            format!("a.slug IN ({accounts}) AND t.native LIKE ${} ESCAPE '!'", parameters.len());
+        let window = Window::Offset { offset: 0, limit: 1 };
+        Ok(attempts::page(store, &condition, parameters, window).await?.attempts.pop())
+    }
+}
+
+/// Longest name of a call that is looked for.
+const MAX_CALL_BYTES: usize = 256;
