@@ -178,10 +178,9 @@ impl WorkerGateway {
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
         let written = self.write_status(&identity, desire, job).await;
-        let after = match self.read(asked.platform, Arc::clone(&identity)).await {
-            Ok(after) => after,
+        let Ok(after) = self.read(asked.platform, Arc::clone(&identity)).await else {
             // What was asked was done or refused; only how things stand now is not known.
-            Err(_) => return Err(written.err().unwrap_or(GatewayError::Unclear { job })),
+            return Err(written.err().unwrap_or(GatewayError::Unclear { job }));
         };
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_actual_status(identity.uuid, after.fetched.status.clone(), entry).await?;

@@ -11,8 +11,11 @@ use crate::gateway::error::GatewayError;
 
 /// Reads under way, by what identifies them. An entry lives as long as its leader works.
 pub struct Flights<K, V> {
-    under_way: Mutex<HashMap<K, watch::Receiver<Option<Result<V, GatewayError>>>>>,
+    under_way: Mutex<HashMap<K, watch::Receiver<Answer<V>>>>,
 }
+
+/// None until the leader has it.
+type Answer<V> = Option<Result<V, GatewayError>>;
 
 /// Removes the entry when the leader is done or its client went away.
 struct Landing<'a, K: Eq + Hash + Clone, V> {
@@ -21,8 +24,8 @@ struct Landing<'a, K: Eq + Hash + Clone, V> {
 }
 
 enum Seat<V> {
-    Leader(watch::Sender<Option<Result<V, GatewayError>>>),
-    Passenger(watch::Receiver<Option<Result<V, GatewayError>>>),
+    Leader(watch::Sender<Answer<V>>),
+    Passenger(watch::Receiver<Answer<V>>),
 }
 
 impl<K: Eq + Hash + Clone, V: Clone> Flights<K, V> {

@@ -20,7 +20,7 @@ pub enum PartView {
     /// An object of the home's own.
     Native { document: Bytes, campaign: Option<Uuid> },
     /// Made from the campaign, live.
-    Derived { campaign: CampaignView, part: CampaignPart },
+    Derived { campaign: Box<CampaignView>, part: CampaignPart },
 }
 
 impl WorkerGateway {
@@ -39,7 +39,8 @@ impl WorkerGateway {
             Some((identity, found)) if found == part => {
                 asked.client.check_account(&identity.home)?;
                 let key = CampaignKey::Uuid(identity.uuid);
-                Ok(PartView::Derived { campaign: self.campaign(asked, key).await?, part })
+                let campaign = Box::new(self.campaign(asked, key).await?);
+                Ok(PartView::Derived { campaign, part })
             }
             _ => {
                 let (account, fetched) = self.look_up_part(asked, part, id).await?;

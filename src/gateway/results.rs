@@ -4,7 +4,8 @@
 //! within [`SWEEP_GAP`], and stops when its time is up; the next one goes on where it stopped. So
 //! clients that poll cost the home no more than its limits allow.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -196,11 +197,11 @@ impl WorkerGateway {
     ) -> Result<AttemptView, GatewayError> {
         let identity = self.resolve(asked, CampaignKey::Uuid(row.campaign)).await?;
         let home = self.home(&identity)?;
-        if !contacts.contains_key(&row.campaign) {
-            contacts.insert(row.campaign, self.contact_index(row.campaign).await?);
-        }
-        let reference = row.attempt.contact_reference.as_deref();
-        let contact = reference.and_then(|text| contacts.get(&row.campaign)?.find(text));
+        let index = match contacts.entry(row.campaign) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(self.contact_index(row.campaign).await?),
+        };
+        let contact = row.attempt.contact_reference.as_deref().and_then(|text| index.find(text));
         // After a move the attempt is still in the words of the account that reported it.
         let reporter = self.shared.account(&row.account)?.kind();
         let route = route(Operation::ResultQuery, reporter, asked.platform);
@@ -319,7 +320,7 @@ impl WorkerGateway {
 /// A campaign's contacts by what attempts call them.
 #[derive(Default)]
 struct ContactIndex {
-    uuids: std::collections::HashSet<Uuid>,
+    uuids: HashSet<Uuid>,
     by_reference: HashMap<String, Option<Uuid>>,
 }
 

@@ -68,11 +68,12 @@ impl Verb for SearchAttempts {
 
 impl AttemptFilter {
     fn condition(&self, campaign: i64) -> (String, Vec<Value>) {
-        let mut sql = "t.campaign_id = $1 AND t.result <> 'in-progress'".to_owned();
+        let mut conditions = vec!["t.campaign_id = $1 AND t.result <> 'in-progress'".to_owned()];
         let mut parameters: Vec<Value> = vec![campaign.into()];
         let mut and = |before: &str, value: Value, after: &str| {
             parameters.push(value);
-            sql.push_str(&format!(" AND {before} ${}{after}", parameters.len()));
+            let place = parameters.len();
+            conditions.push(format!("{before} ${place}{after}"));
         };
         if let Some(reference) = &self.reference {
             and("t.contact_reference =", reference.as_str().into(), "");
@@ -89,13 +90,14 @@ impl AttemptFilter {
             and("t.dialed_at <", until.into(), "");
         }
         if self.last_of_contact {
-            sql.push_str(
-                " AND NOT EXISTS (SELECT 1 FROM attempt n WHERE n.campaign_id = t.campaign_id \
+            conditions.push(
+                "NOT EXISTS (SELECT 1 FROM attempt n WHERE n.campaign_id = t.campaign_id \
                  AND n.contact_reference = t.contact_reference AND n.list_at > t.list_at \
-                 AND n.result <> 'in-progress')",
+                 AND n.result <> 'in-progress')"
+                    .to_owned(),
             );
         }
-        (sql, parameters)
+        (conditions.join(" AND "), parameters)
     }
 }
 

@@ -44,6 +44,7 @@ pub const NO_CAMPAIGN: &str = "0200007";
 pub const WRONG_STATE: &str = "0200011";
 pub const DUPLICATE_NUMBERS: &str = "0200018";
 pub const STATE_FORBIDS_NUMBERS: &str = "0200019";
+pub const TOO_MANY_UNFINISHED: &str = "0200020";
 pub const TOO_FAST: &str = "0200022";
 pub const TOO_MANY_RECORDS: &str = "0200029";
 pub const BAD_RECYCLE_TIME: &str = "0200030";
@@ -104,37 +105,27 @@ fn status(refused: &Refused) -> StatusCode {
 }
 
 fn code(error: &GatewayError, doing: Doing) -> &'static str {
-    match (error, doing) {
-        // The pages document no code for a list of somebody else's VDN, or for a result that is not
-        // there: the generic one.
-        (GatewayError::NotFound(Noun::Attempt | Noun::Contact | Noun::Part(_)), _)
-        | (GatewayError::NotFound(Noun::Campaign), Doing::List | Doing::ResultDetail)
-        | (GatewayError::Forbidden(Refusal::ForeignAccount), Doing::List | Doing::ResultDetail) => {
-            GENERIC
+    use GatewayError as E;
+    let names_a_campaign = !matches!(doing, Doing::List | Doing::ResultDetail);
+    match error {
+        // Another tenant's campaign does not exist for this one. The pages document no code for a
+        // list of somebody else's VDN, or for a result that is not there: the generic one.
+        E::NotFound(Noun::Campaign) | E::Forbidden(Refusal::ForeignAccount) => {
+            if names_a_campaign {
+                NO_CAMPAIGN
+            } else {
+                GENERIC
+            }
         }
-        // Another tenant's campaign does not exist for this one.
-        (GatewayError::NotFound(Noun::Campaign), _)
-        | (GatewayError::Forbidden(Refusal::ForeignAccount), _) => NO_CAMPAIGN,
-        (GatewayError::Forbidden(_) | GatewayError::State(_), Doing::PauseOrResume) => WRONG_STATE,
-        (GatewayError::Forbidden(_) | GatewayError::State(_), Doing::AddNumbers) => {
-            STATE_FORBIDS_NUMBERS
-        }
-        (GatewayError::Duplicate(_), Doing::AddNumbers) => DUPLICATE_NUMBERS,
-        (GatewayError::Quota { .. }, Doing::AddNumbers) => TOO_FAST,
-        (
-            GatewayError::Unavailable { .. }
-            | GatewayError::Unclear { .. }
-            | GatewayError::Quota { .. }
-            | GatewayError::Internal(_),
-            _,
-        ) => SYSTEM,
-        (
-            GatewayError::Forbidden(_)
-            | GatewayError::State(_)
-            | GatewayError::Duplicate(_)
-            | GatewayError::Invalid { .. }
-            | GatewayError::Unsupported(_),
-            _,
-        ) => GENERIC,
+        E::Forbidden(_) | E::State(_) => match doing {
+            Doing::PauseOrResume => WRONG_STATE,
+            Doing::AddNumbers => STATE_FORBIDS_NUMBERS,
+            _ => GENERIC,
+        },
+        E::Duplicate(_) if doing == Doing::AddNumbers => DUPLICATE_NUMBERS,
+        E::Quota { retry_after: Some(_), .. } if doing == Doing::AddNumbers => TOO_FAST,
+        E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,
+        E::Unavailable { .. } | E::Unclear { .. } | E::Quota { .. } | E::Internal(_) => SYSTEM,
+        E::NotFound(_) | E::Duplicate(_) | E::Invalid { .. } | E::Unsupported(_) => GENERIC,
     }
 }

@@ -55,12 +55,11 @@ fn rows(listing: &AttemptListing, profile: &Profile) -> Result<Vec<Row>, Gateway
 fn render(view: &AttemptView, profile: &Profile) -> Result<Bytes, GatewayError> {
     let campaign = view.identity.uuid;
     let made;
-    let source = match view.route {
-        Route::Native => view.row.raw.as_bytes(),
-        _ => {
-            made = translated(view, profile)?;
-            &made
-        }
+    let source = if view.route == Route::Native {
+        view.row.raw.as_bytes()
+    } else {
+        made = translated(view, profile)?;
+        &made
     };
     let mut document = Document::parse(source).map_err(unreadable)?;
     document.set("id", &view.row.uuid).map_err(unreadable)?;
@@ -76,7 +75,7 @@ fn render(view: &AttemptView, profile: &Profile) -> Result<Bytes, GatewayError> 
 fn translated(view: &AttemptView, profile: &Profile) -> Result<Vec<u8>, GatewayError> {
     let campaign = view.identity.uuid;
     let mut call = convert::call_from_domain(&view.row.attempt, &view.context).value;
-    call.customer_id = NIL_UUID.to_owned();
+    NIL_UUID.clone_into(&mut call.customer_id);
     call.outplan_id = CampaignPart::DialingRules.public_id(campaign).to_string();
     call.outdial_id = CampaignPart::ContactList.public_id(campaign).to_string();
     call.outdial_target_id = view.contact.unwrap_or_default().to_string();

@@ -11,7 +11,7 @@ use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
 use crate::gateway::error::GatewayError;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
-use crate::http::voipbin_api::error::{Doing, Refused};
+use crate::http::voipbin_api::error::Doing;
 use crate::http::voipbin_api::paging::{self, Asks, Row};
 use crate::http::voipbin_api::profile::Profile;
 use crate::http::voipbin_api::{Body, Facade, json, unreadable};
@@ -102,7 +102,7 @@ pub fn bundle(view: &CampaignView, profile: &Profile) -> wire::CampaignBundle {
         convert::campaign_from_domain(&fetched.definition, &fetched.status, &view.context).value;
     let campaign = &mut bundle.campaign;
     campaign.id = identity.uuid.to_string();
-    campaign.customer_id = NIL_UUID.to_owned();
+    NIL_UUID.clone_into(&mut campaign.customer_id);
     campaign.outplan_id = part_id(identity, CampaignPart::DialingRules);
     campaign.outdial_id = part_id(identity, CampaignPart::ContactList);
     if is_answered_by_unnamed_agents(&fetched.definition) {
@@ -114,14 +114,14 @@ pub fn bundle(view: &CampaignView, profile: &Profile) -> wire::CampaignBundle {
     campaign.tm_delete = profile.never();
     if let Some(outplan) = &mut bundle.outplan {
         outplan.id = part_id(identity, CampaignPart::DialingRules);
-        outplan.customer_id = NIL_UUID.to_owned();
+        NIL_UUID.clone_into(&mut outplan.customer_id);
         outplan.tm_create = Some(created.clone());
         outplan.tm_update = profile.never();
         outplan.tm_delete = profile.never();
     }
     if let Some(outdial) = &mut bundle.outdial {
         outdial.id = part_id(identity, CampaignPart::ContactList);
-        outdial.customer_id = NIL_UUID.to_owned();
+        NIL_UUID.clone_into(&mut outdial.customer_id);
         outdial.campaign_id = identity.uuid.to_string();
         outdial.tm_create = Some(created);
         outdial.tm_update = profile.never();

@@ -163,16 +163,15 @@ fn show(
     profile: &Profile,
 ) -> Result<String, GatewayError> {
     let made;
-    let source = match &view.native_document {
-        Some(document) => &document[..],
-        None => {
-            let mut target = convert::contact_from_domain(&view.contact, context).value;
-            target.tm_create = view.list_at.map(|at| profile.timestamp(at));
-            // A fresh target says that it was updated when it was made (reference 1.5).
-            target.tm_update = target.tm_create.clone();
-            made = serde_json::to_vec(&target).map_err(unreadable)?;
-            &made
-        }
+    let source = if let Some(document) = &view.native_document {
+        &document[..]
+    } else {
+        let mut target = convert::contact_from_domain(&view.contact, context).value;
+        target.tm_create = view.list_at.map(|at| profile.timestamp(at));
+        // A fresh target says that it was updated when it was made (reference 1.5).
+        target.tm_update = target.tm_create.clone();
+        made = serde_json::to_vec(&target).map_err(unreadable)?;
+        &made
     };
     let mut document = Document::parse(source).map_err(unreadable)?;
     document.set("outdial_id", &outdial).map_err(unreadable)?;
