@@ -155,8 +155,9 @@ where
         () = async { engine.await; std::future::pending().await } => {}
         () = stop.cancelled() => {}
     }
-    // Connections in the middle of a long simulated delay are not waited for.
-    let ((), result) = tokio::join!(handle.stop(false), server);
+    // Gracefully, since otherwise idle connections are served for a moment longer; a request in the
+    // middle of a long simulated delay is waited for no longer than the time-out.
+    let ((), result) = tokio::join!(handle.stop(true), server);
     result
 }
 

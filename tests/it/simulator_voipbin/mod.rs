@@ -1,6 +1,7 @@
 //! The VoIPBin simulator, held against the reference and `fixtures/`, and what both simulators share.
 
 mod api;
+mod command;
 mod engine;
 mod faults;
 mod webhooks;
