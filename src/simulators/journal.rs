@@ -3,7 +3,7 @@
 //! Lists keep their newest [`MAX_ROWS`] entries; totals count everything.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -20,10 +20,13 @@ pub const OTHER_CALLS: &str = "other";
 const MAX_WINDOW: usize = 100_000;
 
 /// A cheap handle on the shared record.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Journal {
     record: Arc<Mutex<Record>>,
+    catch_up: Arc<OnceLock<CatchUp>>,
 }
+
+type CatchUp = Box<dyn Fn() + Send + Sync>;
 
 /// One attempt to reach a person.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +112,13 @@ struct Rows<T> {
 }
 
 impl Journal {
+    /// What to do before the journal is read: a simulator brings itself up to the present, so that a
+    /// reader in the same process does not depend on how soon the simulator's thread wakes. Only the
+    /// first call counts.
+    pub fn before_reading(&self, catch_up: impl Fn() + Send + Sync + 'static) {
+        self.catch_up.set(Box::new(catch_up)).ok();
+    }
+
     pub fn dial(&self, dial: Dial) -> DialNumber {
         DialNumber(self.lock().dials.push(dial))
     }
@@ -162,11 +172,11 @@ impl Journal {
     }
 
     pub fn dials(&self) -> Vec<Dial> {
-        self.lock().dials.to_vec()
+        self.read().dials.to_vec()
     }
 
     pub fn contacts(&self) -> Vec<ContactAdded> {
-        self.lock().contacts.to_vec()
+        self.read().contacts.to_vec()
     }
 
     pub fn writes(&self) -> Vec<Write> {
@@ -175,7 +185,7 @@ impl Journal {
 
     /// Events whose pushing has ended, delivered or given up.
     pub fn events(&self) -> Vec<Event> {
-        self.lock().events.to_vec()
+        self.read().events.to_vec()
     }
 
     pub fn pace(&self) -> Pace {
@@ -196,7 +206,7 @@ impl Journal {
     /// The record as `GET /_sim/journal` shows it. Numbers are shown: they are the simulator's own
     /// data, which its API shows as well.
     pub fn to_json(&self) -> Value {
-        let record = self.lock();
+        let record = self.read();
         json!({
             "totals": {
                 "dials": record.dials.total,
@@ -230,8 +240,21 @@ impl Journal {
         })
     }
 
+    fn read(&self) -> MutexGuard<'_, Record> {
+        if let Some(catch_up) = self.catch_up.get() {
+            catch_up();
+        }
+        self.lock()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("record", &self.record).finish_non_exhaustive()
     }
 }
 

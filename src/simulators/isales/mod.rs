@@ -240,6 +240,12 @@ pub async fn start(options: Options) -> std::io::Result<Running> {
         world: Mutex::new(world),
         changed: Notify::new(),
     });
+    let behind = Arc::downgrade(&simulation);
+    journal.before_reading(move || {
+        if let Some(simulation) = behind.upgrade() {
+            simulation.world().run_until(simulation.now());
+        }
+    });
     let harness =
         Harness { name: "sim-isales", clock: options.clock, journal, faults, injected, is_write };
     let pusher = callbacks::pusher()?;

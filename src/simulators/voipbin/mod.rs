@@ -257,11 +257,14 @@ pub async fn start(options: Options) -> std::io::Result<Running> {
     )?;
     let (listen, profile) = (options.listen, options.profile);
     let world = World::new(options, clock.now(), journal.clone(), faults.clone());
-    let shared = web::Data::from(Arc::new(Shared {
-        clock: clock.clone(),
-        world: Mutex::new(world),
-        wake: Notify::new(),
-    }));
+    let shared =
+        Arc::new(Shared { clock: clock.clone(), world: Mutex::new(world), wake: Notify::new() });
+    let behind = Arc::downgrade(&shared);
+    journal.before_reading(move || {
+        if let Some(shared) = behind.upgrade() {
+            shared.with(|_| {});
+        }
+    });
     let harness = Harness {
         name: "sim-voipbin",
         clock,
@@ -273,6 +276,7 @@ pub async fn start(options: Options) -> std::io::Result<Running> {
         },
         is_write: |request| request.method() != actix_web::http::Method::GET,
     };
+    let shared = web::Data::from(shared);
     let served = shared.clone();
     serve(harness, listen, move |config| routes(config, &served), move || engine(shared, courier))
 }
