@@ -119,9 +119,10 @@ impl IdCache {
         kept
     }
 
-    /// Whether sled may lack campaigns that the ledger has, so that [`IdCache::refill`] is due.
+    /// Whether sled may lack campaigns that the ledger has, so that [`IdCache::refill`] is due. False
+    /// when sled has failed: nothing can be written to it before the next start.
     pub fn needs_refill(&self) -> bool {
-        self.inner.needs_refill.load(Ordering::Relaxed)
+        self.inner.needs_refill.load(Ordering::Relaxed) && !self.inner.disk.is_given_up()
     }
 
     /// Copies every identity into sled. `next(after)` answers the identities behind surrogate

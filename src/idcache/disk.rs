@@ -91,7 +91,7 @@ impl Disk {
 
     /// Asks a reader thread. None when there is nobody to ask.
     pub fn ask(&self, key: CampaignKey) -> Option<oneshot::Receiver<Option<CampaignIdentity>>> {
-        if self.store.given_up.load(Ordering::Relaxed) {
+        if self.is_given_up() {
             return None;
         }
         let (answer, answered) = oneshot::channel();
@@ -128,6 +128,10 @@ impl Disk {
         self.store.give_up(reason);
     }
 
+    pub fn is_given_up(&self) -> bool {
+        self.store.given_up.load(Ordering::Relaxed)
+    }
+
     async fn write_and_wait(&self, write: impl FnOnce(oneshot::Sender<()>) -> Write) -> bool {
         let (done, written) = oneshot::channel();
         let Some(writes) = &self.writes else { return false };
@@ -140,7 +144,7 @@ impl Disk {
             }
             tokio::task::yield_now().await;
         }
-        written.await.is_ok() && !self.store.given_up.load(Ordering::Relaxed)
+        written.await.is_ok() && !self.is_given_up()
     }
 
     fn start(

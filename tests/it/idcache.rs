@@ -164,6 +164,7 @@ async fn a_record_that_cannot_be_read_has_it_replaced_at_the_next_start() {
     let cache = home.open();
     assert_eq!(cache.resolve(by_uuid(3)).await, None);
     assert_eq!(cache.resolve(by_uuid(4)).await, None, "sled is left alone from then on");
+    assert!(!cache.needs_refill(), "it could not be done");
     cache.insert(identity(3));
     assert_eq!(
         cache.resolve(by_uuid(3)).await.as_deref(),
