@@ -40,11 +40,13 @@ pub struct Passage<'a> {
     judged: bool,
 }
 
-impl Breaker {
-    pub fn new() -> Self {
+impl Default for Breaker {
+    fn default() -> Self {
         Self { state: Mutex::new(State::Closed { failures: 0 }) }
     }
+}
 
+impl Breaker {
     /// How long the breaker will still refuse; None when it lets a request through.
     pub fn refuses_for(&self, now: Timestamp) -> Option<Duration> {
         match *self.state() {

@@ -142,7 +142,7 @@ impl Endpoint {
             tls,
             pacer: Pacer::new(account.limits.requests_per_second, clock.clone()),
             clock,
-            breaker: Breaker::new(),
+            breaker: Breaker::default(),
             slots: Semaphore::new(MAX_IN_FLIGHT),
             stop_slots: Semaphore::new(MAX_STOPS_IN_FLIGHT),
         })

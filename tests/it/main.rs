@@ -8,12 +8,14 @@
     reason = "tests fail by panicking, and read time and spawn as any program may"
 )]
 
+mod adapter_bytes;
 mod config;
 mod demo;
 mod facades;
 mod idcache;
 mod ledger_story;
 mod platform_story;
+mod scripted;
 mod signing;
 mod simulator_isales;
 mod simulator_voipbin;

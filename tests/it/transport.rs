@@ -1,11 +1,10 @@
 //! The transport against a small server of the test's own: what goes over the wire, what may have
 //! happened when nothing came back, and whose turn it is.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,100 +20,13 @@ use dialbridge::transport::{Access, Answer, Connection, Endpoint, Request};
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// What the server does with one request.
-#[derive(Clone)]
-enum Script {
-    /// These bytes, then the connection is closed.
-    Say(&'static str),
-    /// A body without end.
-    Endless,
-    /// Reads the request and says nothing.
-    Silence,
-    /// Reads the request and closes the connection.
-    HangUp,
-}
-
-/// A server that plays one script after the other, the last one for ever.
-struct Server {
-    address: String,
-    seen: Arc<Mutex<Vec<String>>>,
-}
+use crate::scripted::{Script, Server};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const BROKEN: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 const SECRET: &str = "vb_secret-and-+8613800138000";
-
-impl Server {
-    async fn start(scripts: &[Script]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let scripts = Arc::new(Mutex::new(VecDeque::from(scripts.to_vec())));
-        let record = Arc::clone(&seen);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(play(stream, Arc::clone(&scripts), Arc::clone(&record)));
-            }
-        });
-        Self { address, seen }
-    }
-
-    fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-}
-
-async fn play(
-    mut stream: TcpStream,
-    scripts: Arc<Mutex<VecDeque<Script>>>,
-    seen: Arc<Mutex<Vec<String>>>,
-) {
-    let request = read_request(&mut stream).await;
-    let script = {
-        let mut scripts = scripts.lock().unwrap();
-        seen.lock().unwrap().push(request);
-        if scripts.len() > 1 { scripts.pop_front().unwrap() } else { scripts[0].clone() }
-    };
-    match script {
-        Script::Say(text) => {
-            stream.write_all(text.as_bytes()).await.ok();
-            stream.shutdown().await.ok();
-        }
-        Script::Endless => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.ok();
-            while stream.write_all(b"8\r\n01234567\r\n").await.is_ok() {}
-        }
-        // Ends when the client goes away.
-        Script::Silence => drop(stream.read(&mut [0; 1]).await),
-        Script::HangUp => {}
-    }
-}
-
-/// Head and body, as far as content-length says.
-async fn read_request(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
-        let read = stream.read(&mut chunk).await.unwrap_or(0);
-        text.extend_from_slice(&chunk[..read]);
-        let whole = String::from_utf8_lossy(&text);
-        if let Some((head, body)) = whole.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
-                .unwrap_or(0);
-            if body.len() >= length {
-                return whole.into_owned();
-            }
-        }
-        if read == 0 {
-            return String::from_utf8_lossy(&text).into_owned();
-        }
-    }
-}
 
 fn account(address: &str) -> AccountConfig {
     AccountConfig {
@@ -180,7 +92,7 @@ fn whole_text(error: &dyn Error) -> String {
 
 #[actix_web::test]
 async fn a_request_is_sent_as_it_was_made() {
-    let server = Server::start(&[Script::Say(OK)]).await;
+    let server = Server::start(&[Script::say(OK)]).await;
     let connection = connect(&account(&server.address), &Clock::real());
     let answer = write(&connection).await.unwrap();
     assert_eq!((answer.status, answer.body.as_ref()), (200, &b"{}"[..]));
@@ -204,7 +116,7 @@ async fn an_answer_of_any_status_is_an_answer_and_redirects_are_not_followed() {
     let redirect =
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
     let later = "HTTP/1.1 500 Oops\r\nretry-after: 7\r\ncontent-length: 1\r\n\r\nx";
-    let server = Server::start(&[Script::Say(redirect), Script::Say(later)]).await;
+    let server = Server::start(&[Script::say(redirect), Script::say(later)]).await;
     let connection = connect(&account(&server.address), &Clock::real());
     assert_eq!(read(&connection).await.unwrap().status, 302);
     let answer = read(&connection).await.unwrap();
@@ -239,7 +151,7 @@ async fn what_may_have_happened_is_told_for_writes() {
 #[actix_web::test]
 async fn bodies_are_capped_while_they_are_read() {
     let announced = "HTTP/1.1 200 OK\r\ncontent-length: 1025\r\n\r\n";
-    let server = Server::start(&[Script::Say(announced), Script::Endless]).await;
+    let server = Server::start(&[Script::say(announced), Script::Endless]).await;
     let connection = connect(&account(&server.address), &Clock::real());
     for _ in 0..2 {
         let failure = write(&connection).await.unwrap_err();
@@ -247,14 +159,14 @@ async fn bodies_are_capped_while_they_are_read() {
     }
     let chunks =
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
-    let server = Server::start(&[Script::Say(chunks)]).await;
+    let server = Server::start(&[Script::say(chunks)]).await;
     let connection = connect(&account(&server.address), &Clock::real());
     assert_eq!(read(&connection).await.unwrap().body.as_ref(), b"abcde");
 }
 
 #[actix_web::test]
 async fn denied_writes_never_leave_the_house() {
-    let server = Server::start(&[Script::Say(OK)]).await;
+    let server = Server::start(&[Script::say(OK)]).await;
     let mut account = account(&server.address);
     account.writes = WritePolicy::Deny;
     let connection = connect(&account, &Clock::real());
@@ -268,8 +180,8 @@ async fn denied_writes_never_leave_the_house() {
 
 #[actix_web::test]
 async fn the_breaker_opens_probes_and_closes() {
-    let mut scripts = vec![Script::Say(BROKEN); FAILURES_TO_OPEN as usize + 2];
-    scripts.push(Script::Say(OK));
+    let mut scripts = vec![Script::say(BROKEN); FAILURES_TO_OPEN as usize + 2];
+    scripts.push(Script::say(OK));
     let server = Server::start(&scripts).await;
     let clock = virtual_clock();
     let connection = connect(&account(&server.address), &clock);
@@ -293,8 +205,8 @@ async fn the_breaker_opens_probes_and_closes() {
 
 #[actix_web::test]
 async fn an_abandoned_probe_does_not_lock_the_breaker() {
-    let mut scripts = vec![Script::Say(BROKEN); FAILURES_TO_OPEN as usize];
-    scripts.push(Script::Say(OK));
+    let mut scripts = vec![Script::say(BROKEN); FAILURES_TO_OPEN as usize];
+    scripts.push(Script::say(OK));
     let server = Server::start(&scripts).await;
     let clock = virtual_clock();
     let connection = connect(&account(&server.address), &clock);
@@ -309,7 +221,7 @@ async fn an_abandoned_probe_does_not_lock_the_breaker() {
 #[actix_web::test]
 async fn retry_after_pauses_the_account() {
     let slow = "HTTP/1.1 429 Too Many\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n";
-    let server = Server::start(&[Script::Say(slow), Script::Say(OK)]).await;
+    let server = Server::start(&[Script::say(slow), Script::say(OK)]).await;
     let clock = virtual_clock();
     let connection = connect(&account(&server.address), &clock);
     assert_eq!(read(&connection).await.unwrap().status, 429);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::ToSpan;
+use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -78,6 +79,8 @@ pub fn modify_body(
     campaign.id = None;
     campaign.status = None;
     campaign.init_status = None;
+    with_time_of_day(&mut campaign.str_begin_time);
+    with_time_of_day(&mut campaign.str_end_time);
     v2_body(operation, campaign)
 }
 
@@ -108,13 +111,11 @@ pub fn has_number(record: &wire::CallData) -> bool {
 pub fn attempt_id(path: &CampaignPath, row: &wire::ResultRow, signer: &Signer) -> NativeId {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let call_time = text(&row.call_time_str);
-    match row.call_id.as_deref().filter(|id| !id.is_empty()) {
-        Some(call_id) => NativeId::new(format!("{path}/{call_id}/{call_time}")),
-        None => {
-            let number = signer.fingerprint(text(&row.called).as_bytes());
-            NativeId::new(format!("{path}//{call_time}/{}/{number}", text(&row.session_id)))
-        }
+    if let Some(call_id) = row.call_id.as_deref().filter(|id| !id.is_empty()) {
+        return NativeId::new(format!("{path}/{call_id}/{call_time}"));
     }
+    let number = signer.fingerprint(text(&row.called).as_bytes());
+    NativeId::new(format!("{path}//{call_time}/{}/{number}", text(&row.session_id)))
 }
 
 /// `place of the VDN:page`, both of our own making.
@@ -168,8 +169,27 @@ fn v2_body(operation: Operation, mut campaign: wire::Campaign) -> Result<Bytes, 
 
 fn without_nulls(document: &impl Serialize) -> Result<Bytes, serde_json::Error> {
     let mut document = serde_json::to_value(document)?;
-    if let Value::Object(members) = &mut document {
-        members.retain(|_, value| !value.is_null());
-    }
+    remove_nulls(&mut document);
     Ok(Bytes::from(document.to_string()))
+}
+
+fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
+}
+
+/// Details show bare dates at times (3.5); a PUT takes them with a time of day only.
+fn with_time_of_day(text: &mut Option<String>) {
+    if let Some(text) = text
+        && text.parse::<Date>().is_ok()
+        && !text.contains(':')
+    {
+        text.push_str(" 00:00:00");
+    }
 }

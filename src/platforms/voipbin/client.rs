@@ -222,13 +222,15 @@ impl Client {
                 written = true;
             }
         }
-        if let Some((new, old)) = outplan.as_ref().zip(current.outplan.as_ref())
-            && new != old
-        {
-            let path = format!("/outplans/{}/dial_info", segment(&old.id));
+        if let Some((new, old)) = outplan.as_ref().zip(current.outplan.as_ref()) {
+            // The outplan's own name is not the campaign's.
             let body = with_dial_info(json!({}), new);
-            let result = self.write::<wire::Outplan>(operation, lane, "PUT", &path, &body).await;
-            result.map_err(|e| if written { e.after_writes() } else { e })?;
+            if body != with_dial_info(json!({}), old) {
+                let path = format!("/outplans/{}/dial_info", segment(&old.id));
+                let result =
+                    self.write::<wire::Outplan>(operation, lane, "PUT", &path, &body).await;
+                result.map_err(|e| if written { e.after_writes() } else { e })?;
+            }
         }
         Ok(())
     }

@@ -26,7 +26,6 @@ pub fn read(operation: Operation, access: Access, answer: &Answer) -> PlatformEr
 
 fn kind(operation: Operation, access: Access, status: u16, reason: &str) -> PlatformErrorKind {
     match (status, reason) {
-        (400, "INVALID_ID") => PlatformErrorKind::NotFound,
         // A campaign whose outplan, outdial or queue cannot be used (3.3) does not start.
         (400, "INVALID_ARGUMENT") if operation == Operation::CampaignStart => {
             PlatformErrorKind::State
@@ -38,15 +37,14 @@ fn kind(operation: Operation, access: Access, status: u16, reason: &str) -> Plat
         (401, _) => PlatformErrorKind::Unauthenticated,
         (402, _) => PlatformErrorKind::Quota,
         (403, _) => PlatformErrorKind::Forbidden,
-        // The path is wrong, not the thing: base_url points elsewhere.
-        (404, "ROUTE_NOT_FOUND") => PlatformErrorKind::Unavailable,
-        (404, _) => PlatformErrorKind::NotFound,
+        // ROUTE_NOT_FOUND: not the thing, but the path is wrong: base_url points elsewhere.
+        (404, "ROUTE_NOT_FOUND") | (500.., _) => PlatformErrorKind::Unavailable,
+        (400, "INVALID_ID") | (404, _) => PlatformErrorKind::NotFound,
         (409, "ALREADY_EXISTS") => PlatformErrorKind::Duplicate,
         (409, _) => PlatformErrorKind::State,
         (413, _) => PlatformErrorKind::TooLarge,
         (429, _) => PlatformErrorKind::RateLimited,
         (400..=499, _) => PlatformErrorKind::Invalid,
-        (500.., _) => PlatformErrorKind::Unavailable,
         // 1xx–3xx: no success that the platform knows, and redirects are not followed.
         _ => PlatformErrorKind::Malformed,
     }

@@ -1,0 +1,303 @@
+//! The enum over the two adapters. Each function is one match; what is different about the platforms
+//! is in their folders.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::{AccountConfig, PlatformSettings};
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::contact::Contact;
+use crate::domain::ids::{CampaignKey, CampaignPart, NativeId, VdnId};
+use crate::mapping::table::Tables;
+use crate::platforms::{
+    AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactPage, ConvertContext,
+    FetchedCampaign, FetchedPart, Operation, PlatformError, PlatformKind, PublicNames, Support,
+    isales, support, voipbin,
+};
+use crate::transport::SetupError;
+use crate::transport::pacing::Lane;
+
+/// One account as all workers share it.
+#[derive(Debug, Clone)]
+pub enum Account {
+    Voipbin(Arc<voipbin::client::Shared>),
+    Isales(Arc<isales::client::Shared>),
+}
+
+/// One worker's client of an account. Clones share it. Every function takes the lane that its
+/// requests go in, and may wait for the account's pace.
+#[derive(Debug, Clone)]
+pub enum Adapter {
+    Voipbin(voipbin::client::Client),
+    Isales(isales::client::Client),
+}
+
+impl Account {
+    /// # Errors
+    /// When the account's address, certificate file or credentials cannot be used.
+    pub fn new(
+        config: &AccountConfig,
+        tables: Arc<Tables>,
+        bindings: Arc<Bindings>,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        let context = ConvertContext {
+            tables,
+            zone: config.time_zone.clone(),
+            numbers: config.numbers.clone(),
+            bindings,
+        };
+        Ok(match config.platform {
+            PlatformSettings::Voipbin { .. } => {
+                Account::Voipbin(Arc::new(voipbin::client::Shared::new(config, context, clock)?))
+            }
+            PlatformSettings::Isales { .. } => {
+                Account::Isales(Arc::new(isales::client::Shared::new(config, context, clock)?))
+            }
+        })
+    }
+
+    pub fn platform(&self) -> PlatformKind {
+        match self {
+            Account::Voipbin(_) => PlatformKind::Voipbin,
+            Account::Isales(_) => PlatformKind::Isales,
+        }
+    }
+
+    /// A client for one worker.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be made from the account's settings.
+    pub fn adapter(&self) -> Result<Adapter, SetupError> {
+        Ok(match self {
+            Account::Voipbin(shared) => Adapter::Voipbin(voipbin::client::Client::new(shared)?),
+            Account::Isales(shared) => Adapter::Isales(isales::client::Client::new(shared)?),
+        })
+    }
+}
+
+impl Adapter {
+    pub fn platform(&self) -> PlatformKind {
+        match self {
+            Adapter::Voipbin(_) => PlatformKind::Voipbin,
+            Adapter::Isales(_) => PlatformKind::Isales,
+        }
+    }
+
+    /// What conversions need to know of the account.
+    pub fn context(&self) -> &ConvertContext {
+        match self {
+            Adapter::Voipbin(client) => client.context(),
+            Adapter::Isales(client) => client.context(),
+        }
+    }
+
+    /// What a campaign's native id says about its public ones.
+    pub fn public_names(&self, native: &NativeId) -> PublicNames {
+        match self {
+            Adapter::Voipbin(_) => voipbin::names::public_names(native),
+            Adapter::Isales(_) => isales::names::public_names(native),
+        }
+    }
+
+    /// The native id under which this account would have a campaign that nobody knows yet; None
+    /// when the public id cannot be one of its own.
+    pub fn native_of(&self, key: CampaignKey) -> Option<NativeId> {
+        match self {
+            Adapter::Voipbin(_) => voipbin::names::native_of(key),
+            Adapter::Isales(client) => client.native_of(key),
+        }
+    }
+
+    /// A campaign from its document alone, as this platform sent it once. Parts that are objects of
+    /// their own are not in it.
+    ///
+    /// # Errors
+    /// `Malformed` when it is no campaign of this platform.
+    pub fn read_campaign(
+        &self,
+        native: &NativeId,
+        document: Bytes,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.read_campaign(document),
+            Adapter::Isales(client) => client.read_campaign(native, document),
+        }
+    }
+
+    /// A part of a campaign by its own id; None where parts are no objects of their own.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of this id, and as for every read.
+    pub async fn part(
+        &self,
+        lane: Lane,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<Option<FetchedPart>, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.part(lane, part, id).await,
+            Adapter::Isales(_) => Ok(None),
+        }
+    }
+
+    pub fn support(&self, operation: Operation) -> Support {
+        support(self.platform(), operation)
+    }
+
+    /// A page of the account's campaigns; begin without a cursor. Platforms list less than their
+    /// details say, so a definition from here may lack dialling rules.
+    pub async fn list_campaigns(
+        &self,
+        lane: Lane,
+        cursor: Option<&str>,
+    ) -> Result<CampaignPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.list_campaigns(lane, cursor).await,
+            Adapter::Isales(client) => client.list_campaigns(lane, cursor).await,
+        }
+    }
+
+    pub async fn campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<FetchedCampaign, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.campaign(lane, native).await,
+            Adapter::Isales(client) => client.campaign(lane, native).await,
+        }
+    }
+
+    /// The campaign document alone, as the platform sent it: for callers who speak its language.
+    pub async fn campaign_document(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<Bytes, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.campaign_document(lane, native).await,
+            Adapter::Isales(client) => client.campaign_document(lane, native).await,
+        }
+    }
+
+    /// Creates a stopped campaign. `vdn` chooses among the account's VDNs where it has several.
+    pub async fn create_campaign(
+        &self,
+        lane: Lane,
+        vdn: Option<VdnId>,
+        definition: &CampaignDefinition,
+    ) -> Result<NativeId, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.create_campaign(lane, vdn, definition).await,
+            Adapter::Isales(client) => client.create_campaign(lane, vdn, definition).await,
+        }
+    }
+
+    /// Writes the changed parts of a definition; what our words cannot say stays as it is.
+    pub async fn modify_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        definition: &CampaignDefinition,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.modify_campaign(lane, native, definition).await,
+            Adapter::Isales(client) => client.modify_campaign(lane, native, definition).await,
+        }
+    }
+
+    /// Lets a campaign dial. Gives the status after it, as far as the platform tells.
+    pub async fn start_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.start_campaign(lane, native).await,
+            Adapter::Isales(client) => client.start_campaign(lane, native).await,
+        }
+    }
+
+    /// Lets a campaign dial no further; calls in progress run out.
+    pub async fn stop_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<CampaignStatus, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.stop_campaign(lane, native).await,
+            Adapter::Isales(client) => client.stop_campaign(lane, native).await,
+        }
+    }
+
+    pub async fn delete_campaign(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.delete_campaign(lane, native).await,
+            Adapter::Isales(client) => client.delete_campaign(lane, native).await,
+        }
+    }
+
+    /// # Errors
+    /// When nothing was sent: a contact has no number that can be written for the platform, or the
+    /// campaign cannot take contacts. Later failures are in the answer.
+    pub async fn add_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<AddedContacts, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.add_contacts(lane, native, contacts).await,
+            Adapter::Isales(client) => client.add_contacts(lane, native, contacts).await,
+        }
+    }
+
+    /// As [`Adapter::add_contacts`], from documents in the platform's own words, whose members go
+    /// through as they are.
+    pub async fn add_contact_documents(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        documents: &[Bytes],
+    ) -> Result<AddedContacts, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.add_documents(lane, native, documents).await,
+            Adapter::Isales(client) => client.add_documents(lane, native, documents).await,
+        }
+    }
+
+    /// A page of at most `limit` contacts, newest first.
+    pub async fn list_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<ContactPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor, limit).await,
+            Adapter::Isales(client) => client.list_contacts(lane, native, cursor, limit).await,
+        }
+    }
+
+    /// A page of a campaign's attempts.
+    pub async fn attempts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        query: &AttemptQuery,
+    ) -> Result<AttemptPage, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.attempts(lane, native, query).await,
+            Adapter::Isales(client) => client.attempts(lane, native, query).await,
+        }
+    }
+}
