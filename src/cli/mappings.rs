@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::cli::translate::{KindArg, PlatformArg};
+use crate::mapping::engine::Outcome;
 use crate::mapping::table::{CodeSet, FieldRow, Kind, Table, TableProblem, Tables};
 use crate::platforms::PlatformKind;
 
@@ -181,7 +182,7 @@ fn table_json(table: &Table) -> Value {
             "holds": row.holds.as_str(),
             "domain": row.domain,
             "outcome": row.outcome.as_str(),
-            "without": row.without.map(|outcome| outcome.as_str()),
+            "without": row.without.map(Outcome::as_str),
             "codes": row.codes,
             "default": row.default.as_ref().map(ToString::to_string),
             "note": row.note,
@@ -204,10 +205,14 @@ fn table_json(table: &Table) -> Value {
 }
 
 fn note_of(row: &FieldRow) -> String {
-    match &row.default {
-        Some(default) => format!("{} Default {default}.", row.note),
-        None => row.note.clone(),
+    let mut note = row.note.clone();
+    if let Some(default) = &row.default {
+        let _ = write!(note, " Default {default}.");
     }
+    if let Some(source) = &row.source {
+        let _ = write!(note, " ({source})");
+    }
+    note
 }
 
 fn cell(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use phonenumber::{Mode, country};
+use phonenumber::{Metadata, Mode, country};
 
 /// A phone number as text. It has no `Serialize`, and `Debug` and `Display` print it masked; only
 /// [`PhoneNumber::reveal`] gives the digits, to the code that puts them on a wire.
@@ -103,7 +103,7 @@ impl NumberPlan {
 
     /// False when the region is one that no numbering plan belongs to.
     pub fn has_known_region(&self) -> bool {
-        self.region.is_none() || self.country().and_then(|region| calling_code(&region)).is_some()
+        self.region.is_none() || self.country().and_then(calling_code).is_some()
     }
 
     fn international(&self, text: &str) -> Option<PhoneNumber> {
@@ -115,7 +115,7 @@ impl NumberPlan {
 
     fn parse_with_region(&self, text: &str) -> Result<PhoneNumber, NumberProblem> {
         let mut candidates: Vec<PhoneNumber> = self.international(text).into_iter().collect();
-        let code = self.country().and_then(|region| calling_code(&region));
+        let code = self.country().and_then(calling_code);
         let code = code.ok_or(NumberProblem::NeedsRegion)?;
         let significant = match text.strip_prefix(&self.trunk_prefix) {
             Some(rest) if !self.trunk_prefix.is_empty() => rest,
@@ -136,7 +136,7 @@ impl NumberPlan {
 
     /// As people of the plan's region write it, digits only; None for other countries' numbers.
     fn national(&self, e164: &str) -> Option<String> {
-        let code = calling_code(&self.country()?)?;
+        let code = calling_code(self.country()?)?;
         let number = phonenumber::parse(None, e164).ok()?;
         if number.code().value() != code {
             return None;
@@ -174,14 +174,18 @@ fn e164(digits: &str) -> Option<PhoneNumber> {
     ok.then(|| PhoneNumber(format!("+{digits}")))
 }
 
-fn calling_code(region: &country::Id) -> Option<u16> {
-    phonenumber::metadata::DATABASE.by_id(region.as_ref()).map(|meta| meta.country_code())
+fn calling_code(region: country::Id) -> Option<u16> {
+    phonenumber::metadata::DATABASE.by_id(region.as_ref()).map(Metadata::country_code)
 }
 
 /// Whether the region's numbering plan knows such numbers. This loads the tables of crate
 /// `phonenumber`, once, when the first national number comes by.
 fn is_assigned(number: &PhoneNumber) -> bool {
-    phonenumber::parse(None, number.reveal()).is_ok_and(|parsed| parsed.is_valid())
+    // The crate forgives a trunk prefix after the country code; then it has read another number.
+    phonenumber::parse(None, number.reveal()).is_ok_and(|parsed| {
+        let mut read = String::new();
+        parsed.is_valid() && write!(read, "{parsed}").is_ok() && read == number.0
+    })
 }
 
 impl fmt::Debug for PhoneNumber {

@@ -7,13 +7,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
 use crate::mapping::check::{self, TableSource};
-use crate::mapping::engine::Outcome;
+use crate::mapping::engine::{Outcome, path};
 
 /// All tables, by platform and kind.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +73,8 @@ pub struct FieldRow {
     pub default: Option<DefaultValue>,
     /// Valid values, for generated documents and for the reader.
     pub examples: Vec<DefaultValue>,
+    /// Where the vendor says so: number in the seed document, page, section of the reference.
+    pub source: Option<String>,
     pub note: String,
 }
 
@@ -222,7 +225,10 @@ impl Tables {
             digest.update(source.text.as_bytes());
             digest.update([0]);
         }
-        let version = digest.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let mut version = String::new();
+        for byte in digest.finalize().iter().take(6) {
+            let _ = write!(version, "{byte:02x}");
+        }
         Ok(Self { tables, version })
     }
 
@@ -269,8 +275,9 @@ impl Table {
     }
 
     /// The rows for a domain path: those for exactly this element, or those for every element.
-    pub fn fields_for(&self, exact: &str, pattern: &str) -> impl Iterator<Item = &FieldRow> {
-        let rows = self.by_domain.get(exact).or_else(|| self.by_domain.get(pattern));
+    pub fn fields_for(&self, domain: &str) -> impl Iterator<Item = &FieldRow> {
+        let pattern = || self.by_domain.get(&path::without_indexes(domain));
+        let rows = self.by_domain.get(domain).or_else(pattern);
         rows.into_iter().flatten().filter_map(|row| self.fields.get(*row))
     }
 

@@ -1,5 +1,7 @@
 //! A document of one platform as one of the other, with an account of every leaf, and the way back.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::mapping::engine::Outcome;
@@ -44,13 +46,13 @@ pub struct Preserved {
 pub enum TranslateError {
     #[error("source and target are the same platform")]
     SamePlatform,
-    #[error("holds no {platform} {kind}")]
+    #[error("holds no {kind} document of {platform}")]
     NoDocument { platform: &'static str, kind: &'static str },
-    #[error("{at}: has no member of a {platform} {kind}")]
+    #[error("{at}: has no member of the {kind} document of {platform}")]
     OtherDocument { at: String, platform: &'static str, kind: &'static str },
     #[error("{}", list(.0))]
     WrongTypes(Vec<Mistake>),
-    #[error("{at}: cannot be read as a {platform} {kind}")]
+    #[error("{at}: cannot be read as the {kind} document of {platform}")]
     Unreadable { at: String, platform: &'static str, kind: &'static str },
     #[error("the edited value holds {edited} documents, its source {source_has}")]
     OtherCount { edited: usize, source_has: usize },
@@ -104,25 +106,40 @@ impl Direction<'_> {
     fn merge(&self, source: &Value, base: &Value, edited: &Value) -> Result<Value, TranslateError> {
         let table = self.target_table();
         let places = account::items(source, table);
-        if !is_list(source, &places) {
-            let mut result = source.clone();
-            for at in &places {
-                let inner = path::get(source, at).unwrap_or(&Value::Null);
-                path::set(&mut result, at, merge(inner, base, edited, table));
-            }
-            return Ok(result);
-        }
-        let (bases, edits) = (elements(base), elements(edited));
+        let is_list = is_list(source, &places);
+        let one_or_many =
+            |value| if is_list { elements(value) } else { std::slice::from_ref(value) };
+        let (bases, edits) = (one_or_many(base), one_or_many(edited));
         if edits.len() != places.len() || bases.len() != places.len() {
             let (edited, source_has) = (edits.len(), places.len());
             return Err(TranslateError::OtherCount { edited, source_has });
         }
+        let carried = self.reversed().carried(source)?;
         let mut result = source.clone();
         for ((at, base), edited) in places.iter().zip(bases).zip(edits) {
             let inner = path::get(source, at).unwrap_or(&Value::Null);
-            path::set(&mut result, at, merge(inner, base, edited, table));
+            let is_carried = |steps: &[Step]| carried.contains(&[at.as_slice(), steps].concat());
+            path::set(&mut result, at, merge(inner, base, edited, table, &is_carried));
         }
         Ok(result)
+    }
+
+    /// The leaves that a document's translation has.
+    fn carried(&self, document: &Value) -> Result<HashSet<Vec<Step>>, TranslateError> {
+        let items = self.convert(document)?.items;
+        let fields = account::account(document, &items, self.source_table(), self.target_table());
+        let leaves = path::leaves(document).into_iter().zip(fields);
+        Ok(leaves.filter(|(_, field)| !field.outcome.is_loss()).map(|(l, _)| l.steps).collect())
+    }
+
+    fn reversed(&self) -> Self {
+        Self {
+            kind: self.kind,
+            from: self.to,
+            to: self.from,
+            from_account: self.to_account,
+            to_account: self.from_account,
+        }
     }
 
     fn convert(&self, document: &Value) -> Result<Converted, TranslateError> {

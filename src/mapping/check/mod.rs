@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::mapping::check::rows::{Reader, Row};
 use crate::mapping::engine::Outcome;
+use crate::mapping::engine::path::without_indexes;
 use crate::mapping::table::{
     Code, CodeFlags, CodeSet, Envelope, FieldRow, Holds, Kind, Precision, Table, TableProblem,
 };
@@ -40,7 +41,7 @@ struct Lines {
     sets: HashMap<String, usize>,
 }
 
-const FIELD_KEYS: [&str; 10] = [
+const FIELD_KEYS: [&str; 11] = [
     "path",
     "holds",
     "domain",
@@ -50,6 +51,7 @@ const FIELD_KEYS: [&str; 10] = [
     "codes",
     "default",
     "examples",
+    "source",
     "note",
 ];
 const CODE_KEYS: [&str; 12] = [
@@ -151,7 +153,7 @@ fn read_domain(source: &TableSource<'_>, problems: &mut Vec<TableProblem>) -> Do
     let mut words = DomainWords::default();
     let mut reader = Reader::new(source);
     if let Some(parsed) = reader.parse() {
-        let top = reader.top(parsed.get_ref());
+        let top = Row::top(parsed.get_ref());
         reader.only(&top, &["path", "terms"]);
         for row in reader.rows(&top, "path") {
             reader.only(&row, &["kind", "path", "note"]);
@@ -176,7 +178,7 @@ fn read_domain(source: &TableSource<'_>, problems: &mut Vec<TableProblem>) -> Do
 
 fn read_table(reader: &mut Reader<'_>, words: &DomainWords) -> Option<Table> {
     let parsed = reader.parse()?;
-    let top = reader.top(parsed.get_ref());
+    let top = Row::top(parsed.get_ref());
     reader.only(&top, &["platform", "kind", "wrap", "envelopes", "field", "set", "code"]);
     let mut table = Table {
         platform: reader.required_text(&top, "platform").unwrap_or_default(),
@@ -188,7 +190,7 @@ fn read_table(reader: &mut Reader<'_>, words: &DomainWords) -> Option<Table> {
     let mut lines = Lines::default();
     let mut fallbacks = HashMap::new();
     for row in reader.rows(&top, "set") {
-        read_set(reader, &row, words, &mut lines, &mut fallbacks).map(|set| table.sets.push(set));
+        table.sets.extend(read_set(reader, &row, words, &mut lines, &mut fallbacks));
     }
     for row in reader.rows(&top, "code") {
         if let Some((set, code)) = read_code(reader, &row, &table, words) {
@@ -335,25 +337,30 @@ fn read_field(
     words: &DomainWords,
 ) -> Option<FieldRow> {
     reader.only(row, &FIELD_KEYS);
-    for key in ["holds", "outcome"] {
-        reader.required_text(row, key);
+    reader.required_text(row, "holds");
+    if !row.has("outcome") {
+        reader.required_text(row, "outcome");
     }
+    // All members are read before any is missed, so that every mistake is reported.
     let holds = reader.one_of(row, "holds", &Holds::ALL.map(|holds| (holds.as_str(), holds)));
+    let (path, says) = (reader.required_text(row, "path"), outcome(reader, row, "outcome"));
+    let note = reader.required_text(row, "note");
     let field = FieldRow {
-        path: reader.required_text(row, "path")?,
+        path: path?,
         holds: holds?,
         domain: reader.text(row, "domain"),
-        outcome: outcome(reader, row, "outcome")?,
+        outcome: says?,
         without: outcome(reader, row, "without"),
         is_read_only: reader.flag(row, "read_only").unwrap_or(false),
         codes: reader.text(row, "codes"),
         default: reader.scalar(row, "default"),
         examples: reader.list(row, "examples"),
-        note: reader.required_text(row, "note")?,
+        source: reader.text(row, "source"),
+        note: note?,
     };
     if let Some(domain) = &field.domain {
         let known = table.kind.and_then(|kind| words.paths.get(&kind));
-        if !known.is_some_and(|paths| paths.contains(&pattern_of(domain))) {
+        if !known.is_some_and(|paths| paths.contains(&without_indexes(domain))) {
             let problem = format!("the domain has no path `{domain}` for this kind");
             reader.problem(row.line, problem, "a path of domain.toml");
         }
@@ -404,29 +411,14 @@ fn check_set(
 }
 
 fn outcome(reader: &mut Reader<'_>, row: &Row<'_>, key: &str) -> Option<Outcome> {
+    reader.text(row, key)?;
     reader.one_of(row, key, &Outcome::ALL.map(|outcome| (outcome.as_str(), outcome)))
-}
-
-/// `numbers[3].number` → `numbers[].number`.
-fn pattern_of(path: &str) -> String {
-    let mut pattern = String::with_capacity(path.len());
-    let mut is_index = false;
-    for c in path.chars() {
-        match c {
-            '[' => is_index = true,
-            ']' => is_index = false,
-            _ if is_index => continue,
-            _ => {}
-        }
-        pattern.push(c);
-    }
-    pattern
 }
 
 /// Replaces defaults and codes by those of an operator.
 fn overlay_table(reader: &mut Reader<'_>, words: &DomainWords, tables: &mut [Table]) {
     let Some(parsed) = reader.parse() else { return };
-    let top = reader.top(parsed.get_ref());
+    let top = Row::top(parsed.get_ref());
     reader.only(&top, &["platform", "kind", "field", "code"]);
     let platform = reader.required_text(&top, "platform");
     let kind = kind_of(reader, &top);

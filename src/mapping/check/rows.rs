@@ -20,6 +20,16 @@ pub(super) struct Row<'a> {
     pub line: usize,
 }
 
+impl<'t> Row<'t> {
+    pub fn top(table: &'t DeTable<'t>) -> Self {
+        Self { table, line: 1 }
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+}
+
 impl<'a> Reader<'a> {
     pub fn new(source: &'a TableSource<'a>) -> Self {
         Self { source, problems: Vec::new() }
@@ -49,10 +59,6 @@ impl<'a> Reader<'a> {
         errors.is_empty().then_some(table)
     }
 
-    pub fn top<'t>(&self, table: &'t DeTable<'t>) -> Row<'t> {
-        Row { table, line: 1 }
-    }
-
     /// The rows of `[[name]]`.
     pub fn rows<'t>(&mut self, top: &Row<'t>, name: &str) -> Vec<Row<'t>> {
         let Some(value) = top.table.get(name) else { return Vec::new() };
@@ -62,7 +68,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let mut rows = Vec::new();
-        for element in list.iter() {
+        for element in list {
             let line = self.line_of(&element.span());
             match element.get_ref().as_table() {
                 Some(table) => rows.push(Row { table, line }),
@@ -144,7 +150,7 @@ impl<'a> Reader<'a> {
         choices: &[(&'static str, T)],
     ) -> Option<T> {
         let value = row.table.get(key)?;
-        let text = self.text(row, key)?;
+        let text = value.get_ref().as_str()?;
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
@@ -176,7 +182,6 @@ impl<'a> Reader<'a> {
     }
 
     fn line_of(&self, span: &Range<usize>) -> usize {
-        let before = self.source.text.as_bytes().get(..span.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.source.text.get(..span.start).unwrap_or_default().matches('\n').count()
     }
 }

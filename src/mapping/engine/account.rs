@@ -95,14 +95,17 @@ pub fn mistakes(document: &Value, items: &[Item], table: &Table) -> Vec<Mistake>
     found
 }
 
-/// True when at least one member of the item is one that the table knows.
+/// True when at least one member of the item is one whose meaning the table knows, or holds some that
+/// are: what only surrounds documents, or is found in any, does not make one.
 pub fn is_known(document: &Value, item: &Item, table: &Table) -> bool {
     let Some(node) = path::get(document, &item.at) else { return false };
     let Value::Object(members) = node else { return false };
     let prefix = wrap_of(node, table);
     members.keys().any(|name| {
         let place = RowPlace::of(&[Step::Member(name.clone())], prefix);
-        table.field(&place.pattern).is_some()
+        let is_meant =
+            |row: &FieldRow| row.domain.is_some() && is_at_or_below(&row.path, &place.pattern);
+        table.fields.iter().any(is_meant)
     })
 }
 
@@ -113,8 +116,13 @@ pub(super) fn domain_of(item: &Value, steps: &[Step], table: &Table) -> Option<S
     Some(path::with_indexes(domain, &place.indexes))
 }
 
+/// As [`domain_of`], whichever element of a list it is.
+pub(super) fn domain_pattern_of(item: &Value, steps: &[Step], table: &Table) -> Option<String> {
+    domain_of(item, steps, table).map(|domain| path::without_indexes(&domain))
+}
+
 /// The member that the table's paths begin with and this document lacks.
-pub(super) fn wrap_of<'t>(item: &Value, table: &'t Table) -> Option<&'t str> {
+fn wrap_of<'t>(item: &Value, table: &'t Table) -> Option<&'t str> {
     table.wrap.as_deref().filter(|wrap| item.get(wrap).is_none())
 }
 
@@ -172,10 +180,8 @@ impl Judge<'_> {
             };
         };
         let domain = row.domain.as_ref().map(|domain| path::with_indexes(domain, &place.indexes));
-        let targets: Vec<&FieldRow> = match (&domain, &row.domain) {
-            (Some(exact), Some(pattern)) => self.target.fields_for(exact, pattern).collect(),
-            _ => Vec::new(),
-        };
+        let targets: Vec<&FieldRow> =
+            domain.iter().flat_map(|domain| self.target.fields_for(domain)).collect();
         let mut verdict = joined(row, &targets);
         self.codes(row, &targets, value, &mut verdict);
         let at = place.text();
@@ -229,13 +235,19 @@ impl Judge<'_> {
     }
 
     /// How the target's set says the code's term, when it cannot say it exactly.
-    fn said(&self, set: &CodeSet, code: &Code, target: &FieldRow) -> Option<(Outcome, &String)> {
+    fn said<'s>(
+        &'s self,
+        set: &CodeSet,
+        code: &'s Code,
+        target: &FieldRow,
+    ) -> Option<(Outcome, &'s String)> {
         let other = target.codes.as_ref().and_then(|name| self.target.set(name))?;
         if set.terms.is_none() || other.terms != set.terms {
             return None;
         }
         let said = other.say(code.term.as_deref()?)?;
         match said.precision {
+            Precision::Exact if code.is_read_only => Some((Outcome::Approximated, &code.note)),
             Precision::Exact => None,
             Precision::Near => Some((Outcome::Approximated, &said.code.note)),
             Precision::Fallback => Some((Outcome::Dropped, &said.code.note)),
@@ -269,12 +281,11 @@ fn wrong_type(holds: Holds, value: &Value) -> Option<&'static str> {
     let (ok, expected) = match (holds, value) {
         (_, Value::Null) | (Holds::Any, _) => return None,
         (Holds::String, value) => (value.is_string(), "a text"),
-        (Holds::Number, value) => (value.is_i64(), "an integer of 64 bits"),
         (Holds::Text | Holds::Id, value) => {
             (value.is_string() || value.is_number(), "a text or a number")
         }
         (Holds::Integer, Value::String(text)) => (integer(text), "an integer of 64 bits"),
-        (Holds::Integer, value) => (value.is_i64(), "an integer of 64 bits"),
+        (Holds::Number | Holds::Integer, value) => (value.is_i64(), "an integer of 64 bits"),
         (Holds::Object, value) => (value.is_object(), "an object"),
         (Holds::List, value) => (value.is_array(), "a list"),
     };

@@ -1,35 +1,60 @@
 //! The way back: three-way merge of an edited translation into the document it came from.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
-use crate::mapping::engine::account::{domain_of, wrap_of};
-use crate::mapping::engine::path::{self, Leaf, Step};
+use crate::mapping::engine::account::{domain_of, domain_pattern_of};
+use crate::mapping::engine::path::{self, Step};
 use crate::mapping::table::Table;
 
 /// The source document with those leaves taken from `edited` in which it differs from `base`.
 ///
 /// `base` and `edited` are the same kind of document as `source`: the translation as it was and as it
-/// is now, both converted back. What nobody edited stays exactly as the source has it.
-pub fn merge(source: &Value, base: &Value, edited: &Value, table: &Table) -> Value {
-    let changes = changes(base, edited);
-    if changes.is_empty() {
-        return source.clone();
+/// is now, both converted back. What nobody edited stays exactly as the source has it. `is_carried`
+/// says which leaves of the source the translation had: a number that could not be carried leaves a
+/// gap in the source, over which the list has closed on its way.
+pub fn merge(
+    source: &Value,
+    base: &Value,
+    edited: &Value,
+    table: &Table,
+    is_carried: &dyn Fn(&[Step]) -> bool,
+) -> Value {
+    let mut merge = Merge {
+        result: wrapped(source, table),
+        base: wrapped(base, table),
+        edited: wrapped(edited, table),
+        origins: HashMap::new(),
+        added: usize::from(table.wrap.as_ref().is_some_and(|wrap| source.get(wrap).is_none())),
+        table,
+    };
+    let mut changes = changes(&merge.base, &merge.edited);
+    merge.align(&mut changes, is_carried);
+    for change in changes {
+        merge.apply(&change);
     }
-    let mut result = source.clone();
-    // A main object alone is put beside its parts when one of those was edited.
-    let bare = wrap_of(source, table).filter(|wrap| edited.get(wrap).is_some());
-    if let Some(wrap) = bare {
-        let is_inside =
-            |change: &Change| change.steps.first() == Some(&Step::Member(wrap.to_owned()));
-        if changes.iter().all(is_inside) {
-            let inner = |document: &Value| document.get(wrap).cloned().unwrap_or_default();
-            let (base, edited) = (inner(base), inner(edited));
-            return merge_inner(&result, &base, &edited, wrap, table);
-        }
-        result = Value::Object([(wrap.to_owned(), result)].into_iter().collect());
+    match &table.wrap {
+        // A main object alone stays alone, unless one of its parts was edited and is beside it now.
+        Some(wrap) if source.get(wrap).is_none() => match merge.result {
+            Value::Object(mut members) if members.len() == 1 => {
+                members.remove(wrap).unwrap_or_default()
+            }
+            with_parts => with_parts,
+        },
+        _ => merge.result,
     }
-    apply(&mut result, &changes, edited, table);
-    result
+}
+
+struct Merge<'a> {
+    result: Value,
+    base: Value,
+    edited: Value,
+    /// Where the source keeps the element of a list that the base has elsewhere.
+    origins: HashMap<Vec<Step>, Vec<Step>>,
+    /// Steps that the paths of `result` have before those of the source.
+    added: usize,
+    table: &'a Table,
 }
 
 /// One leaf that was edited.
@@ -39,14 +64,14 @@ struct Change {
     value: Option<Value>,
 }
 
-fn merge_inner(source: &Value, base: &Value, edited: &Value, wrap: &str, table: &Table) -> Value {
-    let wrapped = |document: &Value| {
-        Value::Object([(wrap.to_owned(), document.clone())].into_iter().collect())
-    };
-    let mut result = wrapped(source);
-    let (base, edited) = (wrapped(base), wrapped(edited));
-    apply(&mut result, &changes(&base, &edited), &edited, table);
-    result.get_mut(wrap).map(Value::take).unwrap_or_default()
+/// The document in the form that the table's paths are for.
+fn wrapped(document: &Value, table: &Table) -> Value {
+    match &table.wrap {
+        Some(wrap) if document.get(wrap).is_none() => {
+            Value::Object([(wrap.clone(), document.clone())].into_iter().collect())
+        }
+        _ => document.clone(),
+    }
 }
 
 fn changes(base: &Value, edited: &Value) -> Vec<Change> {
@@ -69,44 +94,113 @@ fn changes(base: &Value, edited: &Value) -> Vec<Change> {
     changes
 }
 
-fn apply(result: &mut Value, changes: &[Change], edited: &Value, table: &Table) {
-    for change in changes {
+impl Merge<'_> {
+    fn apply(&mut self, change: &Change) {
         match &change.value {
-            Some(value) => put(result, &change.steps, value, edited, table),
-            None => path::remove(result, &change.steps),
+            Some(value) => self.put(&change.steps, value),
+            None => path::remove(&mut self.result, &change.steps),
         }
     }
-}
 
-fn put(result: &mut Value, steps: &[Step], value: &Value, edited: &Value, table: &Table) {
-    let is_same_shape = |node: Option<&Value>| node.is_none_or(path::is_leaf);
-    if (path::is_empty(value) || is_same_shape(path::get(result, steps)))
-        && path::set(result, steps, value.clone())
-    {
-        return;
+    /// Finds for every element of a list where the source keeps it; a list over whose gaps elements
+    /// were added or taken away is taken whole.
+    fn align(&mut self, changes: &mut Vec<Change>, is_carried: &dyn Fn(&[Step]) -> bool) {
+        let mut meanings: Vec<Meaning> = Vec::new();
+        for change in changes.iter() {
+            let meaning = meaning(&self.edited, &change.steps, self.table)
+                .or_else(|| meaning(&self.base, &change.steps, self.table));
+            meanings.extend(meaning.filter(|found| !meanings.contains(found)));
+        }
+        for meaning in meanings {
+            let is_filled = |document: &Value, steps: &[Step]| {
+                path::get(document, steps).is_some_and(|value| !path::is_empty(value))
+            };
+            let mut kept = self.places(&self.result, &meaning);
+            kept.retain(|steps| {
+                is_filled(&self.result, steps)
+                    && is_carried(steps.get(self.added..).unwrap_or_default())
+            });
+            let mut based = self.places(&self.base, &meaning);
+            based.retain(|steps| is_filled(&self.base, steps));
+            let mut edited = self.places(&self.edited, &meaning);
+            edited.retain(|steps| is_filled(&self.edited, steps));
+            if kept == based || kept.len() != based.len() {
+                continue;
+            }
+            if based.len() == edited.len() {
+                self.origins.extend(based.into_iter().zip(kept));
+                continue;
+            }
+            let whole: Vec<Vec<Step>> =
+                [kept, based, edited].concat().iter().map(|steps| whole(steps)).collect();
+            for steps in &whole {
+                path::remove(&mut self.result, steps);
+                if let Some(value) = path::get(&self.edited, steps) {
+                    path::set(&mut self.result, steps, value.clone());
+                }
+            }
+            changes.retain(|change| !whole.iter().any(|steps| change.steps.starts_with(steps)));
+        }
     }
-    // The source writes the same thing in another place: `callerNo` as a text or as a list.
-    if let Some(twin) = twin_of(result, steps, edited, table)
-        && path::set(result, &twin, value.clone())
-    {
-        return;
+
+    /// The leaves of that meaning.
+    fn places(&self, document: &Value, wanted: &Meaning) -> Vec<Vec<Step>> {
+        let leaves = path::leaves(document).into_iter().map(|leaf| leaf.steps);
+        leaves
+            .filter(|steps| meaning(document, steps, self.table).as_ref() == Some(wanted))
+            .collect()
     }
-    // Else the smallest thing around it that fits.
-    for depth in (1..=steps.len()).rev() {
-        let Some(above) = steps.get(..depth) else { continue };
-        if let Some(whole) = path::get(edited, above)
-            && path::set(result, above, whole.clone())
+
+    fn put(&mut self, steps: &[Step], value: &Value) {
+        let target = self.origins.get(steps).map_or(steps, Vec::as_slice);
+        let is_leaf = path::get(&self.result, target).is_none_or(path::is_leaf);
+        if (is_leaf || path::is_empty(value)) && path::set(&mut self.result, target, value.clone())
         {
             return;
         }
+        // The source writes the same thing in another shape: `callerNo` as a text or as a list.
+        if let Some(twin) = self.twin(steps)
+            && path::set(&mut self.result, &twin, value.clone())
+        {
+            return;
+        }
+        // Else the smallest thing around it that fits.
+        for depth in (1..=steps.len()).rev() {
+            let Some(above) = steps.get(..depth) else { continue };
+            if let Some(whole) = path::get(&self.edited, above)
+                && path::set(&mut self.result, above, whole.clone())
+            {
+                return;
+            }
+        }
+    }
+
+    /// The leaf of the source that stands for the same domain path.
+    fn twin(&self, steps: &[Step]) -> Option<Vec<Step>> {
+        let domain = domain_of(&self.edited, steps, self.table)?;
+        path::leaves(&self.result)
+            .into_iter()
+            .find(|leaf| domain_of(&self.result, &leaf.steps, self.table).as_ref() == Some(&domain))
+            .map(|leaf| leaf.steps)
     }
 }
 
-/// The leaf of `result` that stands for the same domain path as the one at `steps` in `edited`.
-fn twin_of(result: &Value, steps: &[Step], edited: &Value, table: &Table) -> Option<Vec<Step>> {
-    let domain = domain_of(edited, steps, table)?;
-    path::leaves(result)
-        .into_iter()
-        .find(|Leaf { steps, .. }| domain_of(result, steps, table).as_ref() == Some(&domain))
-        .map(|leaf| leaf.steps)
+/// What an element of a list stands for, whichever element it is: its domain path, and the member
+/// that says it where several say it together.
+type Meaning = (String, String);
+
+fn meaning(document: &Value, steps: &[Step], table: &Table) -> Option<Meaning> {
+    let domain = domain_pattern_of(document, steps, table).filter(|path| path.contains("[]"))?;
+    let last = steps.iter().rev().find_map(|step| match step {
+        Step::Member(name) => Some(name.clone()),
+        Step::Element(_) => None,
+    });
+    Some((domain, last?))
+}
+
+/// The list that an element is in, or the member that holds it alone.
+fn whole(steps: &[Step]) -> Vec<Step> {
+    let list = steps.iter().position(|step| matches!(step, Step::Element(_)));
+    let depth = list.unwrap_or_else(|| steps.len().saturating_sub(1).max(1));
+    steps.get(..depth).unwrap_or_default().to_vec()
 }

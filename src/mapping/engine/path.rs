@@ -87,6 +87,20 @@ pub fn with_indexes(pattern: &str, indexes: &[usize]) -> String {
     path
 }
 
+/// `numbers[3].number` → `numbers[].number`.
+pub fn without_indexes(path: &str) -> String {
+    let mut pattern = String::with_capacity(path.len());
+    let mut is_index = false;
+    for c in path.chars() {
+        is_index = is_index && c != ']';
+        if !is_index {
+            pattern.push(c);
+        }
+        is_index = is_index || c == '[';
+    }
+    pattern
+}
+
 pub fn get<'a>(document: &'a Value, steps: &[Step]) -> Option<&'a Value> {
     steps.iter().try_fold(document, |node, step| match step {
         Step::Member(name) => node.get(name.as_str()),

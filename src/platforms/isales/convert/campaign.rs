@@ -187,6 +187,10 @@ fn answering(
                 "no binding says which queue this skill is (bindings, agent_groups)",
             ));
         }
+        if wire.ivr_param.as_ref().is_some_and(|ivr| filled(ivr.device_sign.as_ref()).is_some()) {
+            let reason = "the campaign connects agents, so its script is not run";
+            findings.push(Finding::domain("answering.script", Outcome::Dropped, reason));
+        }
         return Answering::Agents { group };
     }
     if let Some(code) = wire.ivr_param.as_ref().and_then(|ivr| filled(ivr.device_sign.as_ref())) {

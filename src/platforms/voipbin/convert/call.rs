@@ -27,11 +27,7 @@ pub fn call_to_domain(
 ) -> Converted<CallAttempt> {
     let table = ctx.tables.get(PLATFORM, Kind::Call);
     let mut findings = Vec::new();
-    let result = match wire.status.as_str() {
-        DONE if wire.result.is_empty() => CallResult::Unknown,
-        DONE => CallResult::from_term(table.term("result", &wire.result).unwrap_or_default()),
-        _ => CallResult::InProgress,
-    };
+    let result = result(wire, table, &mut findings);
     let (disposition, flags) = disposition(hangup_reason, result, table, &mut findings);
     let attempt = CallAttempt {
         contact_reference: None,
@@ -88,6 +84,24 @@ pub fn call_from_domain(
     Converted { value: call, findings }
 }
 
+/// The status says whether it is over; an answer that leaves it out is over when it has a result.
+fn result(wire: &wire::Campaigncall, table: &Table, findings: &mut Vec<Finding>) -> CallResult {
+    let has_result = !wire.result.is_empty();
+    match wire.status.as_str() {
+        DONE if !has_result => CallResult::Unknown,
+        "" if !has_result => CallResult::InProgress,
+        DONE | "" => CallResult::from_term(table.term("result", &wire.result).unwrap_or_default()),
+        _ => {
+            if has_result {
+                let reason = "the status says that the call is not over yet";
+                let at = "campaigncall.result";
+                findings.push(Finding::source(at, Outcome::Dropped, reason));
+            }
+            CallResult::InProgress
+        }
+    }
+}
+
 fn disposition(
     reason: Option<&str>,
     result: CallResult,
@@ -102,14 +116,12 @@ fn disposition(
             None => (unexplained, DispositionFlags::default()),
         };
     };
-    match set.and_then(|set| set.code(reason)) {
-        Some(code) => disposition_of(code),
-        None => {
-            let reason = "no table knows this code; the disposition is unknown";
-            findings.push(Finding::domain("disposition", Outcome::Approximated, reason));
-            (Disposition::Unknown, DispositionFlags::default())
-        }
+    if let Some(code) = set.and_then(|set| set.code(reason)) {
+        return disposition_of(code);
     }
+    let reason = "no table knows this code; the disposition is unknown";
+    findings.push(Finding::domain("disposition", Outcome::Approximated, reason));
+    (Disposition::Unknown, DispositionFlags::default())
 }
 
 fn time(text: Option<&str>, at: &'static str, findings: &mut Vec<Finding>) -> Option<Timestamp> {
