@@ -6,10 +6,13 @@ use serde_json::{Map, Value, json};
 
 use crate::mapping::engine::Outcome;
 use crate::mapping::engine::account::{self, FieldOutcome, Item, Mistake};
-use crate::mapping::engine::merge::merge;
+use crate::mapping::engine::merge::Edit;
 use crate::mapping::engine::path::{self, Step};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::{ConvertContext, PlatformKind, document_from_domain, document_to_domain};
+
+/// Reason of a leaf that nobody edited, on the way back.
+const UNCHANGED: &str = "unchanged since the translation; the source's own is restored";
 
 /// Which way a document goes, and the two accounts it belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -91,19 +94,33 @@ impl Direction<'_> {
         let Converted { value: edited_back, items } = self.convert(&value)?;
         let base_back = self.convert(&base)?.value;
         let mut fields = account::account(&value, &items, self.source_table(), self.target_table());
+        let mut domains = vec![HashSet::new(); items.len()];
         for (field, leaf) in fields.iter_mut().zip(path::leaves(&value)) {
             if path::get(&base, &leaf.steps) == Some(leaf.value) {
                 field.outcome = Outcome::Preserved;
-                "unchanged since the translation; the source's own is restored"
-                    .clone_into(&mut field.reason);
+                UNCHANGED.clone_into(&mut field.reason);
+                continue;
+            }
+            let domain = account::domain_at(&value, &items, self.source_table(), &leaf.steps);
+            // Elements of lists are told apart by their places, not by their paths.
+            if let Some((item, domain)) = domain.filter(|(_, path)| !path.contains('['))
+                && let Some(domains) = domains.get_mut(item)
+            {
+                domains.insert(domain);
             }
         }
-        let restored = self.merge(&source, &base_back, &edited_back)?;
+        let restored = self.merge(&source, &base_back, &edited_back, &domains)?;
         Ok(self.translation(restored, fields, value))
     }
 
     /// Merges document by document into the envelope of the source.
-    fn merge(&self, source: &Value, base: &Value, edited: &Value) -> Result<Value, TranslateError> {
+    fn merge(
+        &self,
+        source: &Value,
+        base: &Value,
+        edited: &Value,
+        domains: &[HashSet<String>],
+    ) -> Result<Value, TranslateError> {
         let table = self.target_table();
         let places = account::items(source, table);
         let is_list = is_list(source, &places);
@@ -116,10 +133,12 @@ impl Direction<'_> {
         }
         let carried = self.reversed().carried(source)?;
         let mut result = source.clone();
-        for ((at, base), edited) in places.iter().zip(bases).zip(edits) {
+        for (((at, base), edited), domains) in places.iter().zip(bases).zip(edits).zip(domains) {
             let inner = path::get(source, at).unwrap_or(&Value::Null);
             let is_carried = |steps: &[Step]| carried.contains(&[at.as_slice(), steps].concat());
-            path::set(&mut result, at, merge(inner, base, edited, table, &is_carried));
+            let edit =
+                Edit { source: inner, base, edited, table, domains, is_carried: &is_carried };
+            path::set(&mut result, at, edit.merge());
         }
         Ok(result)
     }

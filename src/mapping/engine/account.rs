@@ -109,6 +109,19 @@ pub fn is_known(document: &Value, item: &Item, table: &Table) -> bool {
     })
 }
 
+/// The domain path that a leaf of a document stands for, and which item it is in.
+pub fn domain_at(
+    document: &Value,
+    items: &[Item],
+    table: &Table,
+    steps: &[Step],
+) -> Option<(usize, String)> {
+    let item = items.iter().position(|item| steps.starts_with(&item.at))?;
+    let (_, place) = located(document, items, table, steps)?;
+    let domain = table.field(&place.pattern)?.domain.as_ref()?;
+    Some((item, path::with_indexes(domain, &place.indexes)))
+}
+
 /// The domain path that a leaf of an item stands for.
 pub(super) fn domain_of(item: &Value, steps: &[Step], table: &Table) -> Option<String> {
     let place = RowPlace::of(steps, wrap_of(item, table));

@@ -1,6 +1,6 @@
 //! The way back: three-way merge of an edited translation into the document it came from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -8,41 +8,46 @@ use crate::mapping::engine::account::{domain_of, domain_pattern_of};
 use crate::mapping::engine::path::{self, Step};
 use crate::mapping::table::Table;
 
-/// The source document with those leaves taken from `edited` in which it differs from `base`.
-///
-/// `base` and `edited` are the same kind of document as `source`: the translation as it was and as it
-/// is now, both converted back. What nobody edited stays exactly as the source has it. `is_carried`
-/// says which leaves of the source the translation had: a number that could not be carried leaves a
-/// gap in the source, over which the list has closed on its way.
-pub fn merge(
-    source: &Value,
-    base: &Value,
-    edited: &Value,
-    table: &Table,
-    is_carried: &dyn Fn(&[Step]) -> bool,
-) -> Value {
-    let mut merge = Merge {
-        result: wrapped(source, table),
-        base: wrapped(base, table),
-        edited: wrapped(edited, table),
-        origins: HashMap::new(),
-        added: usize::from(table.wrap.as_ref().is_some_and(|wrap| source.get(wrap).is_none())),
-        table,
-    };
-    let mut changes = changes(&merge.base, &merge.edited);
-    merge.align(&mut changes, is_carried);
-    for change in changes {
-        merge.apply(&change);
-    }
-    match &table.wrap {
-        // A main object alone stays alone, unless one of its parts was edited and is beside it now.
-        Some(wrap) if source.get(wrap).is_none() => match merge.result {
-            Value::Object(mut members) if members.len() == 1 => {
+/// An edited translation and the document it came from.
+pub struct Edit<'a> {
+    pub source: &'a Value,
+    /// The translation as it was, converted back.
+    pub base: &'a Value,
+    /// The translation as it is now, converted back.
+    pub edited: &'a Value,
+    pub table: &'a Table,
+    /// Domain paths of what was edited.
+    pub domains: &'a HashSet<String>,
+    /// Which leaves of the source the translation had: a number that could not be carried leaves a gap
+    /// in the source, over which the list has closed on its way.
+    pub is_carried: &'a dyn Fn(&[Step]) -> bool,
+}
+
+impl Edit<'_> {
+    /// The source with those leaves taken from `edited` that were edited. What nobody edited stays
+    /// exactly as the source has it.
+    pub fn merge(&self) -> Value {
+        let wrap = self.table.wrap.as_ref().filter(|wrap| self.source.get(wrap).is_none());
+        let mut merge = Merge {
+            result: wrapped(self.source, self.table),
+            base: wrapped(self.base, self.table),
+            edited: wrapped(self.edited, self.table),
+            origins: HashMap::new(),
+            added: usize::from(wrap.is_some()),
+            table: self.table,
+        };
+        let mut changes = merge.changes(self.domains);
+        merge.align(&mut changes, self.is_carried);
+        for change in changes {
+            merge.apply(&change);
+        }
+        match (wrap, merge.result) {
+            // A main object alone stays alone, unless one of its parts was edited and is beside it.
+            (Some(wrap), Value::Object(mut members)) if members.len() == 1 => {
                 members.remove(wrap).unwrap_or_default()
             }
-            with_parts => with_parts,
-        },
-        _ => merge.result,
+            (_, result) => result,
+        }
     }
 }
 
@@ -74,27 +79,33 @@ fn wrapped(document: &Value, table: &Table) -> Value {
     }
 }
 
-fn changes(base: &Value, edited: &Value) -> Vec<Change> {
-    let mut changes: Vec<Change> = path::leaves(edited)
-        .into_iter()
-        .filter(|leaf| path::get(base, &leaf.steps) != Some(leaf.value))
-        .map(|leaf| Change { steps: leaf.steps, value: Some(leaf.value.clone()) })
-        .collect();
-    // From the end, so that elements of a list keep their places until their turn.
-    for leaf in path::leaves(base).into_iter().rev() {
-        let gone = (1..=leaf.steps.len())
-            .filter_map(|depth| leaf.steps.get(..depth))
-            .find(|steps| path::get(edited, steps).is_none());
-        if let Some(steps) = gone
-            && !changes.iter().any(|change| change.value.is_none() && change.steps == steps)
-        {
-            changes.push(Change { steps: steps.to_vec(), value: None });
-        }
-    }
-    changes
-}
-
 impl Merge<'_> {
+    fn changes(&self, domains: &HashSet<String>) -> Vec<Change> {
+        // What was edited is written even when it says what the base had by default.
+        let is_edited = |steps: &[Step]| {
+            domain_of(&self.edited, steps, self.table).is_some_and(|d| domains.contains(&d))
+        };
+        let mut changes: Vec<Change> = path::leaves(&self.edited)
+            .into_iter()
+            .filter(|leaf| {
+                path::get(&self.base, &leaf.steps) != Some(leaf.value) || is_edited(&leaf.steps)
+            })
+            .map(|leaf| Change { steps: leaf.steps, value: Some(leaf.value.clone()) })
+            .collect();
+        // From the end, so that elements of a list keep their places until their turn.
+        for leaf in path::leaves(&self.base).into_iter().rev() {
+            let gone = (1..=leaf.steps.len())
+                .filter_map(|depth| leaf.steps.get(..depth))
+                .find(|steps| path::get(&self.edited, steps).is_none());
+            if let Some(steps) = gone
+                && !changes.iter().any(|change| change.value.is_none() && change.steps == steps)
+            {
+                changes.push(Change { steps: steps.to_vec(), value: None });
+            }
+        }
+        changes
+    }
+
     fn apply(&mut self, change: &Change) {
         match &change.value {
             Some(value) => self.put(&change.steps, value),

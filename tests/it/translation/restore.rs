@@ -106,6 +106,44 @@ fn an_edit_that_cannot_be_taken_back_is_reported() {
 }
 
 #[test]
+fn an_edit_that_says_what_was_the_default_is_written() {
+    let source = json!({"name": "x", "maxAlertingTime": null});
+    let mut output = forward(Kind::Campaign, Isales, &source);
+    output["value"]["outplan"]["dial_timeout"] = 60_000.into();
+    assert_eq!(back(Kind::Campaign, Isales, output)["maxAlertingTime"], 60);
+}
+
+#[test]
+fn an_edit_of_one_row_leaves_the_others_alone() {
+    let source = fixture("isales/call-result-callback.sample.json");
+    let mut output = forward(Kind::Call, Isales, &source);
+    output["value"][1]["tm_create"] = "2020-08-30T21:00:00Z".into();
+    let mut expected = source;
+    expected[1]["callTimeStr"] = "2020-08-30 21:00:00".into();
+    assert_eq!(back(Kind::Call, Isales, output), expected);
+}
+
+#[test]
+fn an_edit_finds_its_number_behind_a_gap() {
+    let source = json!({"sessionId": "s", "called": [
+        {"calledNo": "60584", "type": "SI"}, {"calledNo": "008613800138000"},
+        {"calledNo": "0015559876543"},
+    ]});
+    let mut output = forward(Kind::Contact, Isales, &source);
+    output["value"]["destination_1"]["target"] = "+821021656521".into();
+    let mut expected = source.clone();
+    expected["called"][1]["calledNo"] = "00821021656521".into();
+    assert_eq!(back(Kind::Contact, Isales, output), expected);
+
+    // Filling the gap renews the list: nothing is called in the place of something else.
+    let mut output = forward(Kind::Contact, Isales, &source);
+    output["value"]["destination_0"] = json!({"type": "tel", "target": "+821021656521"});
+    let called = &back(Kind::Contact, Isales, output)["called"];
+    let numbers: Vec<&str> = (0..3).filter_map(|n| called[n]["calledNo"].as_str()).collect();
+    assert_eq!(numbers, ["00821021656521", "008613800138000", "0015559876543"]);
+}
+
+#[test]
 fn lists_must_keep_their_length() {
     let source = fixture("isales/call-result.campaign-3.json");
     let mut output = forward(Kind::Call, Isales, &source);
