@@ -21,8 +21,6 @@ use crate::ledger::identity::{PairSource, Sighting};
 use crate::platforms::{Adapter, FetchedCampaign, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
-/// How long `app` waits between two runs, by the gateway's clock.
-pub const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
 /// How long an id that nobody knows is not looked up again.
 pub const UNKNOWN_ID_REMEMBERED: Duration = Duration::from_secs(10);
 /// Ids remembered as unknown; then all are forgotten.

@@ -1,1 +1,7 @@
-//! Being built.
+//! Both facades over both homes, against the simulators: every operation of the first half.
+
+mod campaigns;
+mod contacts_and_results;
+mod refusals;
+mod sharing;
+mod troubles;

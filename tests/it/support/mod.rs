@@ -1,1 +1,507 @@
-//! The one helper: a real server on a random port, a temporary store, simulators.
+//! The one helper: both simulators and a real gateway on random ports with a temporary store, and
+//! clients of both facades. It ends with the books balanced: every contact that a facade confirmed
+//! was taken by a platform, and no answer was an internal error.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dialbridge::app::{self, StartOptions};
+use dialbridge::clock::Clock;
+use dialbridge::config::{
+    AccountConfig, AccountLimits, ClientConfig, ClientScope, Config, IdCacheConfig, IsalesClient,
+    IsalesRelease, LedgerConfig, Listener, Listeners, PlatformSettings, VoipbinClient,
+    VoipbinProfile, WritePolicy,
+};
+use dialbridge::domain::ids::{AccountSlug, VdnId};
+use dialbridge::domain::phone::NumberPlan;
+use dialbridge::platforms::Bindings;
+use dialbridge::signing::c2;
+use dialbridge::simulators::{self, isales, voipbin};
+use jiff::tz::TimeZone;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+/// VDN of the first CC-iSales account, and the virtual ones of both VoIPBin accounts.
+pub const VDN: i64 = 11;
+pub const OTHER_VDN: i64 = 22;
+pub const VIRTUAL_VDN: i64 = 901;
+pub const OTHER_VIRTUAL_VDN: i64 = 902;
+
+/// A client of the facades; `both` unless a test says otherwise.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller {
+    /// May read and write on `vb` and `cc`; answers of the current generation.
+    Both,
+    /// The same in the older generation.
+    Seed,
+    /// May only read.
+    Reader,
+    /// Has the accounts `vb-other` and `cc-other` instead.
+    Other,
+    /// Nobody knows its keys.
+    Stranger,
+}
+
+pub struct TestApp {
+    pub voipbin: simulators::Running,
+    pub isales: simulators::Running,
+    /// Time of the simulators, which runs faster.
+    pub simulated: Clock,
+    running: Option<app::Running>,
+    config: Config,
+    http: reqwest::Client,
+    /// Contacts that facades confirmed.
+    confirmed: AtomicUsize,
+    /// Contacts of which a facade said that the outcome is not known, and a platform took them.
+    in_doubt: AtomicUsize,
+    _directory: tempfile::TempDir,
+}
+
+/// An answer of a facade or a simulator.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+/// Ids of a VoIPBin campaign and its parts, on the simulator.
+#[derive(Debug, Clone)]
+pub struct VoipbinIds {
+    pub campaign: String,
+    pub outplan: String,
+    pub outdial: String,
+}
+
+impl TestApp {
+    /// Both simulators, without a gateway yet: what is created now is there when it first looks.
+    #[expect(clippy::disallowed_methods, reason = "a test's client is no platform's")]
+    pub async fn simulators(change: impl FnOnce(&mut Config)) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let simulated = Clock::scaled(60.0, Some(7));
+        let voipbin = voipbin::start(voipbin::Options {
+            clock: simulated.clone(),
+            rate_limits: None,
+            ..voipbin::Options::default()
+        });
+        let isales = isales::start(isales::Options {
+            clock: simulated.clone(),
+            answer_rate: 1.0,
+            ..isales::Options::default()
+        });
+        let (voipbin, isales) = (voipbin.await.unwrap(), isales.await.unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = config(&voipbin, &isales, &directory);
+        change(&mut config);
+        Self {
+            voipbin,
+            isales,
+            simulated,
+            running: None,
+            config,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            confirmed: AtomicUsize::new(0),
+            in_doubt: AtomicUsize::new(0),
+            _directory: directory,
+        }
+    }
+
+    /// Everything, with nothing on the platforms.
+    pub async fn start() -> Self {
+        Self::simulators(|_| {}).await.serve().await
+    }
+
+    /// Starts the gateway and waits until it has looked at every account.
+    pub async fn serve(mut self) -> Self {
+        let options = StartOptions { migrate: true, workers: Some(2) };
+        let running = app::start(self.config.clone(), Clock::real(), options).await.unwrap();
+        let ready = format!("http://{}/readyz", running.admin);
+        while self.http.get(&ready).send().await.unwrap().status() != 200 {
+            pause().await;
+        }
+        self.running = Some(running);
+        self
+    }
+
+    /// Ends everything with the books balanced.
+    pub async fn finish(mut self) {
+        let confirmed =
+            self.confirmed.load(Ordering::SeqCst) + self.in_doubt.load(Ordering::SeqCst);
+        let voipbin = self.voipbin.journal.contacts().len();
+        let taken = voipbin + self.isales.journal.contacts().len();
+        assert_eq!(taken, confirmed, "contacts on the platforms and contacts confirmed");
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        self.voipbin.stop().await;
+        self.isales.stop().await;
+    }
+
+    /// Books a contact that a platform took and whose answer was lost on the way.
+    pub fn one_in_doubt(&self) {
+        self.in_doubt.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn facades(&self) -> String {
+        format!("http://{}", self.running.as_ref().unwrap().facades)
+    }
+
+    /// A request of the VoIPBin-shaped facade; `path` begins behind `/v1.0`.
+    pub async fn vb_as(
+        &self,
+        caller: Caller,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Reply {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let url = format!("{}/v1.0{path}{joint}accesskey={}", self.facades(), caller.key());
+        let reply = self.send(method, &url, &[], body.map(|body| body.to_string())).await;
+        if reply.status == 200 && method == "POST" && path.ends_with("/targets") {
+            self.confirmed.fetch_add(1, Ordering::SeqCst);
+        }
+        reply
+    }
+
+    pub async fn vb(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.vb_as(Caller::Both, method, path, body).await
+    }
+
+    /// The object behind a path, which must be there.
+    pub async fn vb_get(&self, path: &str) -> Value {
+        let reply = self.vb("GET", path, None).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()
+    }
+
+    /// A signed request of the CC-iSales-shaped facade; `path` begins behind `/rest/isales/`.
+    pub async fn cc_as(
+        &self,
+        caller: Caller,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Reply {
+        let url = format!("{}/rest/isales/{path}", self.facades());
+        let (access_key, secret) = caller.keys();
+        let keys = c2::Credentials::new(access_key, &SecretString::from(secret)).unwrap();
+        let body = body.map(|body| body.to_string());
+        let value = signature(&keys, method, &url, body.as_deref().unwrap_or_default());
+        let reply = self.send(method, &url, &[("authorization", value)], body).await;
+        if path.contains("/calldata/") && reply.status == 200 {
+            let added = reply.json()["returnObject"]["dataIdList"].as_array().map_or(0, Vec::len);
+            self.confirmed.fetch_add(added, Ordering::SeqCst);
+        }
+        reply
+    }
+
+    pub async fn cc(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.cc_as(Caller::Both, method, path, body).await
+    }
+
+    /// A successful answer.
+    pub async fn cc_ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let reply = self.cc(method, path, body).await;
+        assert_eq!(reply.code(), "0200000", "{method} {path}: {}", reply.text);
+        reply.json()
+    }
+
+    /// A request as it is, to any URL.
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> Reply {
+        let mut request = self.http.request(Method::from_bytes(method.as_bytes()).unwrap(), url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        assert_ne!(status, 500, "{method}: {text}");
+        Reply { status, headers, text }
+    }
+
+    /// A request straight to the VoIPBin simulator, which must succeed.
+    pub async fn on_voipbin(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let account = voipbin::Account::numbered(1);
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let key = account.access_key.expose_secret();
+        let url = format!("{}/v1.0{path}{joint}accesskey={key}", self.voipbin.base_url());
+        let reply = self.send(method, &url, &[], body.map(|body| body.to_string())).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()
+    }
+
+    /// A signed request straight to the CC-iSales simulator, which must succeed.
+    pub async fn on_isales(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}/rest/isales/{path}", self.isales.base_url());
+        let secret = SecretString::from(isales::SECRET_KEY);
+        let keys = c2::Credentials::new(isales::ACCESS_KEY, &secret).unwrap();
+        let body = body.map(|body| body.to_string());
+        let value = signature(&keys, method, &url, body.as_deref().unwrap_or_default());
+        let reply = self.send(method, &url, &[("authorization", value)], body).await;
+        assert_eq!(reply.code(), "0200000", "{path}: {}", reply.text);
+        reply.json()
+    }
+
+    /// A stopped campaign with outplan and outdial on the VoIPBin simulator.
+    pub async fn voipbin_campaign(&self, name: &str) -> VoipbinIds {
+        let outplan = json!({
+            "name": "plan", "detail": "d", "source": {"type": "tel", "target": "+862061000000"},
+            "dial_timeout": 30_000, "try_interval": 60_000, "max_try_count_0": 2,
+            "max_try_count_1": 1, "max_try_count_2": 0, "max_try_count_3": 0,
+            "max_try_count_4": 0,
+        });
+        let outplan = self.on_voipbin("POST", "/outplans", Some(outplan)).await;
+        let campaign = json!({
+            "name": name, "detail": "d", "type": "call", "service_level": 100,
+            "end_handle": "continue", "actions": [], "outplan_id": outplan["id"],
+        });
+        let campaign = self.on_voipbin("POST", "/campaigns", Some(campaign)).await;
+        let outdial =
+            json!({"campaign_id": campaign["id"], "name": "n", "detail": "d", "data": "x"});
+        let outdial = self.on_voipbin("POST", "/outdials", Some(outdial)).await;
+        let id = |value: &Value| value["id"].as_str().unwrap().to_owned();
+        let ids =
+            VoipbinIds { campaign: id(&campaign), outplan: id(&outplan), outdial: id(&outdial) };
+        let parts = json!({"outplan_id": ids.outplan, "outdial_id": ids.outdial});
+        let path = format!("/campaigns/{}/resource_info", ids.campaign);
+        self.on_voipbin("PUT", &path, Some(parts)).await;
+        ids
+    }
+
+    /// A paused campaign on the CC-iSales simulator that may call all day; its number.
+    pub async fn isales_campaign(&self, name: &str) -> i64 {
+        let document = json!({
+            "name": name, "description": "d", "deviceType": 2,
+            "strBeginTime": "2026-01-01 00:00:00", "strEndTime": "2099-01-01 00:00:00",
+            "callerNo": [{"accessCode": "02061000000", "priority": 3}], "maxAlertingTime": 20,
+            "scheduleParam": {"workdayBeginTime1": "00:00", "workdayEndTime1": "23:59"},
+            "skillParam": {"skillId": 5, "skillName": "Voice Skill Queue", "outBoundType": 2,
+                "predictParam": {"predictMethod": 5, "offhookPredictParam": {"offHookRate": 100}}},
+        });
+        let document = {
+            let mut document = document;
+            // Not before today's midnight, by the simulator's clock.
+            let today = self.simulated.now().strftime("%Y-%m-%d 00:00:00").to_string();
+            document["strBeginTime"] = json!(today);
+            document
+        };
+        let path = format!("v2/openapi/campaigns/{VDN}");
+        let made = self.on_isales("POST", &path, Some(document)).await;
+        let number = made["returnObject"]["id"].as_i64().unwrap();
+        let path = format!("v1/openapi/campaigns/{VDN}/{number}/pause");
+        self.on_isales("PUT", &path, None).await;
+        number
+    }
+
+    /// The UUID under which the facades show the campaign of this name.
+    pub async fn uuid_of(&self, name: &str) -> String {
+        self.row_of(name).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The VoIPBin-shaped row of the campaign of this name.
+    pub async fn row_of(&self, name: &str) -> Value {
+        let page = self.vb_get("/campaigns").await;
+        let rows = page["result"].as_array().unwrap();
+        rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("{name}")).clone()
+    }
+
+    /// The number under which the facades show the campaign of this name in a VDN.
+    pub async fn number_of(&self, vdn: i64, name: &str) -> i64 {
+        let encoded = name.replace(' ', "%20");
+        let path = format!(
+            "v1/openapi/campaigns/{vdn}?name={encoded}&status=0&deviceType=0&curPage=1&rowsPerPage=100"
+        );
+        let page = self.cc_ok("GET", &path, None).await;
+        let rows = page["data"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == name).unwrap();
+        row["id"].as_i64().unwrap()
+    }
+}
+
+impl Caller {
+    pub fn key(self) -> &'static str {
+        match self {
+            Caller::Both => "vb_key_of_both",
+            Caller::Seed => "vb_key_of_seed",
+            Caller::Reader => "vb_key_of_reader",
+            Caller::Other => "vb_key_of_other",
+            Caller::Stranger => "vb_key_of_nobody",
+        }
+    }
+
+    /// Access key and secret.
+    pub fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Caller::Both => ("AKBOTH", "secret of both"),
+            Caller::Seed => ("AKSEED", "secret of seed"),
+            Caller::Reader => ("AKREADER", "secret of reader"),
+            Caller::Other => ("AKOTHER", "secret of other"),
+            Caller::Stranger => ("AKNOBODY", "secret of nobody"),
+        }
+    }
+
+    fn config(self, name: &str, accounts: &[&str], scope: ClientScope) -> ClientConfig {
+        let profile = match self {
+            Caller::Seed => VoipbinProfile::Seed,
+            _ => VoipbinProfile::Head,
+        };
+        let (access_key, secret_key) = self.keys();
+        ClientConfig {
+            name: name.to_owned(),
+            accounts: accounts.iter().map(|slug| AccountSlug::new(slug).unwrap()).collect(),
+            scope,
+            voipbin: Some(VoipbinClient { access_key: SecretString::from(self.key()), profile }),
+            isales: Some(IsalesClient {
+                access_key: access_key.to_owned(),
+                secret_key: SecretString::from(secret_key),
+            }),
+        }
+    }
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    /// The reason of a VoIPBin-shaped error, with the envelope checked.
+    pub fn reason(&self) -> String {
+        let error = &self.json()["error"];
+        let id = self.headers["x-request-id"].to_str().unwrap();
+        assert_eq!(error["request_id"], id, "{}", self.text);
+        assert!(error["status"].is_string() && error["message"].is_string(), "{}", self.text);
+        error["reason"].as_str().unwrap().to_owned()
+    }
+
+    /// The code of a CC-iSales-shaped answer, with both pairs checked.
+    pub fn code(&self) -> String {
+        let answer = self.json();
+        assert_eq!(answer["resultCode"], answer["returnCode"], "{answer}");
+        assert_eq!(answer["resultDesc"], answer["returnDesc"], "{answer}");
+        answer["resultCode"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The `Authorization` of a request that is sent to `url` now.
+pub fn signature(keys: &c2::Credentials, method: &str, url: &str, body: &str) -> String {
+    let url = reqwest::Url::parse(url).unwrap();
+    let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let request = c2::Request {
+        method,
+        path: url.path(),
+        raw_query: url.query(),
+        headers: &Host(host),
+        body: body.as_bytes(),
+    };
+    let options = c2::SignOptions {
+        timestamp: Clock::real().wall(),
+        millis: true,
+        signed_headers: &c2::SignedHeaders::host_only(),
+        empty_query_line: false,
+    };
+    c2::sign(keys, &request, &options).unwrap()
+}
+
+struct Host(String);
+
+impl c2::Headers for Host {
+    fn value(&self, lower_case_name: &str) -> Option<&[u8]> {
+        (lower_case_name == "host").then_some(self.0.as_bytes())
+    }
+}
+
+/// Asks until `check` is true; the test runner's time-out is the limit.
+pub async fn until(mut check: impl AsyncFnMut() -> bool) {
+    while !check().await {
+        pause().await;
+    }
+}
+
+async fn pause() {
+    Clock::real().sleep(Duration::from_millis(20)).await;
+}
+
+fn config(
+    voipbin: &simulators::Running,
+    isales: &simulators::Running,
+    directory: &tempfile::TempDir,
+) -> Config {
+    let listener = || Listener {
+        address: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        body_limit_bytes: 64 * 1024,
+        public_hosts: vec!["dialbridge.example.com:8443".to_owned()],
+        trusted_proxies: Vec::new(),
+    };
+    let voipbin_account = |slug, number, vdn| {
+        let platform = PlatformSettings::Voipbin {
+            access_key: voipbin::Account::numbered(number).access_key,
+            virtual_vdn: VdnId::new(vdn).unwrap(),
+        };
+        account(slug, &format!("{}/v1.0", voipbin.base_url()), platform)
+    };
+    let isales_account = |slug, access_key: &str, secret: &str, vdn| {
+        let platform = PlatformSettings::Isales {
+            access_key: access_key.to_owned(),
+            secret_key: SecretString::from(secret),
+            vdns: vec![VdnId::new(vdn).unwrap()],
+            empty_query_line: false,
+            signed_headers: vec!["host".to_owned()],
+            release: IsalesRelease::R2025_11,
+        };
+        account(slug, &isales.base_url(), platform)
+    };
+    let (other, other_secret) = (isales::OTHER_ACCESS_KEY, isales::OTHER_SECRET_KEY);
+    Config {
+        listeners: Listeners { facades: listener(), admin: listener() },
+        ledger: LedgerConfig::Sqlite { path: directory.path().join("ledger.db") },
+        id_cache: IdCacheConfig { directory: directory.path().join("ids"), capacity_mb: 16 },
+        accounts: vec![
+            voipbin_account("vb", 1, VIRTUAL_VDN),
+            voipbin_account("vb-other", 2, OTHER_VIRTUAL_VDN),
+            isales_account("cc", isales::ACCESS_KEY, isales::SECRET_KEY, VDN),
+            isales_account("cc-other", other, other_secret, OTHER_VDN),
+        ],
+        clients: vec![
+            Caller::Both.config("both", &["vb", "cc"], ClientScope::Write),
+            Caller::Seed.config("seed", &["vb", "cc"], ClientScope::Write),
+            Caller::Reader.config("reader", &["vb", "cc"], ClientScope::Read),
+            Caller::Other.config("other", &["vb-other", "cc-other"], ClientScope::Write),
+        ],
+        bindings: Bindings::default(),
+        mappings_dir: None,
+    }
+}
+
+fn account(slug: &str, base_url: &str, platform: PlatformSettings) -> AccountConfig {
+    AccountConfig {
+        slug: AccountSlug::new(slug).unwrap(),
+        base_url: base_url.parse().unwrap(),
+        writes: WritePolicy::Allow,
+        time_zone: TimeZone::UTC,
+        numbers: NumberPlan {
+            region: Some("CN".to_owned()),
+            trunk_prefix: "0".to_owned(),
+            international_prefix: "00".to_owned(),
+        },
+        limits: AccountLimits {
+            requests_per_second: None,
+            connect_timeout_ms: 2_000,
+            request_timeout_ms: 10_000,
+            body_limit_bytes: 8 * 1024 * 1024,
+        },
+        ca_file: None,
+        platform,
+    }
+}
