@@ -443,3 +443,120 @@ proptest! {
         Authorization::parse(&slashes).ok();
     }
 }
+
+/// Runs the program; gives its exit code, standard output and standard error.
+fn dialbridge(arguments: &[&str]) -> (i32, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim_end().to_owned();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A directory with the secret and the body in files, and the arguments that both commands share.
+fn on_the_command_line() -> (tempfile::TempDir, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let (secret, body) = (directory.path().join("secret"), directory.path().join("body"));
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    std::fs::write(&body, BODY).unwrap();
+    let url = format!("https://{HOST}{RESULTS}");
+    let arguments = [
+        ["--platform", "isales"],
+        ["--access-key", ACCESS_KEY],
+        ["--secret-key-file", secret.to_str().unwrap()],
+        ["--method", "POST"],
+        ["--url", &url],
+        ["--body-file", body.to_str().unwrap()],
+        ["--header", "Content-Type: application/json; charset=UTF-8"],
+    ];
+    let arguments = arguments.concat().into_iter().map(str::to_owned).collect();
+    (directory, arguments)
+}
+
+const SIGNED_D: &str = "auth-v2/AKEXAMPLE000001/2024-01-02T03:04:05.678Z/\
+                        content-length;content-type;host/\
+                        4284f6bb0fb3d2fcbe6146cc35ef0b3fe8ebea2750a54530e26b9a6c9ed53488";
+
+#[test]
+fn the_command_signs_the_vectors() {
+    let (_directory, shared) = on_the_command_line();
+    let sign = |more: &[&str]| {
+        let mut arguments = vec!["sign"];
+        arguments.extend(shared.iter().map(String::as_str));
+        arguments.extend(more);
+        dialbridge(&arguments)
+    };
+    let d = ["--timestamp", "2024-01-02T03:04:05.678Z", "--signed-headers"];
+    let names = "content-length;content-type;host";
+    let (code, out, _) = sign(&[&d[..], &[names]].concat());
+    assert_eq!((code, out.as_str()), (0, SIGNED_D));
+    let (code, out, _) = sign(&[&d[..], &[names, "--empty-query-line"]].concat());
+    assert!(code == 0 && out.ends_with("9fc493b0"), "{out}");
+    let (code, out, _) = sign(&["--timestamp", "2024-01-02T03:04:05Z"]);
+    assert!(
+        code == 0
+            && out.ends_with(
+                "/host/da634c8b82768f0d5139de87317c52776c75e6e5179883b2a3804a3ca0501813"
+            ),
+        "{out}"
+    );
+    for (wrong, hint) in [
+        (vec!["--timestamp", "yesterday"], "2024-01-02T03:04:05Z"),
+        (vec!["--signed-headers", "content-type"], "host"),
+        (vec!["--signed-headers", "host;locale"], "--header"),
+        (vec!["--header", "no colon"], "name: value"),
+    ] {
+        let (code, out, error) = sign(&wrong);
+        assert_eq!((code, out.as_str()), (2, ""), "{wrong:?}");
+        assert!(error.contains(hint) && error.lines().count() == 1, "{error}");
+    }
+}
+
+#[test]
+fn the_command_explains_the_first_difference_and_never_shows_the_key() {
+    let (_directory, shared) = on_the_command_line();
+    let verify = |value: &str, more: &[&str]| {
+        let mut arguments = vec!["verify"];
+        arguments.extend(shared.iter().map(String::as_str));
+        arguments.extend(["--authorization", value]);
+        arguments.extend(more);
+        let (code, out, error) = dialbridge(&arguments);
+        assert!(!out.contains(SECRET) && !error.contains(SECRET));
+        (code, out)
+    };
+    let (code, out) = verify(SIGNED_D, &[]);
+    assert!(code == 0 && out.starts_with("holds\n"), "{out}");
+    assert!(out.contains("2 | /rest/isales/v1/openapi/campaigns/11/callresult/3"), "{out}");
+    let (code, out) = verify(SIGNED_D, &["--window-minutes", "15"]);
+    assert!(code == 1 && out.starts_with("differs: time: signed at 2024-01-02"), "{out}");
+    let (code, out) = verify(&SIGNED_D.replace("000001", "000002"), &[]);
+    assert!(code == 1 && out.starts_with("differs: access key:"), "{out}");
+    let (code, out) = verify(&SIGNED_D.replace("auth-v2", "v4"), &[]);
+    assert!(code == 1 && out.starts_with("differs: authorization: the version"), "{out}");
+    let (code, out) = verify(&SIGNED_D.replace("4284", "0000"), &[]);
+    assert!(code == 1 && out.contains("compare the canonical request"), "{out}");
+    let without_body = c2::sign(
+        &credentials(),
+        &Request { body: b"", ..results(&headers(&[("host", HOST)])) },
+        &options(&SignedHeaders::host_only(), true),
+    );
+    let (code, out) = verify(&without_body.unwrap(), &[]);
+    assert!(code == 1 && out.starts_with("differs: body: the signature leaves"), "{out}");
+}
+
+#[test]
+fn the_command_knows_webhooks() {
+    let directory = tempfile::tempdir().unwrap();
+    let (secret, body) = (directory.path().join("secret"), directory.path().join("body"));
+    std::fs::write(&secret, "example-secret").unwrap();
+    std::fs::write(&body, r#"{"type":"campaign_status_run","data":{"id":"183c0d5c-691e-42f3-af2b-9bffc2740f83","status":"run"}}"#).unwrap();
+    let mut arguments = vec!["sign", "--platform", "voipbin", "--secret-key-file"];
+    arguments.extend([secret.to_str().unwrap(), "--body-file", body.to_str().unwrap()]);
+    let (code, value, _) = dialbridge(&arguments);
+    assert_eq!(code, 0);
+    assert_eq!(value, "sha256=db8fe00a4939ea4dfb47fce452c9e5a450f26329a8b79aa8645d56b0ea15ee82");
+    arguments[0] = "verify";
+    arguments.extend(["--authorization", &value]);
+    assert_eq!(dialbridge(&arguments).0, 0);
+}
