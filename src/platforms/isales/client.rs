@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use super::answer::Answer;
 use super::auth::Signer;
 use super::requests::{self, CampaignPath};
 use super::{convert, refusal, wire};
@@ -70,20 +70,6 @@ struct Ask<'a> {
     path: &'a str,
     query: Option<&'a str>,
     body: Bytes,
-}
-
-/// The parts of an answer, each with its own bytes.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Parts<'a> {
-    #[serde(borrow, default)]
-    return_object: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "wire::opt_int")]
-    total_size: Option<i64>,
-    #[serde(default, deserialize_with = "wire::opt_int")]
-    total_count: Option<i64>,
 }
 
 /// What adding contacts answers. The table calls the list `datalist`, the sample `dataIdList`.
@@ -153,19 +139,18 @@ impl Client {
         let path = requests::vdn_path("v1", *vdn);
         // `status` and `deviceType` are mandatory; 0 means all.
         let query = format!("status=0&deviceType=0&curPage={page}&rowsPerPage={LIST_ROWS}");
-        let body = self.get(operation, lane, &path, Some(&query)).await?;
-        let parts = parts(operation, Access::Read, &body)?;
-        let raw_rows = rows(operation, parts.data)?;
-        let campaigns: Vec<FetchedCampaign> = raw_rows
+        let answer = self.get(operation, lane, &path, Some(&query)).await?;
+        let rows = answer.rows()?;
+        let campaigns: Vec<FetchedCampaign> = rows
             .iter()
             .filter_map(|raw| {
-                let row: wire::Campaign = serde_json::from_str(raw.get()).ok()?;
+                let row: wire::Campaign = serde_json::from_slice(raw).ok()?;
                 let native = CampaignPath { vdn: *vdn, id: row.id.as_ref()?.to_string() };
-                Some(self.fetched(&native, &row, body.slice_ref(raw.get().as_bytes())))
+                Some(self.fetched(&native, &row, raw.clone()))
             })
             .collect();
-        self.report_unreadable(operation, raw_rows.len() - campaigns.len());
-        let has_more = !raw_rows.is_empty() && more(parts.total_size, page, LIST_ROWS);
+        self.report_unreadable(operation, rows.len() - campaigns.len());
+        let has_more = !rows.is_empty() && more(answer.total_size, page, LIST_ROWS);
         let next = if has_more {
             Some(format!("{place}:{}", page + 1))
         } else {
@@ -218,13 +203,11 @@ impl Client {
         let body = requests::create_body(operation, document)?;
         let path = requests::vdn_path("v2", vdn);
         let answer = self.write(operation, lane, "POST", &path, body).await?;
-        let parts = parts(operation, Access::Write, &answer)?;
-        let made: Option<wire::Campaign> =
-            parts.return_object.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let Some(id) = made.and_then(|made| made.id) else {
+        let (made, _) = answer.object::<wire::Campaign>()?;
+        let id = made.id.ok_or_else(|| {
             let detail = "success without the new campaign's id";
-            return Err(PlatformError::malformed(operation, Access::Write, detail));
-        };
+            PlatformError::malformed(operation, Access::Write, detail)
+        })?;
         let path = CampaignPath { vdn, id: id.to_string() };
         let native = NativeId::new(path.to_string());
         match self.stop_campaign(lane, &native).await {
@@ -371,23 +354,22 @@ impl Client {
             body,
         };
         let answer = self.call(ask).await?;
-        let parts = parts(operation, Access::Read, &answer)?;
-        let raw_rows = rows(operation, parts.data)?;
-        let attempts: Vec<FetchedAttempt> = raw_rows
+        let rows = answer.rows()?;
+        let attempts: Vec<FetchedAttempt> = rows
             .iter()
             .filter_map(|raw| {
-                let row: wire::ResultRow = serde_json::from_str(raw.get()).ok()?;
+                let row: wire::ResultRow = serde_json::from_slice(raw).ok()?;
                 Some(FetchedAttempt {
                     native: requests::attempt_id(&path, &row, &self.shared.signer),
-                    attempt: convert::call_to_domain(&row, &self.shared.context).value,
                     contact: None,
-                    raw: answer.slice_ref(raw.get().as_bytes()),
+                    attempt: convert::call_to_domain(&row, &self.shared.context).value,
+                    raw: raw.clone(),
                 })
             })
             .collect();
-        self.report_unreadable(operation, raw_rows.len() - attempts.len());
-        let total = parts.total_count.and_then(|count| u64::try_from(count).ok());
-        let has_more = !raw_rows.is_empty() && more(parts.total_count, page, RESULT_ROWS);
+        self.report_unreadable(operation, rows.len() - attempts.len());
+        let total = answer.total_count.and_then(|count| u64::try_from(count).ok());
+        let has_more = !rows.is_empty() && more(answer.total_count, page, RESULT_ROWS);
         Ok(AttemptPage { attempts, next: has_more.then(|| (page + 1).to_string()), total })
     }
 
@@ -416,10 +398,8 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let parts = parts(operation, Access::Write, &answer)?;
-        let made: Option<Added> =
-            parts.return_object.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let ids = made.map(|made| made.ids).unwrap_or_default();
+        // The records are in, whether or not their ids can be read.
+        let ids = answer.object::<Added>().map(|(made, _)| made.ids).unwrap_or_default();
         // One id per record, in order; any other count cannot be told apart.
         Ok(if ids.len() == records.len() {
             ids.into_iter().map(|made| made.id.map(NativeId::new)).collect()
@@ -434,16 +414,7 @@ impl Client {
         lane: Lane,
         path: &CampaignPath,
     ) -> Result<(wire::Campaign, Bytes), PlatformError> {
-        let body = self.get(operation, lane, &path.url("v1", ""), None).await?;
-        let Some(raw) = parts(operation, Access::Read, &body)?.return_object else {
-            let detail = "success without a campaign";
-            return Err(PlatformError::malformed(operation, Access::Read, detail));
-        };
-        let campaign = serde_json::from_str(raw.get()).map_err(|_| {
-            let detail = "success with something that is no campaign";
-            PlatformError::malformed(operation, Access::Read, detail)
-        })?;
-        Ok((campaign, body.slice_ref(raw.get().as_bytes())))
+        self.get(operation, lane, &path.url("v1", ""), None).await?.object()
     }
 
     pub(super) fn fetched(
@@ -495,7 +466,7 @@ impl Client {
         lane: Lane,
         path: &str,
         query: Option<&str>,
-    ) -> Result<Bytes, PlatformError> {
+    ) -> Result<Answer, PlatformError> {
         let (access, method, body) = (Access::Read, "GET", Bytes::new());
         self.call(Ask { operation, access, lane, method, path, query, body }).await
     }
@@ -507,13 +478,12 @@ impl Client {
         method: &'static str,
         path: &str,
         body: Bytes,
-    ) -> Result<Bytes, PlatformError> {
+    ) -> Result<Answer, PlatformError> {
         let access = Access::Write;
         self.call(Ask { operation, access, lane, method, path, query: None, body }).await
     }
 
-    /// The body of a successful answer.
-    async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
+    async fn call(&self, ask: Ask<'_>) -> Result<Answer, PlatformError> {
         let Ask { operation, access, lane, method, path, query, body } = ask;
         let failed = |failure| PlatformError::from_failure(operation, failure);
         let endpoint = &self.shared.endpoint;
@@ -525,32 +495,8 @@ impl Client {
             .authenticate(&mut request, endpoint.host(), endpoint.clock())
             .map_err(failed)?;
         let answer = admitted.send(request).await.map_err(failed)?;
-        if answer.status != 200 {
-            return Err(refusal::read_status(operation, access, &answer));
-        }
-        let envelope: wire::Envelope = serde_json::from_slice(&answer.body).map_err(|_| {
-            PlatformError::malformed(operation, access, "status 200 with a body that is no answer")
-        })?;
-        match envelope.code() {
-            Some(wire::SUCCESS) => Ok(answer.body),
-            Some(code) => Err(refusal::read_code(operation, access, code)),
-            None => Err(PlatformError::malformed(operation, access, "an answer without a code")),
-        }
+        Answer::read(operation, access, &answer)
     }
-}
-
-fn parts(operation: Operation, access: Access, body: &[u8]) -> Result<Parts<'_>, PlatformError> {
-    serde_json::from_slice(body).map_err(|_| {
-        PlatformError::malformed(operation, access, "an answer whose parts cannot be read")
-    })
-}
-
-/// No list is an empty list.
-fn rows(operation: Operation, data: Option<&RawValue>) -> Result<Vec<&RawValue>, PlatformError> {
-    data.map_or(Ok(Vec::new()), |data| {
-        serde_json::from_str(data.get())
-            .map_err(|_| PlatformError::malformed(operation, Access::Read, "`data` is not a list"))
-    })
 }
 
 /// True when pages after `page` hold more. Without a total one asks until a page is empty.

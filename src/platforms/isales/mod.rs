@@ -1,5 +1,6 @@
 //! Huawei CC-iSales: a campaign is `vdnId` + `campaignId`; every request is signed (C2).
 
+mod answer;
 pub mod auth;
 pub mod callback;
 pub mod client;

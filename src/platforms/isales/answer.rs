@@ -1,0 +1,99 @@
+//! An answer of CC-iSales, read once: its code is judged, its parts are cut out with their bytes.
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{refusal, wire};
+use crate::platforms::{Operation, PlatformError};
+use crate::transport::{self, Access};
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Answer {
+    operation: Operation,
+    access: Access,
+    return_object: Option<Bytes>,
+    data: Option<Bytes>,
+    /// Campaigns over all pages of the list.
+    pub total_size: Option<i64>,
+    /// Result rows over all pages.
+    pub total_count: Option<i64>,
+}
+
+/// Both code pairs (reference 1) and the parts that operations use.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Whole<'a> {
+    #[serde(default, deserialize_with = "wire::opt_text")]
+    result_code: Option<String>,
+    #[serde(default, deserialize_with = "wire::opt_text")]
+    return_code: Option<String>,
+    #[serde(borrow, default)]
+    return_object: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "wire::opt_int")]
+    total_size: Option<i64>,
+    #[serde(default, deserialize_with = "wire::opt_int")]
+    total_count: Option<i64>,
+}
+
+impl Answer {
+    /// # Errors
+    /// When the platform said no, or nothing that can be read.
+    pub fn read(
+        operation: Operation,
+        access: Access,
+        answer: &transport::Answer,
+    ) -> Result<Self, PlatformError> {
+        if answer.status != 200 {
+            return Err(refusal::read_status(operation, access, answer));
+        }
+        let malformed = |detail| PlatformError::malformed(operation, access, detail);
+        let body = &answer.body;
+        // The parser's text may quote the document, so it is not passed on.
+        let whole: Whole<'_> = serde_json::from_slice(body)
+            .map_err(|_| malformed("status 200 with a body that is no answer"))?;
+        let filled = |code: Option<String>| code.filter(|code| !code.is_empty());
+        match filled(whole.result_code).or_else(|| filled(whole.return_code)).as_deref() {
+            Some(wire::SUCCESS) => {}
+            Some(code) => return Err(refusal::read_code(operation, access, code)),
+            None => return Err(malformed("an answer without a code")),
+        }
+        let cut = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());
+        Ok(Self {
+            operation,
+            access,
+            return_object: whole.return_object.map(cut),
+            data: whole.data.map(cut),
+            total_size: whole.total_size,
+            total_count: whole.total_count,
+        })
+    }
+
+    /// `returnObject` and its bytes.
+    ///
+    /// # Errors
+    /// When there is none, or it is something else.
+    pub fn object<T: DeserializeOwned>(&self) -> Result<(T, Bytes), PlatformError> {
+        let malformed = |detail| PlatformError::malformed(self.operation, self.access, detail);
+        let raw = self.return_object.as_ref().ok_or_else(|| malformed("success and no object"))?;
+        let object = serde_json::from_slice(raw)
+            .map_err(|_| malformed("success with an object that cannot be read"))?;
+        Ok((object, raw.clone()))
+    }
+
+    /// The elements of `data`, each with its bytes; no list is an empty list.
+    ///
+    /// # Errors
+    /// When it is something else than a list.
+    pub fn rows(&self) -> Result<Vec<Bytes>, PlatformError> {
+        let Some(data) = &self.data else { return Ok(Vec::new()) };
+        let rows: Vec<&RawValue> = serde_json::from_slice(data).map_err(|_| {
+            PlatformError::malformed(self.operation, self.access, "`data` is not a list")
+        })?;
+        Ok(rows.into_iter().map(|row| data.slice_ref(row.get().as_bytes())).collect())
+    }
+}
