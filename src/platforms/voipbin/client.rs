@@ -7,20 +7,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::answer::{Page, happened};
 use super::auth::AccessKey;
 use super::requests::{
     campaign_parts, campaign_path, has_destination, not_empty, segment, target_body, with_dial_info,
 };
 use super::wire::{self, is_unset};
-use super::{convert, refusal};
+use super::{answer, convert, refusal};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
@@ -60,21 +56,6 @@ struct Ask<'a> {
     path: &'a str,
     query: Option<&'a str>,
     body: Bytes,
-}
-
-/// A page of which the rows are read one by one.
-#[derive(Deserialize)]
-struct RawPage<'a> {
-    #[serde(borrow, default)]
-    result: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
-    next_page_token: Option<String>,
-}
-
-/// A page's rows with their own bytes; `next` is None at the end.
-struct Rows<T> {
-    rows: Vec<(T, Bytes)>,
-    next: Option<String>,
 }
 
 impl Shared {
@@ -141,7 +122,7 @@ impl Client {
         let path = campaign_path(operation, native, "")?;
         let body = self.get(operation, lane, &path, None).await?;
         // An answer that is no campaign must not reach a client as one.
-        read::<wire::Campaign>(operation, Access::Read, &body)?;
+        answer::object::<wire::Campaign>(operation, Access::Read, &body)?;
         Ok(body)
     }
 
@@ -261,7 +242,7 @@ impl Client {
         let ask =
             Ask { operation, lane, method: "DELETE", path: &path, query: None, body: Bytes::new() };
         let body = self.call(ask).await?;
-        let gone: wire::Campaign = read(operation, Access::Write, &body)?;
+        let gone: wire::Campaign = answer::object(operation, Access::Write, &body)?;
         if gone.id.eq_ignore_ascii_case(native.as_str()) {
             return Ok(());
         }
@@ -384,12 +365,12 @@ impl Client {
     ) -> Result<(wire::CampaignBundle, Bytes), PlatformError> {
         let path = campaign_path(operation, native, "")?;
         let raw = self.get(operation, lane, &path, None).await?;
-        let campaign: wire::Campaign = read(operation, Access::Read, &raw)?;
+        let campaign: wire::Campaign = answer::object(operation, Access::Read, &raw)?;
         let mut bundle = wire::CampaignBundle { campaign, outplan: None, outdial: None };
         if !is_unset(&bundle.campaign.outplan_id) {
             let path = format!("/outplans/{}", segment(&bundle.campaign.outplan_id));
             match self.get(operation, lane, &path, None).await {
-                Ok(body) => bundle.outplan = Some(read(operation, Access::Read, &body)?),
+                Ok(body) => bundle.outplan = Some(answer::object(operation, Access::Read, &body)?),
                 // A campaign may refer to what is gone; it is still a campaign.
                 Err(error) if error.kind == PlatformErrorKind::NotFound => {}
                 Err(error) => return Err(error),
@@ -406,7 +387,7 @@ impl Client {
     ) -> Result<String, PlatformError> {
         let path = campaign_path(operation, native, "")?;
         let body = self.get(operation, lane, &path, None).await?;
-        let campaign: wire::Campaign = read(operation, Access::Read, &body)?;
+        let campaign: wire::Campaign = answer::object(operation, Access::Read, &body)?;
         if is_unset(&campaign.outdial_id) {
             let detail = "the campaign has no outdial to keep contacts in";
             return Err(PlatformError::new(operation, PlatformErrorKind::State, detail));
@@ -458,32 +439,21 @@ impl Client {
         lane: Lane,
         path: &str,
         (cursor, size): (Option<&str>, u32),
-    ) -> Result<Rows<T>, PlatformError> {
+    ) -> Result<Page<T>, PlatformError> {
         let token =
             cursor.map(|token| format!("&page_token={}", segment(token))).unwrap_or_default();
         let query = format!("page_size={size}{token}");
         let body = self.get(operation, lane, path, Some(&query)).await?;
-        let page: RawPage<'_> = read_borrowed(operation, &body)?;
-        let raw_rows = page.result.unwrap_or_default();
-        let count = raw_rows.len();
-        let rows: Vec<(T, Bytes)> = raw_rows
-            .into_iter()
-            .filter_map(|raw| {
-                let row = serde_json::from_str(raw.get()).ok()?;
-                Some((row, body.slice_ref(raw.get().as_bytes())))
-            })
-            .collect();
-        if rows.len() < count {
+        let page = answer::page(operation, &body)?;
+        if page.unreadable > 0 {
             tracing::warn!(
                 account = %self.connection.endpoint().account(),
                 operation = operation.as_str(),
-                unreadable = count - rows.len(),
+                unreadable = page.unreadable,
                 "rows of a list cannot be read and are left out"
             );
         }
-        // An empty page is the end; so is a page without a token, from which nothing can follow.
-        let next = page.next_page_token.filter(|token| count > 0 && !token.is_empty());
-        Ok(Rows { rows, next })
+        Ok(page)
     }
 
     pub(super) async fn get(
@@ -506,7 +476,7 @@ impl Client {
     ) -> Result<T, PlatformError> {
         let body = Bytes::from(body.to_string());
         let answer = self.call(Ask { operation, lane, method, path, query: None, body }).await?;
-        read(operation, Access::Write, &answer)
+        answer::object(operation, Access::Write, &answer)
     }
 
     async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
@@ -528,32 +498,4 @@ impl Client {
             _ => Err(refusal::read(operation, access, &answer)),
         }
     }
-}
-
-fn read<T: DeserializeOwned>(
-    operation: Operation,
-    access: Access,
-    body: &[u8],
-) -> Result<T, PlatformError> {
-    serde_json::from_slice(body).map_err(|_| {
-        // The parser's text may quote the document.
-        PlatformError::malformed(operation, access, "status 200 with a body that is not the object")
-    })
-}
-
-fn read_borrowed<'a, T: Deserialize<'a>>(
-    operation: Operation,
-    body: &'a [u8],
-) -> Result<T, PlatformError> {
-    serde_json::from_slice(body).map_err(|_| {
-        PlatformError::malformed(operation, Access::Read, "status 200 with a body that is no page")
-    })
-}
-
-/// A time of either generation; the sentinel of the year 9999 means that it never happened (1.5).
-fn happened(text: Option<&str>) -> Option<Timestamp> {
-    let text = text?.trim();
-    let seed = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
-    let at = text.parse().ok().or_else(|| seed().map(|zoned| zoned.timestamp()))?;
-    (!text.starts_with("9999-")).then_some(at)
 }

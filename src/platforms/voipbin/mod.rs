@@ -1,5 +1,6 @@
 //! VoIPBin: campaigns are UUIDs, made of a campaign, an outplan, an outdial and its targets.
 
+mod answer;
 pub mod auth;
 pub mod callback;
 pub mod client;
