@@ -38,7 +38,6 @@ pub struct CampaignView {
 pub struct Wanted {
     pub vdn: Option<VdnId>,
     pub name_contains: Option<String>,
-    pub status: Option<CampaignStatus>,
     pub include_deleted: bool,
 }
 
@@ -138,8 +137,8 @@ impl WorkerGateway {
             accounts: asked.client.accounts.clone(),
             vdn: wanted.vdn,
             name_contains: wanted.name_contains,
-            status: wanted.status,
             include_deleted: wanted.include_deleted,
+            ..DirectoryFilter::default()
         };
         let page = self.shared.ledger.list_directory(filter, window).await?;
         let campaigns = page

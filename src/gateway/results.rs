@@ -50,6 +50,11 @@ pub const SWEEP_BUDGET: Duration = Duration::from_secs(10);
 pub const MAX_SWEPT_PER_LIST: usize = 20;
 /// Campaigns whose last sweep is remembered; then all are forgotten, which costs a reading each.
 const MAX_REMEMBERED_SWEEPS: usize = 100_000;
+/// A list over all campaigns reads one anew that was not read for so long, whether it dials or not:
+/// calls end after a campaign has stopped.
+pub const SWEEP_STALE: Duration = Duration::from_secs(60);
+/// Newest campaigns among which a list over all looks for ones to read.
+const CAMPAIGNS_LOOKED_AT: u32 = 1000;
 /// Newest contacts of a campaign among which an attempt's contact is looked for.
 const CONTACTS_LOOKED_AT: u32 = 1000;
 
@@ -276,14 +281,15 @@ impl WorkerGateway {
         }
     }
 
-    /// Campaigns of the client that dial now or were never read, longest unread first.
+    /// Campaigns of the client that dial now or were not read for a while, longest unread first.
     async fn with_news(&self, asked: &Asked) -> Result<Vec<Arc<CampaignIdentity>>, GatewayError> {
         let filter = DirectoryFilter {
             accounts: asked.client.accounts.clone(),
             ..DirectoryFilter::default()
         };
-        let window = Window::Offset { offset: 0, limit: CONTACTS_LOOKED_AT };
+        let window = Window::Offset { offset: 0, limit: CAMPAIGNS_LOOKED_AT };
         let page = self.shared.ledger.list_directory(filter, window).await?;
+        let now = self.shared.clock.now();
         let mut candidates: Vec<_> = page
             .entries
             .into_iter()
@@ -293,7 +299,8 @@ impl WorkerGateway {
                     entry.snapshot.status,
                     CampaignStatus::Running | CampaignStatus::Stopping
                 );
-                let read = last.as_ref().is_some_and(|last| last.complete);
+                let read =
+                    last.as_ref().is_some_and(|last| last.complete && now < last.at + SWEEP_STALE);
                 (dials || !read).then(|| (last.map(|last| last.at), Arc::new(entry.identity)))
             })
             .collect();

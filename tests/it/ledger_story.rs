@@ -19,6 +19,7 @@ mod lists;
 mod one_store;
 mod opening;
 mod people;
+mod search;
 
 /// Makes two tests of every story: one per implementation.
 macro_rules! stories {
