@@ -73,7 +73,7 @@ pub struct SignOptions<'a> {
 }
 
 /// A well-formed `Authorization` value; nothing in it has been verified yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Authorization<'a> {
     pub access_key: &'a str,
     /// The time as written, for it is signed as written.
@@ -553,6 +553,17 @@ impl Headers for actix_web::http::header::HeaderMap {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Authorization<'_> {
+    /// Without the signature, which is good for the whole window.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorization")
+            .field("access_key", &self.access_key)
+            .field("timestamp", &self.timestamp_text)
+            .field("signed_headers", &self.signed_headers)
+            .finish_non_exhaustive()
     }
 }
 

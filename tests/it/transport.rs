@@ -3,10 +3,12 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use actix_web::{App, HttpServer, web};
 use bytes::Bytes;
 use dialbridge::clock::Clock;
 use dialbridge::config::{AccountConfig, AccountLimits, PlatformSettings, WritePolicy};
@@ -19,6 +21,8 @@ use dialbridge::transport::spacing::{Batches, Spacing};
 use dialbridge::transport::{Access, Answer, Connection, Endpoint, Request};
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
@@ -233,6 +237,41 @@ async fn retry_after_pauses_the_account() {
     assert!(!waiting.is_finished());
     clock.advance(Duration::from_millis(1)).await;
     assert_eq!(waiting.await.unwrap(), 200);
+}
+
+/// A file of the test's own authority: it is trusted by nobody but who names it as `ca_file`.
+fn tls_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
+}
+
+#[actix_web::test]
+async fn an_accounts_own_authority_is_trusted_and_no_other() {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let chain = CertificateDer::pem_file_iter(tls_file("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(tls_file("server.key.pem")).unwrap();
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap();
+    let server = HttpServer::new(|| App::new().default_service(web::to(|| async { "{}" })))
+        .workers(1)
+        .disable_signals()
+        .bind_rustls_0_23("127.0.0.1:0", tls)
+        .unwrap();
+    let address = server.addrs()[0].to_string();
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+
+    let mut account = account(&address);
+    account.base_url = format!("https://{address}/v1.0").parse().unwrap();
+    let failure = write(&connect(&account, &Clock::real())).await.unwrap_err();
+    assert_eq!((failure.kind, failure.may_have_acted), (FailureKind::Connect, false));
+    account.ca_file = Some(tls_file("authority.pem"));
+    assert_eq!(write(&connect(&account, &Clock::real())).await.unwrap().status, 200);
+    handle.stop(false).await;
 }
 
 /// Lets `count` requests of a lane wait for their turn; gives how many had it.
