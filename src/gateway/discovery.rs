@@ -13,8 +13,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, propose_campaign_uuid};
-use crate::gateway::error::{GatewayError, Noun};
+use crate::domain::ids::{
+    AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, propose_campaign_uuid,
+};
+use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::directory::Snapshot;
 use crate::ledger::identity::{PairSource, Sighting};
@@ -47,10 +49,17 @@ pub struct DiscoveryReport {
 /// What is remembered between requests: ids that nobody knows, and what snapshots say.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// By client, for what one may look up another may not.
-    unknown: Mutex<HashMap<(String, CampaignKey), Timestamp>>,
+    /// By client, for what one may look up another may not; since when, and what was answered.
+    unknown: Mutex<HashMap<(String, LookedFor), (Timestamp, GatewayError)>>,
     /// A digest of what lists show of a campaign.
     sights: std::sync::RwLock<HashMap<Uuid, u64>>,
+}
+
+/// What a look-up is about.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum LookedFor {
+    Campaign(CampaignKey),
+    Part(CampaignPart, Uuid),
 }
 
 impl Discovery {
@@ -124,17 +133,16 @@ impl WorkerGateway {
     /// Asks the client's accounts for a public id that nobody knows yet.
     ///
     /// # Errors
-    /// `NotFound` when none of them has it, `Unavailable` when one that may have it does not answer.
+    /// `NotFound` when none of them has it, `Forbidden` when a platform says that it is somebody
+    /// else's, `Unavailable` when one that may have it does not answer.
     pub(super) async fn look_up(
         &self,
         asked: &Asked,
         key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
-        let now = self.shared.clock.now();
-        let unknown = (asked.client.name.clone(), key);
-        if self.shared.memory.is_unknown(&unknown, now) {
-            return Err(GatewayError::NotFound(Noun::Campaign));
-        }
+        let looked_for = LookedFor::Campaign(key);
+        self.known_as_unknown(asked, &looked_for)?;
+        let mut answer = GatewayError::NotFound(Noun::Campaign);
         for account in &asked.client.accounts {
             let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
             let Some(native) = adapter.native_of(key) else { continue };
@@ -148,6 +156,9 @@ impl WorkerGateway {
                     }
                 }
                 Err(error) if error.kind == PlatformErrorKind::NotFound => {}
+                Err(error) if error.kind == PlatformErrorKind::Forbidden => {
+                    answer = GatewayError::Forbidden(Refusal::ForeignAccount);
+                }
                 Err(error) => {
                     tracing::warn!(%account, %error, "look-up of an unknown id");
                     let job = self.shared.clock.new_uuid();
@@ -155,8 +166,39 @@ impl WorkerGateway {
                 }
             }
         }
-        self.shared.memory.remember_unknown(unknown, now);
-        Err(GatewayError::NotFound(Noun::Campaign))
+        Err(self.remember_unknown(asked, looked_for, answer))
+    }
+
+    /// # Errors
+    /// What a look-up of the same answered a moment ago.
+    pub(super) fn known_as_unknown(
+        &self,
+        asked: &Asked,
+        looked_for: &LookedFor,
+    ) -> Result<(), GatewayError> {
+        let key = (asked.client.name.clone(), looked_for.clone());
+        let now = self.shared.clock.now();
+        let unknown = self.shared.memory.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        match unknown.get(&key) {
+            Some((since, answer)) if now < *since + UNKNOWN_ID_REMEMBERED => Err(answer.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the answer back.
+    pub(super) fn remember_unknown(
+        &self,
+        asked: &Asked,
+        looked_for: LookedFor,
+        answer: GatewayError,
+    ) -> GatewayError {
+        let now = self.shared.clock.now();
+        let mut unknown = self.shared.memory.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.len() >= MAX_UNKNOWN_IDS {
+            unknown.clear();
+        }
+        unknown.insert((asked.client.name.clone(), looked_for), (now, answer.clone()));
+        answer
     }
 
     /// Makes campaigns public: their ids and snapshots are in the ledger when this returns.
@@ -235,19 +277,6 @@ fn is_called(identity: &CampaignIdentity, key: CampaignKey) -> bool {
 }
 
 impl Memory {
-    fn is_unknown(&self, key: &(String, CampaignKey), now: Timestamp) -> bool {
-        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        unknown.get(key).is_some_and(|since| now < *since + UNKNOWN_ID_REMEMBERED)
-    }
-
-    fn remember_unknown(&self, key: (String, CampaignKey), now: Timestamp) {
-        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
-        if unknown.len() >= MAX_UNKNOWN_IDS {
-            unknown.clear();
-        }
-        unknown.insert(key, now);
-    }
-
     fn sight(&self, campaign: Uuid) -> Option<u64> {
         self.sights.read().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
     }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart};
 use crate::gateway::campaigns::CampaignView;
-use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::discovery::LookedFor;
+use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::platforms::{FetchedPart, PlatformErrorKind};
 use crate::transport::pacing::Lane;
@@ -105,18 +106,24 @@ impl WorkerGateway {
         part: CampaignPart,
         id: Uuid,
     ) -> Result<(AccountSlug, FetchedPart), GatewayError> {
+        let looked_for = LookedFor::Part(part, id);
+        self.known_as_unknown(asked, &looked_for)?;
+        let mut answer = GatewayError::NotFound(Noun::Part(part));
         for account in &asked.client.accounts {
             let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
             match adapter.part(Lane::FacadeRead, part, id).await {
                 Ok(Some(fetched)) => return Ok((account.clone(), fetched)),
                 Ok(None) => {}
                 Err(error) if error.kind == PlatformErrorKind::NotFound => {}
+                Err(error) if error.kind == PlatformErrorKind::Forbidden => {
+                    answer = GatewayError::Forbidden(Refusal::ForeignAccount);
+                }
                 Err(error) => {
                     tracing::warn!(%account, %error, "look-up of a part");
                     return Err(GatewayError::from_platform(&error, Noun::Part(part), id));
                 }
             }
         }
-        Err(GatewayError::NotFound(Noun::Part(part)))
+        Err(self.remember_unknown(asked, looked_for, answer))
     }
 }

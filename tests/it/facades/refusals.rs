@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use dialbridge::domain::ids::CampaignPart;
 use dialbridge::signing::c2;
 use secrecy::SecretString;
 
@@ -307,6 +308,43 @@ async fn isales_signatures_are_verified_over_everything() {
     let public = url.replace(&app.facades(), "http://dialbridge.example.com:8443");
     let signed = signature(&good, "GET", &public, "");
     assert_eq!(ask(&url, Some(&signed), None).await.status, 200);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_account_is_refused_as_the_platform_does() {
+    let app = TestApp::simulators(|config| {
+        // The gateway knows nothing of the other customer's account.
+        config.accounts.retain(|account| account.slug.as_str() != "vb-other");
+    })
+    .await;
+    let number = app.isales_campaign("ours").await;
+    let ids = app.voipbin_campaign("ours too").await;
+    let app = app.serve().await;
+    let uuid = app.uuid_of("ours").await;
+    for path in [
+        format!("/campaigns/{uuid}"),
+        format!("/campaigns/{}", ids.campaign),
+        format!("/campaigns/{uuid}/campaigncalls"),
+        format!("/outplans/{}", CampaignPart::DialingRules.public_id(uuid.parse().unwrap())),
+    ] {
+        let reply = app.vb_as(Caller::Other, "GET", &path, None).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (403, "PERMISSION_DENIED"), "{path}");
+    }
+    let path = format!("/campaigns/{uuid}/status");
+    let reply = app.vb_as(Caller::Other, "PUT", &path, Some(json!({"status": "run"}))).await;
+    assert_eq!(reply.status, 403);
+    let path = format!("v1/openapi/campaigns/{VDN}/{number}");
+    assert_eq!(app.cc_as(Caller::Other, "GET", &path, None).await.code(), "0200007");
+    let path = format!("v1/openapi/campaigns/{VDN}/callresult/{number}");
+    assert_eq!(app.cc_as(Caller::Other, "POST", &path, None).await.code(), "0200007");
+    let page = app.vb_as(Caller::Other, "GET", "/campaigns", None).await.json();
+    assert_eq!(page, json!({"result": [], "next_page_token": ""}));
+
+    // A campaign of a customer that only the platform knows: it says 403, and so do we.
+    let theirs = app.foreign_voipbin_campaign().await;
+    let reply = app.vb("GET", &format!("/campaigns/{theirs}"), None).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "PERMISSION_DENIED"));
     app.finish().await;
 }
 

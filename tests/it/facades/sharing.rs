@@ -81,5 +81,11 @@ async fn an_id_that_nobody_knows_is_not_looked_up_again_at_once() {
     }
     let upstream = format!("/v1.0{path}");
     assert_eq!(app.voipbin.journal.calls("GET", &upstream), 1);
+    let path = format!("/outdials/{}", Uuid::from_u128(0x1234_5678));
+    for _ in 0..3 {
+        let reply = app.vb("GET", &path, None).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (404, "OUTDIAL_NOT_FOUND"));
+    }
+    assert_eq!(app.voipbin.journal.calls("GET", &format!("/v1.0{path}")), 1);
     app.finish().await;
 }

@@ -241,6 +241,20 @@ impl TestApp {
         reply.json()
     }
 
+    /// A campaign of the second customer on the VoIPBin simulator.
+    pub async fn foreign_voipbin_campaign(&self) -> String {
+        let key = voipbin::Account::numbered(2).access_key;
+        let key = key.expose_secret();
+        let url = format!("{}/v1.0/campaigns?accesskey={key}", self.voipbin.base_url());
+        let body = json!({
+            "name": "theirs", "detail": "d", "type": "call", "service_level": 100,
+            "end_handle": "stop", "actions": [],
+        });
+        let reply = self.send("POST", &url, &[], Some(body.to_string())).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()["id"].as_str().unwrap().to_owned()
+    }
+
     /// A signed request straight to the CC-iSales simulator, which must succeed.
     pub async fn on_isales(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("{}/rest/isales/{path}", self.isales.base_url());
