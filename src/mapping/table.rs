@@ -99,6 +99,8 @@ pub enum Holds {
     Id,
     Object,
     List,
+    /// A text, a number read as text, or a list.
+    TextOrList,
     /// Anything; the note says what.
     Any,
 }
@@ -404,7 +406,7 @@ impl Kind {
 }
 
 impl Holds {
-    pub const ALL: [Holds; 8] = [
+    pub const ALL: [Holds; 9] = [
         Holds::String,
         Holds::Number,
         Holds::Text,
@@ -412,6 +414,7 @@ impl Holds {
         Holds::Id,
         Holds::Object,
         Holds::List,
+        Holds::TextOrList,
         Holds::Any,
     ];
 
@@ -424,6 +427,7 @@ impl Holds {
             Holds::Id => "id",
             Holds::Object => "object",
             Holds::List => "list",
+            Holds::TextOrList => "text-or-list",
             Holds::Any => "any",
         }
     }

@@ -300,6 +300,9 @@ fn wrong_type(holds: Holds, value: &Value) -> Option<&'static str> {
         (Holds::Integer, Value::String(text)) => (integer(text), "an integer of 64 bits"),
         (Holds::Number | Holds::Integer, value) => (value.is_i64(), "an integer of 64 bits"),
         (Holds::Object, value) => (value.is_object(), "an object"),
+        (Holds::TextOrList, value) => {
+            (value.is_string() || value.is_number() || value.is_array(), "a text or a list")
+        }
         (Holds::List, value) => (value.is_array(), "a list"),
     };
     (!ok).then_some(expected)

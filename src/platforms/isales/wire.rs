@@ -172,13 +172,12 @@ pub struct AlgorithmParam {
     /// Seconds.
     #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]
     pub max_avg_call_time: Option<i64>,
-    /// Seconds. The tables print `mimAvgCallTime`; `minAvgCallTime` is what is sent.
-    #[serde(
-        alias = "mimAvgCallTime",
-        deserialize_with = "opt_int",
-        skip_serializing_if = "Option::is_none"
-    )]
+    /// Seconds. `minAvgCallTime` is what the V2 sample sends.
+    #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]
     pub min_avg_call_time: Option<i64>,
+    /// The same as the tables spell it; a member of its own, so that a document may have both.
+    #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]
+    pub mim_avg_call_time: Option<i64>,
     #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]
     pub out_bound_rate: Option<i64>,
     #[serde(deserialize_with = "opt_int", skip_serializing_if = "Option::is_none")]

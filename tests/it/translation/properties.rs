@@ -66,6 +66,29 @@ fn voipbin_calls() {
     check(Kind::Call, Voipbin, CALLS);
 }
 
+#[test]
+fn values_of_wrong_types_are_refused_and_never_quoted() {
+    let wrong =
+        ["true", "1.5", "\"13800138000x\"", "[]", "[1]", "{\"a\": 1}", "-13800138000138001380"];
+    for from in PlatformKind::ALL {
+        for kind in Kind::ALL {
+            let table = NEUTRAL.tables.get(from.as_str(), kind);
+            let mut random = StdRng::seed_from_u64(7);
+            for _ in 0..20 {
+                let source = document(table, &mut random);
+                for leaf in path::leaves(&source) {
+                    let mut document = source.clone();
+                    let value = json(wrong[random.random_range(0..wrong.len())]);
+                    path::set(&mut document, &leaf.steps, value);
+                    if let Err(error) = try_translate(&NEUTRAL, kind, from, document) {
+                        assert!(!error.to_string().contains("138001"), "{error}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 struct Case<'a> {
     account: &'a ConvertContext,
     table: &'a Table,

@@ -7,6 +7,8 @@ use crate::platforms::voipbin::convert::{PLATFORM, address, filled, read_address
 use crate::platforms::voipbin::wire;
 use crate::platforms::{ConvertContext, Converted};
 
+const TRY_COUNTS: [&str; 5] =
+    ["try_count_0", "try_count_1", "try_count_2", "try_count_3", "try_count_4"];
 const NUMBERS: [&str; 5] = [
     "numbers[0].number",
     "numbers[1].number",
@@ -34,6 +36,7 @@ pub fn contact_to_domain(target: &wire::Target, _ctx: &ConvertContext) -> Conver
             Some(ContactNumber { number, place, category: None, delay_ms: None })
         })
         .collect();
+    report_used_attempts(target, &mut findings);
     let contact = Contact {
         reference: filled(&target.name),
         label: filled(&target.detail),
@@ -74,4 +77,18 @@ pub fn contact_from_domain(contact: &Contact, ctx: &ConvertContext) -> Converted
         ..wire::Target::default()
     };
     Converted { value: target, findings }
+}
+
+fn report_used_attempts(target: &wire::Target, findings: &mut Vec<Finding>) {
+    let counts = [
+        target.try_count_0,
+        target.try_count_1,
+        target.try_count_2,
+        target.try_count_3,
+        target.try_count_4,
+    ];
+    for (at, _) in TRY_COUNTS.into_iter().zip(counts).filter(|(_, count)| *count != 0) {
+        let reason = "attempts were used up; elsewhere counting begins again";
+        findings.push(Finding::source(at, Outcome::Dropped, reason));
+    }
 }
