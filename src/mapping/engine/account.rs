@@ -240,7 +240,9 @@ impl Judge<'_> {
             return;
         };
         if let Some(outcome) = code.outcome {
-            worsen(verdict, outcome, code.note.clone().into());
+            let (native, note) = (&code.native, &code.note);
+            let reason = format!("{note} (code {native}; the other side has nothing like it)");
+            worsen(verdict, outcome, reason.into());
         }
         for said in targets.iter().filter_map(|target| self.said(set, code, target)) {
             worsen(verdict, said.0, said.1.clone().into());
@@ -280,7 +282,8 @@ fn joined(row: &FieldRow, targets: &[&FieldRow]) -> (Outcome, Cow<'static, str>)
 }
 
 fn worsen(verdict: &mut (Outcome, Cow<'static, str>), outcome: Outcome, reason: Cow<'static, str>) {
-    if outcome > verdict.0 {
+    // At the same level the reason that knows the value tells more.
+    if outcome > verdict.0 || (outcome == verdict.0 && outcome.is_loss()) {
         *verdict = (outcome, reason);
     }
 }
