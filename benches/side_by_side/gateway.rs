@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::nginx::{free_port, wait_until_open};
+use crate::pin;
 use crate::upstream::{CAMPAIGNS, VDN};
 
 /// The client's key; invented, and worth nothing outside this bench.
@@ -57,7 +58,7 @@ profile = "head"
             ),
         )
         .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+        let child = pin::on_proxy_core(env!("CARGO_BIN_EXE_dialbridge"))
             .args(["serve", "--migrate", "--config"])
             .arg(&config)
             .env("RUST_LOG", "warn")

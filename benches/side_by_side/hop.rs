@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::gateway::Gateway;
 use crate::load::{Measured, get, paced, saturate};
 use crate::nginx::Nginx;
+use crate::pin;
 use crate::report::{Report, median};
 use crate::upstream;
 
@@ -14,6 +15,8 @@ const PACED: Duration = Duration::from_secs(4);
 const CALLERS: usize = 64;
 
 pub fn run(rounds: usize, with_load: bool, report: &mut Report) {
+    // As in the reference measurement: the proxy under test has one core, load and upstream the other.
+    pin::this_process_on_load_core();
     let upstream = upstream::start();
     let gateway = Gateway::start(upstream);
     let paths = gateway.campaign_paths();
@@ -21,8 +24,7 @@ pub fn run(rounds: usize, with_load: bool, report: &mut Report) {
     if !with_load {
         return;
     }
-    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let nginx = Nginx::start(upstream, workers);
+    let nginx = Nginx::start(upstream);
 
     let translated: Vec<Vec<u8>> = paths.iter().map(|path| get(path)).collect();
     let proxied: Vec<Vec<u8>> = upstream::detail_paths().iter().map(|path| get(path)).collect();

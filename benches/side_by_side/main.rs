@@ -20,6 +20,7 @@ mod hop;
 mod ids;
 mod load;
 mod nginx;
+mod pin;
 mod report;
 mod upstream;
 

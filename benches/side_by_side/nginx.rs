@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::pin;
+
 pub struct Nginx {
     child: Child,
     pub address: SocketAddr,
@@ -12,17 +14,17 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// One worker per core, like the gateway.
-    pub fn start(upstream: SocketAddr, workers: usize) -> Self {
+    /// One worker on the proxies' core.
+    pub fn start(upstream: SocketAddr) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = directory.path().join("nginx.conf");
-        std::fs::write(&config, configuration(directory.path(), upstream, port, workers)).unwrap();
+        std::fs::write(&config, configuration(directory.path(), upstream, port)).unwrap();
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
             .into_iter()
             .find(|path| Path::new(path).exists())
             .expect("nginx is not installed: run `make bench`, which installs it");
-        let child = Command::new(program)
+        let child = pin::on_proxy_core(program)
             .arg("-p")
             .arg(directory.path())
             .arg("-c")
@@ -46,10 +48,10 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(directory: &Path, upstream: SocketAddr, port: u16, workers: usize) -> String {
+fn configuration(directory: &Path, upstream: SocketAddr, port: u16) -> String {
     let directory = directory.display();
     format!(
-        "daemon off; worker_processes {workers}; pid {directory}/nginx.pid; error_log /dev/null;
+        "daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
