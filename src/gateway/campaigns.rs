@@ -184,7 +184,7 @@ impl WorkerGateway {
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_actual_status(identity.uuid, after.fetched.status.clone(), entry).await?;
         // After the status, so that the change is the client's and not one found outside.
-        self.notice(&identity, &after.fetched).await?;
+        self.notice(&identity, &after.fetched, self.shared.clock.now()).await?;
         match written {
             Ok(()) => Ok(after),
             Err(GatewayError::Unclear { .. }) if desire.is_met_by(&after.fetched.status) => {
@@ -225,8 +225,9 @@ impl WorkerGateway {
         asked_as: PlatformKind,
         identity: Arc<CampaignIdentity>,
     ) -> Result<CampaignView, GatewayError> {
+        let asked_at = self.shared.clock.now();
         let view = self.read(asked_as, identity).await?;
-        self.notice(&view.identity, &view.fetched).await?;
+        self.notice(&view.identity, &view.fetched, asked_at).await?;
         Ok(view)
     }
 

@@ -97,12 +97,13 @@ impl Discovery {
         let since = self.gateway.shared.clock.now();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
+            let asked_at = self.gateway.shared.clock.now();
             let page = match adapter.list_campaigns(Lane::Enrichment, cursor.as_deref()).await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
             report.campaigns += page.campaigns.len() as u64;
-            self.gateway.sight(account, adapter, page.campaigns).await?;
+            self.gateway.sight(account, adapter, page.campaigns, asked_at).await?;
             cursor = page.next;
             if cursor.is_none() {
                 let ledger = &self.gateway.shared.ledger;
@@ -146,9 +147,10 @@ impl WorkerGateway {
         for account in &asked.client.accounts {
             let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
             let Some(native) = adapter.native_of(key) else { continue };
+            let asked_at = self.shared.clock.now();
             match adapter.campaign(Lane::FacadeRead, &native).await {
                 Ok(fetched) => {
-                    let sighted = self.sight(account, adapter, vec![fetched]).await?;
+                    let sighted = self.sight(account, adapter, vec![fetched], asked_at).await?;
                     // The home may know it under an id that is not the public one.
                     if let Some(identity) = sighted.into_iter().find(|found| is_called(found, key))
                     {
@@ -202,11 +204,13 @@ impl WorkerGateway {
     }
 
     /// Makes campaigns public: their ids and snapshots are in the ledger when this returns.
+    /// `asked_at` is when the platform was asked: what we changed since then is newer than the answer.
     pub(super) async fn sight(
         &self,
         account: &AccountSlug,
         adapter: &Adapter,
         campaigns: Vec<FetchedCampaign>,
+        asked_at: Timestamp,
     ) -> Result<Vec<Arc<CampaignIdentity>>, GatewayError> {
         if campaigns.is_empty() {
             return Ok(Vec::new());
@@ -216,8 +220,8 @@ impl WorkerGateway {
             .into_iter()
             .map(|campaign| self.sighting(account, adapter, campaign))
             .collect::<Result<Vec<_>, _>>()?;
-        let now = self.shared.clock.now();
-        let entries = self.shared.ledger.sight_campaigns(account.clone(), sightings, now).await?;
+        let ledger = &self.shared.ledger;
+        let entries = ledger.sight_campaigns(account.clone(), sightings, asked_at).await?;
         let identities = entries.into_iter().zip(digests).map(|(entry, digest)| {
             self.shared.memory.remember_sight(entry.identity.uuid, digest);
             self.shared.id_cache.insert(entry.identity)
@@ -230,12 +234,13 @@ impl WorkerGateway {
         &self,
         identity: &CampaignIdentity,
         fetched: &FetchedCampaign,
+        asked_at: Timestamp,
     ) -> Result<(), GatewayError> {
         if self.shared.memory.sight(identity.uuid) == Some(digest(fetched)) {
             return Ok(());
         }
         let adapter = &self.home(identity)?.adapter;
-        self.sight(&identity.home, adapter, vec![fetched.clone()]).await.map(drop)
+        self.sight(&identity.home, adapter, vec![fetched.clone()], asked_at).await.map(drop)
     }
 
     fn sighting(

@@ -89,8 +89,9 @@ impl WorkerGateway {
         }
         // Made since the last discovery.
         let Some(Home { adapter, .. }) = self.homes.get(account) else { return Ok(None) };
+        let asked_at = self.shared.clock.now();
         match adapter.campaign(Lane::FacadeRead, native).await {
-            Ok(campaign) => Ok(self.sight(account, adapter, vec![campaign]).await?.pop()),
+            Ok(campaign) => Ok(self.sight(account, adapter, vec![campaign], asked_at).await?.pop()),
             Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
             Err(error) => {
                 tracing::warn!(%account, %error, "look-up of a part's campaign");
