@@ -70,7 +70,7 @@ struct IsalesArgs {
     /// How often a call is answered where no rule says otherwise, 0 to 1.
     #[arg(long, default_value_t = 0.6, value_name = "RATE", value_parser = rate)]
     answer_rate: f64,
-    /// A JSON list of rules: [{"suffix":"01","codes":["601","0"],"ringS":5,"talkS":20}].
+    /// A JSON list of rules: `[{"suffix":"01","codes":["601","0"],"ringS":5,"talkS":20}]`.
     #[arg(long, value_name = "JSON")]
     outcomes: Option<String>,
 }

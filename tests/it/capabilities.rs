@@ -1,0 +1,32 @@
+//! `dialbridge capabilities`: what routing does, as data.
+
+use std::process::Command;
+
+fn capabilities(format: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+        .args(["capabilities", format])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_page_is_current() {
+    let page = std::fs::read_to_string("docs/capabilities.md").unwrap();
+    assert_eq!(capabilities("--markdown"), page, "stale: run `make docs`");
+}
+
+/// Every operation has a route for each facade over each home, and what is refused says why.
+#[test]
+fn every_operation_is_accounted_for() {
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&capabilities("--json")).unwrap();
+    assert_eq!(rows.len(), 10 * 2 * 2);
+    for row in &rows {
+        let refused = row["route"] == "unsupported";
+        assert_eq!(refused, row["reason"].is_string(), "{row}");
+        if row["route"] == "native" {
+            assert_eq!(row["facade"], row["home"], "{row}");
+        }
+    }
+}
