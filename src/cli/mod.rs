@@ -42,6 +42,8 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Show the whole story: both platforms simulated, the gateway between them, calls happening.
+    Demo(demo::Args),
     /// Serve the facades.
     Serve(serve::Args),
     /// Check a configuration, the ledger and every account, changing nothing.
@@ -71,8 +73,14 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if wrong { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    telemetry::start(arguments.log_format, "info,actix_server=warn");
+    // The demo tells its story itself.
+    let level = match arguments.command {
+        Command::Demo(_) => "warn",
+        _ => "info,actix_server=warn,refinery_core=warn",
+    };
+    telemetry::start(arguments.log_format, level);
     let outcome = match arguments.command {
+        Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Simulate(args) => Ok(simulate::run(args)),
