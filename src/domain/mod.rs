@@ -6,5 +6,6 @@ pub mod call;
 pub mod campaign;
 pub mod contact;
 pub mod ids;
+pub mod listing;
 pub mod phone;
 pub mod policy;

@@ -14,10 +14,11 @@ use uuid::Uuid;
 use crate::config::{ClientScope, WritePolicy};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
+use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, WorkerGateway};
-use crate::ledger::directory::{DirectoryEntry, DirectoryFilter, Window};
+use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{
     ConvertContext, Effect, FetchedCampaign, Operation, PlatformError, PlatformKind,

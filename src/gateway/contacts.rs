@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
+use crate::domain::listing::Window;
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
-use crate::ledger::directory::Window;
 use crate::platforms::{AddedContacts, ConvertContext, Effect, FetchedContact, Operation};
 use crate::transport::pacing::Lane;
 

@@ -14,14 +14,15 @@ use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
+use crate::domain::listing::AttemptFilter;
+use crate::domain::listing::Window;
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::attempt_search::AttemptFilter;
 use crate::ledger::attempts::{AttemptPage, AttemptRow, AttemptScope, SeenAttempt};
 use crate::ledger::contacts::ContactRow;
-use crate::ledger::directory::{DirectoryFilter, Window};
+use crate::ledger::directory::DirectoryFilter;
 use crate::platforms::{AttemptQuery, ConvertContext, FetchedAttempt, Operation};
 use crate::transport::pacing::Lane;
 

@@ -1,30 +1,14 @@
 //! Finding attempts by what platforms let their clients ask: contact, label, days, last of each
 //! contact, and the platform's own name for a call.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
+use crate::domain::listing::{AttemptFilter, Window};
 use crate::ledger::attempts::{self, AttemptPage, AttemptRow};
-use crate::ledger::directory::Window;
 use crate::ledger::identity;
 use crate::ledger::statements::{Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};
-
-/// Which attempts of a campaign are wanted, among those that are over. All conditions hold together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AttemptFilter {
-    /// The contact's reference.
-    pub reference: Option<String>,
-    /// The label of the contact.
-    pub label: Option<String>,
-    /// Dialled at this time or later.
-    pub from: Option<Timestamp>,
-    /// Dialled before this time.
-    pub until: Option<Timestamp>,
-    /// Of each contact only the last one; attempts without a contact all.
-    pub last_of_contact: bool,
-}
 
 impl Ledger {
     /// Attempts of a campaign that are over, newest first.

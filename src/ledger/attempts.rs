@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use crate::domain::ids::{AccountSlug, NativeId};
+use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
-use crate::ledger::directory::Window;
 use crate::ledger::identity;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};

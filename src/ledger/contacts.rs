@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::domain::contact::{Contact, ContactNumber};
 use crate::domain::ids::NativeId;
+use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
-use crate::ledger::directory::Window;
 use crate::ledger::identity;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};

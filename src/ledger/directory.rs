@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, VdnId};
+use crate::domain::listing::Window;
 use crate::ledger::identity::{self, IDENTITY_COLUMNS, IDENTITY_TABLES};
 use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
@@ -48,15 +49,6 @@ pub struct DirectoryFilter {
     pub status: Option<CampaignStatus>,
     /// Also campaigns that are deleted or gone.
     pub include_deleted: bool,
-}
-
-/// A window of a list, newest `list_at` first. Limits above [`MAX_WINDOW_ROWS`] count as that.
-#[derive(Debug, Clone, Copy)]
-pub enum Window {
-    /// Rows strictly older than this (None: from the newest), at most so many.
-    Before { list_at: Option<Timestamp>, limit: u32 },
-    /// Skip so many, then at most so many.
-    Offset { offset: u64, limit: u32 },
 }
 
 #[derive(Debug, Clone, Default)]

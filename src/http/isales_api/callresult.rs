@@ -9,6 +9,8 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
 use crate::domain::ids::{CampaignKey, VdnId};
+use crate::domain::listing::AttemptFilter;
+use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::results::AttemptView;
 use crate::gateway::route::Route;
@@ -17,8 +19,6 @@ use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing};
 use crate::http::isales_api::fields::{self, Fields};
 use crate::http::isales_api::{Body, Facade, unreadable};
-use crate::ledger::attempt_search::AttemptFilter;
-use crate::ledger::directory::Window;
 use crate::platforms::isales::{convert, wire};
 
 /// Largest pages: with every attempt, and with the final result alone.

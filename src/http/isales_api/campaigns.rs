@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::civil::DateTime;
 
 use crate::domain::ids::{CampaignKey, VdnId};
+use crate::domain::listing::Window;
 use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::Route;
@@ -14,7 +15,6 @@ use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields};
 use crate::http::isales_api::{Body, Call, Facade, unreadable};
-use crate::ledger::directory::Window;
 use crate::platforms::isales::convert;
 use crate::platforms::isales::wire;
 

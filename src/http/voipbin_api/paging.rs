@@ -4,11 +4,11 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::domain::listing::Window;
 use crate::http::voipbin_api::auth::query;
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{Profile, parse_timestamp};
 use crate::http::voipbin_api::{Call, json};
-use crate::ledger::directory::Window;
 
 /// Which page a client wants.
 #[derive(Debug, Clone, Copy)]

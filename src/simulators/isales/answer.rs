@@ -214,7 +214,13 @@ impl Operation {
             | O::ListBusiness
             | O::BlockQuery => &[],
         };
-        let common: &[&str] = match self {
+        code == GENERIC || own.contains(&code) || self.parameter_codes().contains(&code)
+    }
+
+    /// The codes about parameters that this operation's page lists.
+    fn parameter_codes(self) -> &'static [&'static str] {
+        use Operation as O;
+        match self {
             O::CreateV1 => {
                 &[EMPTY, ILLEGAL_CHARACTERS, TOO_LONG, WRONG_TYPE, WRONG_VALUE, COMBINATION]
             }
@@ -224,8 +230,7 @@ impl Operation {
             // Page 4013 lists three codes, all captioned "parameter error".
             O::ListBusiness => &[],
             _ => PARAMETERS,
-        };
-        code == GENERIC || own.contains(&code) || common.contains(&code)
+        }
     }
 
     /// Whether a failure of the server's own database has a code here.

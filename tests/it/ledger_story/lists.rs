@@ -4,8 +4,9 @@ use std::cell::Cell;
 
 use dialbridge::domain::campaign::CampaignStatus;
 use dialbridge::domain::ids::NativeId;
+use dialbridge::domain::listing::Window;
 use dialbridge::ledger::Ledger;
-use dialbridge::ledger::directory::{DirectoryFilter, DirectoryPage, Window};
+use dialbridge::ledger::directory::{DirectoryFilter, DirectoryPage};
 use dialbridge::ledger::identity::{PairSource, Sighting};
 use jiff::Timestamp;
 use proptest::prelude::*;

@@ -3,10 +3,10 @@
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::NativeId;
+use dialbridge::domain::listing::Window;
 use dialbridge::domain::phone::PhoneNumber;
 use dialbridge::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
 use dialbridge::ledger::contacts::{ContactState, NewContact, SettledContact};
-use dialbridge::ledger::directory::Window;
 use dialbridge::ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
 use tokio::task::JoinSet;

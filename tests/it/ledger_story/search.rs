@@ -3,11 +3,11 @@
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::contact::Contact;
 use dialbridge::domain::ids::NativeId;
+use dialbridge::domain::listing::AttemptFilter;
+use dialbridge::domain::listing::Window;
 use dialbridge::ledger::Ledger;
-use dialbridge::ledger::attempt_search::AttemptFilter;
 use dialbridge::ledger::attempts::SeenAttempt;
 use dialbridge::ledger::contacts::NewContact;
-use dialbridge::ledger::directory::Window;
 use uuid::Uuid;
 
 use super::{Place, at, paired, sight, slug, stories, uuid};

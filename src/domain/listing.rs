@@ -1,0 +1,27 @@
+//! What a list is asked for: which rows, and which window of them.
+
+use jiff::Timestamp;
+
+/// A window of a list, newest `list_at` first. The ledger caps `limit` at its own maximum.
+#[derive(Debug, Clone, Copy)]
+pub enum Window {
+    /// Rows strictly older than this (None: from the newest), at most so many.
+    Before { list_at: Option<Timestamp>, limit: u32 },
+    /// Skip so many, then at most so many.
+    Offset { offset: u64, limit: u32 },
+}
+
+/// Which attempts of a campaign are wanted, among those that are over. All conditions hold together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttemptFilter {
+    /// The contact's reference.
+    pub reference: Option<String>,
+    /// The label of the contact.
+    pub label: Option<String>,
+    /// Dialled at this time or later.
+    pub from: Option<Timestamp>,
+    /// Dialled before this time.
+    pub until: Option<Timestamp>,
+    /// Of each contact only the last one; attempts without a contact all.
+    pub last_of_contact: bool,
+}
