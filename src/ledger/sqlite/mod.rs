@@ -31,6 +31,9 @@ const WRITE_QUEUE_JOBS: usize = 4096;
 /// Verbs that wait for a reader; more are refused as unavailable.
 const READ_QUEUE_JOBS: usize = 4096;
 const READERS: usize = 3;
+/// How often the ledger's lock is asked for before another process is believed to hold it.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a statement waits for another process that holds the file (`sqlite3`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Prepared statements kept per connection; more than there are different ones.
@@ -235,16 +238,19 @@ fn schema_version(connection: &Connection) -> Result<i64, LedgerError> {
     read().map_err(|error| ledger_error(&error))
 }
 
+/// Takes the ledger's lock. A process that is being started holds every open file of its parent for a
+/// moment, locks included, so a lock that is held is asked for again a few times before it is believed.
 fn lock(path: &Path) -> Result<File, LedgerError> {
     let lock_path = with_suffix(path, ".lock");
     let file = private_file(&lock_path).map_err(|error| unavailable(&lock_path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(LedgerError::Unavailable(format!("{} is open in another process", path.display())))
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_RETRY_INTERVAL),
+            Err(TryLockError::Error(error)) => return Err(unavailable(&lock_path, &error)),
         }
-        Err(TryLockError::Error(error)) => Err(unavailable(&lock_path, &error)),
     }
+    Err(LedgerError::Unavailable(format!("{} is open in another process", path.display())))
 }
 
 fn private_file(path: &Path) -> std::io::Result<File> {
