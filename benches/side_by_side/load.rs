@@ -1,6 +1,7 @@
 //! The load generator: keep-alive HTTP/1.1 over raw sockets, so that it costs little and treats every
 //! server alike. Loopback only, bounded in count and time.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,17 +18,8 @@ pub struct Measured {
     pub p99_us: f64,
 }
 
-/// As fast as `connections` callers can, each asking the next of `requests` when it has its answer.
-pub fn saturate(
-    server: SocketAddr,
-    requests: &[Vec<u8>],
-    connections: usize,
-    time: Duration,
-) -> Measured {
-    drive(server, requests, connections, time, None)
-}
-
-/// `per_second` requests on a fixed schedule: latency counts from when a request was due.
+/// `per_second` requests on a fixed schedule, evenly spaced: a thread per connection with a blocking
+/// socket, because an async timer ticks in milliseconds and would send them in bursts.
 pub fn paced(
     server: SocketAddr,
     requests: &[Vec<u8>],
@@ -35,15 +27,81 @@ pub fn paced(
     time: Duration,
     per_second: u32,
 ) -> Measured {
-    drive(server, requests, connections, time, Some(per_second))
+    assert!(server.ip().is_loopback(), "load goes to loopback only");
+    let next = AtomicU64::new(0);
+    let begin = Instant::now();
+    let mut all = new_histogram();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..connections)
+            .map(|_| {
+                scope.spawn(|| call_on_schedule(server, requests, &next, begin, time, per_second))
+            })
+            .collect();
+        for caller in callers {
+            all.add(caller.join().unwrap()).unwrap();
+        }
+    });
+    measured(&all, begin)
 }
 
-fn drive(
+fn call_on_schedule(
+    server: SocketAddr,
+    requests: &[Vec<u8>],
+    next: &AtomicU64,
+    begin: Instant,
+    time: Duration,
+    per_second: u32,
+) -> Histogram<u64> {
+    let mut seen = new_histogram();
+    let mut stream = std::net::TcpStream::connect(server).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let order = next.fetch_add(1, Ordering::Relaxed);
+        let due = Duration::from_secs_f64(order as f64 / f64::from(per_second));
+        if due >= time {
+            return seen;
+        }
+        std::thread::sleep(due.saturating_sub(begin.elapsed()));
+        let sent = Instant::now();
+        stream.write_all(&requests[order as usize % requests.len()]).unwrap();
+        read_whole_answer(&mut stream, &mut buffer);
+        seen.record((sent.elapsed().as_micros() as u64).max(1)).unwrap();
+    }
+}
+
+fn read_whole_answer(stream: &mut std::net::TcpStream, buffer: &mut [u8]) {
+    let mut filled = 0;
+    loop {
+        let read = stream.read(&mut buffer[filled..]).unwrap();
+        assert!(read > 0, "the server closed the connection");
+        filled += read;
+        let Some(at) = find(&buffer[..filled], b"\r\n\r\n") else { continue };
+        if filled >= at + 4 + content_length(&buffer[..at]) {
+            insist_on_200(&buffer[..filled]);
+            return;
+        }
+    }
+}
+
+fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).unwrap()
+}
+
+fn measured(all: &Histogram<u64>, begin: Instant) -> Measured {
+    Measured {
+        requests_per_second: all.len() as f64 / begin.elapsed().as_secs_f64(),
+        p50_us: all.value_at_quantile(0.50) as f64,
+        p99_us: all.value_at_quantile(0.99) as f64,
+    }
+}
+
+/// As fast as `connections` callers can, each asking the next of `requests` when it has its answer.
+pub fn saturate(
     server: SocketAddr,
     requests: &[Vec<u8>],
     connections: usize,
     time: Duration,
-    per_second: Option<u32>,
 ) -> Measured {
     assert!(server.ip().is_loopback(), "load goes to loopback only");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -54,19 +112,14 @@ fn drive(
         let callers: Vec<_> = (0..connections)
             .map(|_| {
                 let (requests, next) = (Arc::clone(&requests), Arc::clone(&next));
-                tokio::spawn(call(server, requests, next, begin, time, per_second))
+                tokio::spawn(call(server, requests, next, begin, time))
             })
             .collect();
-        let mut all = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
+        let mut all = new_histogram();
         for caller in callers {
             all.add(caller.await.unwrap()).unwrap();
         }
-        let seconds = begin.elapsed().as_secs_f64();
-        Measured {
-            requests_per_second: all.len() as f64 / seconds,
-            p50_us: all.value_at_quantile(0.50) as f64,
-            p99_us: all.value_at_quantile(0.99) as f64,
-        }
+        measured(&all, begin)
     })
 }
 
@@ -76,27 +129,18 @@ async fn call(
     next: Arc<AtomicU64>,
     begin: Instant,
     time: Duration,
-    per_second: Option<u32>,
 ) -> Histogram<u64> {
-    let mut seen = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
+    let mut seen = new_histogram();
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = Vec::with_capacity(64 * 1024);
     while begin.elapsed() < time {
         let order = next.fetch_add(1, Ordering::Relaxed);
-        let due = match per_second {
-            None => Instant::now(),
-            Some(rate) => {
-                let due = begin + Duration::from_secs_f64(order as f64 / f64::from(rate));
-                tokio::time::sleep_until(due.into()).await;
-                // The timer is coarse; what counts is when the request left, unless it was late.
-                Instant::now()
-            }
-        };
         let request = &requests[order as usize % requests.len()];
+        let sent = Instant::now();
         stream.write_all(request).await.unwrap();
         read_answer(&mut stream, &mut buffer).await;
-        seen.record((due.elapsed().as_micros() as u64).max(1)).unwrap();
+        seen.record((sent.elapsed().as_micros() as u64).max(1)).unwrap();
     }
     seen
 }
@@ -111,14 +155,18 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
             break (at + 4, content_length(&buffer[..at]));
         }
     };
-    assert!(
-        buffer.starts_with(b"HTTP/1.1 200"),
-        "unexpected answer: {}",
-        String::from_utf8_lossy(&buffer[..buffer.len().min(400)])
-    );
+    insist_on_200(buffer);
     while buffer.len() < head + length {
         assert!(stream.read_buf(buffer).await.unwrap() > 0, "the answer was cut short");
     }
+}
+
+fn insist_on_200(answer: &[u8]) {
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "unexpected answer: {}",
+        String::from_utf8_lossy(&answer[..answer.len().min(400)])
+    );
 }
 
 fn content_length(head: &[u8]) -> usize {
