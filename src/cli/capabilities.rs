@@ -41,7 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
-    for operation in Operation::ALL {
+    for operation in Operation::all() {
         for facade in PlatformKind::ALL {
             for home in PlatformKind::ALL {
                 rows.push(Row { operation, facade, home, route: route(operation, home, facade) });

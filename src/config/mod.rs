@@ -146,6 +146,9 @@ pub struct ClientConfig {
     pub name: String,
     pub accounts: Vec<AccountSlug>,
     pub scope: ClientScope,
+    /// The account on which its new campaigns are made where a request names none: the configured
+    /// one, or its only one.
+    pub create_on: Option<AccountSlug>,
     /// For the VoIPBin-shaped facade.
     pub voipbin: Option<VoipbinClient>,
     /// For the CC-iSales-shaped facade.

@@ -221,7 +221,7 @@ impl WorkerGateway {
     }
 
     /// The campaign live, with the directory kept in step.
-    async fn view(
+    pub(super) async fn view(
         &self,
         asked_as: PlatformKind,
         identity: Arc<CampaignIdentity>,

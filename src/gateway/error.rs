@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::CampaignPart;
 use crate::ledger::LedgerError;
-use crate::platforms::{Effect, PlatformError, PlatformErrorKind};
+use crate::platforms::{Effect, PlatformError, PlatformErrorKind, Said};
 
 /// Why the gateway did not do what it was asked. Texts never hold a secret, a number or a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,9 @@ pub enum GatewayError {
     /// The home was asked and its answer is not known; `job` names what is to be looked up.
     #[error("the outcome is not known yet ({job})")]
     Unclear { job: Uuid },
+    /// The home's own no, for a client that speaks its language.
+    #[error("refused by the campaign's home ({})", said.code)]
+    Refused { kind: PlatformErrorKind, said: Box<Said>, retry_after: Option<Duration> },
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -72,6 +75,24 @@ impl GatewayError {
         GatewayError::Unavailable {
             reason: reason.to_owned(),
             retry_after: Some(DEFAULT_RETRY_AFTER),
+        }
+    }
+
+    /// As [`GatewayError::from_platform`], for a client that speaks the home's language: what the
+    /// home said goes through.
+    pub fn from_exchange(error: PlatformError, noun: Noun, job: Uuid) -> Self {
+        let is_ours = matches!(
+            error.kind,
+            PlatformErrorKind::Unauthenticated
+                | PlatformErrorKind::Forbidden
+                | PlatformErrorKind::Unavailable
+        );
+        let (kind, retry_after) = (error.kind, error.retry_after);
+        match error.said {
+            Some(said) if error.effect == Effect::None && !is_ours && !said.code.is_empty() => {
+                GatewayError::Refused { kind, said, retry_after }
+            }
+            said => Self::from_platform(&PlatformError { said, ..error }, noun, job),
         }
     }
 

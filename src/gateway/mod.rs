@@ -6,9 +6,11 @@
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
 pub mod campaigns;
+pub mod changes;
 pub mod contacts;
 pub mod discovery;
 pub mod error;
+pub mod exchange;
 mod flight;
 pub mod parts;
 pub mod results;
@@ -25,6 +27,7 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::campaigns::Rendering;
+use crate::gateway::changes::Turns;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
@@ -70,6 +73,8 @@ pub struct Client {
     pub name: String,
     pub accounts: Vec<AccountSlug>,
     pub scope: ClientScope,
+    /// Where its new campaigns are made when the request names no account.
+    pub create_on: Option<AccountSlug>,
 }
 
 /// Who asks, in whose words, under which request id.
@@ -86,6 +91,7 @@ impl Client {
             name: settings.name.clone(),
             accounts: settings.accounts.clone(),
             scope: settings.scope,
+            create_on: settings.create_on.clone(),
         }
     }
 }
@@ -101,6 +107,7 @@ struct Shared {
     sweeping: Flights<(Uuid, i64), ()>,
     sweeps: Sweeps,
     memory: Memory,
+    turns: Turns,
     /// Every account has been listed once, or was tried.
     discovered: AtomicBool,
 }
@@ -130,6 +137,7 @@ impl Gateway {
             sweeping: Flights::new(),
             sweeps: Sweeps::default(),
             memory: Memory::default(),
+            turns: Turns::default(),
             discovered: AtomicBool::new(false),
         };
         Ok(Self { shared: Arc::new(shared) })

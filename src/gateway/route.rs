@@ -15,22 +15,34 @@ pub enum Route {
     Unsupported(&'static str),
 }
 
-/// Operations that the gateway does itself where the home cannot.
-const EMULATED: [Operation; 1] = [Operation::ContactList];
+/// Operations that the gateway does itself, from the ledger, where the home cannot.
+const EMULATED: [Operation; 11] = [
+    Operation::CampaignChain,
+    Operation::PartList,
+    Operation::PartDetail,
+    Operation::PartCreate,
+    Operation::PartModify,
+    Operation::PartDelete,
+    Operation::AgentGroupList,
+    Operation::ContactList,
+    Operation::ResultDelete,
+    Operation::Statistics,
+    Operation::ResultCodeQuery,
+];
 
-/// What this release's facades do not offer yet, on whichever home.
-const NOT_OFFERED: [Operation; 3] =
-    [Operation::CampaignCreate, Operation::CampaignModify, Operation::CampaignDelete];
+/// Operations whose native form is of no use to a client that speaks otherwise: it asks by ids that
+/// the home does not know, so it is answered from the ledger.
+const FROM_LEDGER: [Operation; 2] = [Operation::ContactDetail, Operation::ResultDetail];
 
 /// The route of `operation` from a client that speaks `asked_as` to a campaign at home on `home`.
 pub fn route(operation: Operation, home: PlatformKind, asked_as: PlatformKind) -> Route {
-    if NOT_OFFERED.contains(&operation) {
-        return Route::Unsupported("not offered by the facades yet");
-    }
     match platforms::support(home, operation) {
         Support::Unsupported(_) if EMULATED.contains(&operation) => Route::Emulated,
         Support::Unsupported(reason) => Route::Unsupported(reason),
         Support::Native | Support::Composed(_) if home == asked_as => Route::Native,
+        Support::Native | Support::Composed(_) if FROM_LEDGER.contains(&operation) => {
+            Route::Emulated
+        }
         Support::Native | Support::Composed(_) => Route::Translated,
     }
 }

@@ -14,8 +14,8 @@ use crate::domain::ids::{CampaignKey, CampaignPart, NativeId, VdnId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactPage, ConvertContext,
-    FetchedCampaign, FetchedPart, Operation, PlatformError, PlatformKind, PublicNames, Support,
-    isales, support, voipbin,
+    Exchange, FetchedCampaign, FetchedPart, Operation, PlatformError, PlatformKind, PublicNames,
+    Support, isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -285,6 +285,20 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor, limit).await,
             Adapter::Isales(client) => client.list_contacts(lane, native, cursor, limit).await,
+        }
+    }
+
+    /// A request in the platform's own words, about the campaign `native` where the request speaks
+    /// of one. Answers the platform's whole answer, which is a success.
+    pub async fn exchange(
+        &self,
+        lane: Lane,
+        native: Option<&NativeId>,
+        exchange: Exchange,
+    ) -> Result<Bytes, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.exchange(lane, native, exchange).await,
+            Adapter::Isales(client) => client.exchange(lane, native, exchange).await,
         }
     }
 

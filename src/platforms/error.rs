@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Effect, Operation, PlatformError, PlatformErrorKind, Support};
+use super::{Effect, Operation, PlatformError, PlatformErrorKind, Said, Support};
 use crate::transport::Access;
 use crate::transport::failure::{Failure, FailureKind};
 use crate::transport::spacing::TooLong;
@@ -17,6 +17,7 @@ impl PlatformError {
             operation,
             native_code: String::new(),
             detail: detail.into(),
+            said: None,
             source: None,
         }
     }
@@ -27,9 +28,11 @@ impl PlatformError {
         self
     }
 
+    /// The platform's own code and text.
     #[must_use]
-    pub fn with_code(mut self, native_code: impl Into<String>) -> Self {
-        self.native_code = native_code.into();
+    pub fn with_said(mut self, code: impl Into<String>, text: impl Into<String>) -> Self {
+        self.native_code = code.into();
+        self.said = Some(Box::new(Said { code: self.native_code.clone(), text: text.into() }));
         self
     }
 
@@ -89,6 +92,7 @@ impl PlatformError {
             operation,
             native_code: String::new(),
             detail: failure.kind.to_string(),
+            said: None,
             source: Some(Box::new(failure)),
         }
     }

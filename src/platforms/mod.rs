@@ -26,44 +26,22 @@ use crate::platforms::documents::{DomainDocument, Unreadable};
 mod adapter;
 pub mod documents;
 mod error;
+pub mod exchange;
 pub mod isales;
-mod merge;
+pub mod merge;
+mod operation;
 pub mod translation;
 pub mod voipbin;
 
 pub use adapter::{Account, Adapter};
+pub use exchange::{Exchange, Said};
+pub use operation::{Operation, Support};
 
 /// The platforms that Dialbridge knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PlatformKind {
     Voipbin,
     Isales,
-}
-
-/// What can be asked of a platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
-    CampaignList,
-    CampaignDetail,
-    CampaignCreate,
-    CampaignModify,
-    CampaignStart,
-    CampaignStop,
-    CampaignDelete,
-    ContactAdd,
-    ContactList,
-    ResultQuery,
-}
-
-/// How a platform supports an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Support {
-    /// One operation of the platform's own.
-    Native,
-    /// Composed of several of its operations; the text says how.
-    Composed(&'static str),
-    /// Not at all; the text says why.
-    Unsupported(&'static str),
 }
 
 /// Why an operation on a platform did not succeed.
@@ -79,6 +57,8 @@ pub struct PlatformError {
     /// For the operator's log: never a secret, a number, a URL query or a body. The platform's own
     /// text is not in it, for it may quote a phone number.
     pub detail: String,
+    /// What the platform said, for a client that speaks its language and for nobody else.
+    pub said: Option<Box<Said>>,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -337,59 +317,6 @@ impl PlatformKind {
             PlatformKind::Voipbin => "voipbin",
             PlatformKind::Isales => "isales",
         }
-    }
-}
-
-impl Operation {
-    pub const ALL: [Operation; 10] = [
-        Operation::CampaignList,
-        Operation::CampaignDetail,
-        Operation::CampaignCreate,
-        Operation::CampaignModify,
-        Operation::CampaignStart,
-        Operation::CampaignStop,
-        Operation::CampaignDelete,
-        Operation::ContactAdd,
-        Operation::ContactList,
-        Operation::ResultQuery,
-    ];
-
-    /// As written in tables, logs and answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Operation::CampaignList => "campaign-list",
-            Operation::CampaignDetail => "campaign-detail",
-            Operation::CampaignCreate => "campaign-create",
-            Operation::CampaignModify => "campaign-modify",
-            Operation::CampaignStart => "campaign-start",
-            Operation::CampaignStop => "campaign-stop",
-            Operation::CampaignDelete => "campaign-delete",
-            Operation::ContactAdd => "contact-add",
-            Operation::ContactList => "contact-list",
-            Operation::ResultQuery => "result-query",
-        }
-    }
-
-    /// True when the operation changes something on the platform.
-    pub fn is_write(self) -> bool {
-        match self {
-            Operation::CampaignList
-            | Operation::CampaignDetail
-            | Operation::ContactList
-            | Operation::ResultQuery => false,
-            Operation::CampaignCreate
-            | Operation::CampaignModify
-            | Operation::CampaignStart
-            | Operation::CampaignStop
-            | Operation::CampaignDelete
-            | Operation::ContactAdd => true,
-        }
-    }
-}
-
-impl Support {
-    pub fn is_supported(self) -> bool {
-        !matches!(self, Support::Unsupported(_))
     }
 }
 

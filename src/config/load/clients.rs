@@ -48,6 +48,7 @@ impl Loader<'_> {
             .reader
             .choice(section, "scope", &[("read", ClientScope::Read), ("write", ClientScope::Write)])
             .unwrap_or(ClientScope::Read);
+        let create_on = self.create_on(section, &accounts);
         let voipbin = self.voipbin_client(section, seen);
         let isales = self.isales_client(section, seen);
         if section.lacks("voipbin") && section.lacks("isales") {
@@ -56,7 +57,26 @@ impl Loader<'_> {
                 "clients: expected a voipbin or an isales table with credentials",
             );
         }
-        Some(ClientConfig { name: name?.value, accounts, scope, voipbin, isales })
+        Some(ClientConfig { name: name?.value, accounts, scope, create_on, voipbin, isales })
+    }
+
+    fn create_on(
+        &mut self,
+        section: &mut Section<'_>,
+        accounts: &[AccountSlug],
+    ) -> Option<AccountSlug> {
+        let Some(at) = self.reader.text(section, "create_on") else {
+            return if let [only] = accounts { Some(only.clone()) } else { None };
+        };
+        let known = accounts.iter().find(|slug| slug.as_str() == at.value).cloned();
+        if known.is_none() {
+            let message = format!(
+                "clients.create_on: expected one of the client's accounts, found {:?}",
+                at.value
+            );
+            self.reader.mistake(&at.place, message);
+        }
+        known
     }
 
     fn voipbin_client(

@@ -79,6 +79,7 @@ pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
         Refused::NotAuthentic => return HttpResponse::Unauthorized().finish(),
         Refused::Rule(broken) => (broken.code, format!("{}: {}", broken.field, broken.rule)),
         Refused::TookTooLong => (SYSTEM, "the campaign's home did not answer in time".to_owned()),
+        Refused::Gateway(GatewayError::Refused { said, .. }) => (&*said.code, said.text.clone()),
         Refused::Gateway(error) => (code(error, doing), error.to_string()),
     };
     let mut response = HttpResponse::build(status(refused)).json(Envelope::both(code, &desc));
@@ -126,6 +127,10 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         E::Quota { retry_after: Some(_), .. } if doing == Doing::AddNumbers => TOO_FAST,
         E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,
         E::Unavailable { .. } | E::Unclear { .. } | E::Quota { .. } | E::Internal(_) => SYSTEM,
-        E::NotFound(_) | E::Duplicate(_) | E::Invalid { .. } | E::Unsupported(_) => GENERIC,
+        E::NotFound(_)
+        | E::Duplicate(_)
+        | E::Invalid { .. }
+        | E::Unsupported(_)
+        | E::Refused { .. } => GENERIC,
     }
 }

@@ -1,6 +1,7 @@
 //! How VoIPBin says no (reference 1.3): an envelope with status and reason, or, in the older
 //! generation, a bare status.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -12,6 +13,7 @@ use crate::domain::ids::CampaignPart;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::http::voipbin_api::profile::Profile;
 use crate::platforms::voipbin::wire::{ErrorBody, ErrorEnvelope};
+use crate::platforms::{self, PlatformErrorKind};
 
 /// Why a request is not answered with 200: found out by the facade, or told by the gateway.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl From<GatewayError> for Refused {
 struct Said {
     status: &'static str,
     http: StatusCode,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     message: String,
     retry_after: Option<Duration>,
     details: Vec<Value>,
@@ -67,7 +69,7 @@ pub fn render(
     let mut response = if profile.error_envelope {
         let body = ErrorBody {
             status: said.status.to_owned(),
-            reason: said.reason.to_owned(),
+            reason: said.reason.into_owned(),
             message: said.message,
             request_id: request_id.to_owned(),
             details: said.details,
@@ -170,6 +172,9 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
             details: vec![json!({"job_id": job})],
             ..said(("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "OUTCOME_UNKNOWN"), &message)
         },
+        GatewayError::Refused { kind, said: home, retry_after } => {
+            Said { retry_after: *retry_after, ..say_home(*kind, home) }
+        }
         GatewayError::Internal(_) => said(
             ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
             "An internal error occurred.",
@@ -177,9 +182,32 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
     }
 }
 
+/// What the home said, under the status that its reason had there.
+fn say_home(kind: PlatformErrorKind, home: &platforms::Said) -> Said {
+    use PlatformErrorKind as K;
+    let (status, http) = match kind {
+        K::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND),
+        K::Duplicate => ("ALREADY_EXISTS", StatusCode::CONFLICT),
+        K::State if home.code != "INVALID_ARGUMENT" => {
+            ("FAILED_PRECONDITION", StatusCode::CONFLICT)
+        }
+        K::Quota => ("PAYMENT_REQUIRED", StatusCode::PAYMENT_REQUIRED),
+        K::RateLimited => ("RESOURCE_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
+        _ => ("INVALID_ARGUMENT", StatusCode::BAD_REQUEST),
+    };
+    Said { reason: Cow::Owned(home.code.clone()), ..said((status, http, ""), &home.text) }
+}
+
 fn said((status, http, reason): (&'static str, StatusCode, &'static str), message: &str) -> Said {
     let message = message.to_owned();
-    Said { status, http, reason, message, retry_after: None, details: Vec::new() }
+    Said {
+        status,
+        http,
+        reason: Cow::Borrowed(reason),
+        message,
+        retry_after: None,
+        details: Vec::new(),
+    }
 }
 
 /// Under which name the thing is missing: the path's, where the gateway speaks of the campaign that

@@ -30,6 +30,8 @@ struct Whole<'a> {
     result_code: Option<String>,
     #[serde(default, deserialize_with = "wire::opt_text")]
     return_code: Option<String>,
+    #[serde(default, deserialize_with = "wire::opt_text")]
+    result_desc: Option<String>,
     #[serde(borrow, default)]
     return_object: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -59,7 +61,10 @@ impl Answer {
         let filled = |code: Option<String>| code.filter(|code| !code.is_empty());
         match filled(whole.result_code).or_else(|| filled(whole.return_code)).as_deref() {
             Some(wire::SUCCESS) => {}
-            Some(code) => return Err(refusal::read_code(operation, access, code)),
+            Some(code) => {
+                let text = whole.result_desc.unwrap_or_default();
+                return Err(refusal::read_code(operation, access, (code, &text)));
+            }
             None => return Err(malformed("an answer without a code")),
         }
         let cut = |raw: &RawValue| body.slice_ref(raw.get().as_bytes());

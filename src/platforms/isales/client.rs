@@ -21,7 +21,7 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
 use crate::platforms::merge::merge;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
+    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
     FetchedAttempt, FetchedCampaign, Operation, PlatformError, PlatformErrorKind, isales,
 };
 use crate::transport::pacing::Lane;
@@ -373,6 +373,32 @@ impl Client {
         Ok(AttemptPage { attempts, next: has_more.then(|| (page + 1).to_string()), total })
     }
 
+    /// A request in CC-iSales' own words: `{vdn}` and `{campaign}` in the path stand for the parts
+    /// of the campaign's native id.
+    pub async fn exchange(
+        &self,
+        lane: Lane,
+        native: Option<&NativeId>,
+        exchange: Exchange,
+    ) -> Result<Bytes, PlatformError> {
+        let operation = exchange.operation;
+        let exchange = match native {
+            Some(native) => {
+                let path = self.campaign_path(operation, native)?;
+                let mut exchange = exchange.about(&path.id);
+                exchange.path = exchange.path.replace("{vdn}", &path.vdn.to_string());
+                exchange
+            }
+            None => exchange,
+        };
+        let Exchange { method, path, query, body, .. } = exchange;
+        let is_write = operation.is_write() && method != "GET";
+        let access = if is_write { Access::Write } else { Access::Read };
+        let ask =
+            Ask { operation, access, lane, method, path: &path, query: query.as_deref(), body };
+        self.send(ask).await.map(|(_, body)| body)
+    }
+
     /// All or nothing (4.2): a bad number rejects the request.
     async fn add_chunk(
         &self,
@@ -484,6 +510,11 @@ impl Client {
     }
 
     async fn call(&self, ask: Ask<'_>) -> Result<Answer, PlatformError> {
+        self.send(ask).await.map(|(answer, _)| answer)
+    }
+
+    /// The answer, and the whole body that it was cut out of.
+    async fn send(&self, ask: Ask<'_>) -> Result<(Answer, Bytes), PlatformError> {
         let Ask { operation, access, lane, method, path, query, body } = ask;
         let failed = |failure| PlatformError::from_failure(operation, failure);
         let endpoint = &self.shared.endpoint;
@@ -495,7 +526,7 @@ impl Client {
             .authenticate(&mut request, endpoint.host(), endpoint.clock())
             .map_err(failed)?;
         let answer = admitted.send(request).await.map_err(failed)?;
-        Answer::read(operation, access, &answer)
+        Ok((Answer::read(operation, access, &answer)?, answer.body))
     }
 }
 

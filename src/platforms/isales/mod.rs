@@ -14,23 +14,42 @@ use super::{Operation, Support};
 
 /// How CC-iSales supports an operation (reference 3–5).
 pub fn support(operation: Operation) -> Support {
+    use Operation as O;
+    use Support::{Composed, Native, Unsupported};
     match operation {
-        Operation::CampaignList => Support::Composed("one list per VDN of the account"),
-        Operation::CampaignModify => {
-            Support::Composed("read, merge, write: every PUT replaces all its members")
-        }
-        Operation::ContactAdd => {
-            Support::Composed("20 contacts per request, one request per second and campaign")
-        }
-        Operation::ContactList => Support::Unsupported(
+        O::CampaignList => Composed("one list per VDN of the account"),
+        O::CampaignModify => Composed("read, merge, write: every PUT replaces all its members"),
+        O::ContactAdd => Composed("20 contacts per request, one request per second and campaign"),
+        O::ContactList => Unsupported(
             "the platform lists no contacts; a single record is read by the dataId that adding it \
              gave",
         ),
-        Operation::CampaignDetail
-        | Operation::CampaignCreate
-        | Operation::CampaignStart
-        | Operation::CampaignStop
-        | Operation::CampaignDelete
-        | Operation::ResultQuery => Support::Native,
+        O::CampaignChain => Unsupported("CC-iSales campaigns do not follow one another"),
+        O::PartList | O::PartDetail | O::PartCreate | O::PartModify | O::PartDelete => {
+            Unsupported("a CC-iSales campaign is one document without parts of their own")
+        }
+        O::AgentGroupList => Unsupported("CC-iSales offers no list of skill queues"),
+        O::ResultDelete => Unsupported("CC-iSales deletes no results"),
+        O::CampaignDetail
+        | O::CampaignCreate
+        | O::CampaignStart
+        | O::CampaignStop
+        | O::CampaignDelete
+        | O::RetryPolicyQuery
+        | O::RetryPolicyModify
+        | O::CallerNumberModify
+        | O::ContactDetail
+        | O::ContactDelete
+        | O::ResultQuery
+        | O::ResultDetail
+        | O::Statistics
+        | O::ResultCodeQuery
+        | O::ResultCodeModify
+        | O::DoNotCallQuery
+        | O::DoNotCallModify
+        | O::SpecialDateQuery
+        | O::SpecialDateModify
+        | O::BusinessResult
+        | O::ContactBatch => Native,
     }
 }

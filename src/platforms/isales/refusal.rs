@@ -26,13 +26,17 @@ pub fn read_status(operation: Operation, access: Access, answer: &Answer) -> Pla
 }
 
 /// The error that a business code other than success stands for.
-pub fn read_code(operation: Operation, access: Access, code: &str) -> PlatformError {
+pub fn read_code(
+    operation: Operation,
+    access: Access,
+    (code, text): (&str, &str),
+) -> PlatformError {
     let (kind, meaning) = meaning(operation, code);
     // "Database error" says nothing about what was stored before it.
     let effect = if code == "0200006" { unclear(access) } else { Effect::None };
     PlatformError::new(operation, kind, format!("code {code}: {meaning}"))
         .with_effect(effect)
-        .with_code(code)
+        .with_said(code, text)
 }
 
 fn meaning(operation: Operation, code: &str) -> (PlatformErrorKind, &'static str) {
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn codes_are_read_per_operation() {
-        let kind = |operation, code| read_code(operation, Access::Write, code).kind;
+        let kind = |operation, code| read_code(operation, Access::Write, (code, "")).kind;
         assert_eq!(kind(Operation::CampaignDelete, "0200009"), PlatformErrorKind::State);
         assert_eq!(kind(Operation::ResultQuery, "0200009"), PlatformErrorKind::Invalid);
         assert_eq!(kind(Operation::CampaignStop, "0200011"), PlatformErrorKind::State);
@@ -90,7 +94,7 @@ mod tests {
 
     #[test]
     fn only_a_database_error_leaves_a_write_unclear() {
-        let effect = |access, code| read_code(Operation::ContactAdd, access, code).effect;
+        let effect = |access, code| read_code(Operation::ContactAdd, access, (code, "")).effect;
         assert_eq!(effect(Access::Write, "0200006"), Effect::Unclear);
         assert_eq!(effect(Access::Read, "0200006"), Effect::None);
         assert_eq!(effect(Access::Write, "0200018"), Effect::None);

@@ -24,7 +24,7 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
 use crate::platforms::merge::merge;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
+    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
     FetchedAttempt, FetchedCampaign, FetchedContact, Operation, PlatformError, PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
@@ -342,6 +342,22 @@ impl Client {
             })
             .collect();
         Ok(AttemptPage { attempts, next: page.next, total: None })
+    }
+
+    /// A request in VoIPBin's own words; the campaign's id stands in for its name in the path.
+    pub async fn exchange(
+        &self,
+        lane: Lane,
+        native: Option<&NativeId>,
+        exchange: Exchange,
+    ) -> Result<Bytes, PlatformError> {
+        let exchange = match native {
+            Some(native) => exchange.about(&segment(native.as_str()).to_string()),
+            None => exchange,
+        };
+        let Exchange { operation, method, path, query, body } = exchange;
+        let ask = Ask { operation, lane, method, path: &path, query: query.as_deref(), body };
+        self.call(ask).await
     }
 
     pub(super) fn fetched(&self, bundle: &wire::CampaignBundle, raw: Bytes) -> FetchedCampaign {

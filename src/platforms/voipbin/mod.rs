@@ -14,20 +14,48 @@ use super::{Operation, Support};
 
 /// How VoIPBin supports an operation (reference 3–7).
 pub fn support(operation: Operation) -> Support {
+    use Operation as O;
+    use Support::{Composed, Native, Unsupported};
     match operation {
-        Operation::CampaignDetail => Support::Composed("campaign, then its outplan"),
-        Operation::CampaignCreate => {
-            Support::Composed("outplan, campaign and outdial are created, then joined")
+        O::CampaignDetail => Composed("campaign, then its outplan"),
+        O::CampaignCreate => Composed("outplan, campaign and outdial are created, then joined"),
+        O::CampaignModify => Composed("read, merge, write: every PUT replaces all its members"),
+        O::RetryPolicyQuery => Composed("read from the campaign's outplan"),
+        O::RetryPolicyModify => {
+            Composed("written to the outplan, also for the other campaigns that use it")
         }
-        Operation::CampaignModify => {
-            Support::Composed("read, merge, write: every PUT replaces all its members")
+        O::CallerNumberModify => Composed(
+            "the outplan's source is the most preferred number; the others are kept beside",
+        ),
+        O::ContactAdd => Composed("one outdial target per contact"),
+        O::ContactList => Composed("targets of the campaign's outdial"),
+        O::ResultDetail => Composed("campaigncall, then its call"),
+        O::CampaignList
+        | O::CampaignStart
+        | O::CampaignStop
+        | O::CampaignDelete
+        | O::CampaignChain
+        | O::PartList
+        | O::PartDetail
+        | O::PartCreate
+        | O::PartModify
+        | O::PartDelete
+        | O::AgentGroupList
+        | O::ContactDetail
+        | O::ContactDelete
+        | O::ResultQuery
+        | O::ResultDelete => Native,
+        O::Statistics => Unsupported("VoIPBin counts nothing"),
+        O::ResultCodeQuery | O::ResultCodeModify => {
+            Unsupported("VoIPBin knows no external result codes; those of the tables are shown")
         }
-        Operation::ContactAdd => Support::Composed("one outdial target per contact"),
-        Operation::ContactList => Support::Composed("targets of the campaign's outdial"),
-        Operation::CampaignList
-        | Operation::CampaignStart
-        | Operation::CampaignStop
-        | Operation::CampaignDelete
-        | Operation::ResultQuery => Support::Native,
+        O::DoNotCallQuery | O::DoNotCallModify => {
+            Unsupported("VoIPBin has no do-not-call list, and nobody would enforce one yet")
+        }
+        O::SpecialDateQuery | O::SpecialDateModify => {
+            Unsupported("VoIPBin knows no special dates, and nobody would enforce them yet")
+        }
+        O::BusinessResult => Unsupported("VoIPBin keeps no business results"),
+        O::ContactBatch => Unsupported("VoIPBin knows no batches"),
     }
 }

@@ -9,9 +9,9 @@ use crate::transport::{Access, Answer};
 /// The error that an answer with a status other than 200 stands for.
 pub fn read(operation: Operation, access: Access, answer: &Answer) -> PlatformError {
     // The reason is the thing to branch on; the message may quote what was sent.
-    let reason = match serde_json::from_slice::<ErrorEnvelope>(&answer.body) {
-        Ok(envelope) => envelope.error.reason,
-        Err(_) => String::new(),
+    let (reason, message) = match serde_json::from_slice::<ErrorEnvelope>(&answer.body) {
+        Ok(envelope) => (envelope.error.reason, envelope.error.message),
+        Err(_) => (String::new(), String::new()),
     };
     let kind = kind(operation, access, answer.status, &reason);
     let effect = match answer.status {
@@ -20,7 +20,7 @@ pub fn read(operation: Operation, access: Access, answer: &Answer) -> PlatformEr
     };
     PlatformError::new(operation, kind, format!("status {} {reason}", answer.status))
         .with_effect(effect)
-        .with_code(reason)
+        .with_said(reason, message)
         .with_retry_after(answer.retry_after)
 }
 

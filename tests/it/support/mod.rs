@@ -375,6 +375,7 @@ impl Caller {
             name: name.to_owned(),
             accounts: accounts.iter().map(|slug| AccountSlug::new(slug).unwrap()).collect(),
             scope,
+            create_on: None,
             voipbin: Some(VoipbinClient { access_key: SecretString::from(self.key()), profile }),
             isales: Some(IsalesClient {
                 access_key: access_key.to_owned(),

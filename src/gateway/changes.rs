@@ -1,0 +1,187 @@
+//! Changes to a campaign that are said in another platform's words: read, edited, written back with
+//! what the words cannot say left as it is.
+//!
+//! Neither platform knows versions of its documents, so changes of one campaign go one after the
+//! other here.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignDefinition;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::campaigns::CampaignView;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::route::{Route, route};
+use crate::gateway::{Asked, WorkerGateway};
+use crate::platforms::{Effect, Operation, PlatformErrorKind};
+use crate::transport::pacing::Lane;
+
+/// A change under way: nobody else changes the campaign until this is dropped.
+pub struct Change<'a> {
+    gateway: &'a WorkerGateway,
+    asked: &'a Asked,
+    operation: Operation,
+    /// The campaign as it is before the change.
+    pub before: CampaignView,
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// Whose turn it is to change a campaign.
+#[derive(Default)]
+pub(super) struct Turns {
+    by_campaign: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Campaigns whose turns are remembered; those that nobody waits for are forgotten first.
+const MAX_TURNS: usize = 10_000;
+
+impl WorkerGateway {
+    /// Begins a change of a campaign on a home that speaks another language.
+    ///
+    /// # Errors
+    /// `Forbidden` when client or account may not write, `Unsupported` where it cannot be done, and
+    /// whatever keeps the home from answering.
+    pub async fn begin_change<'a>(
+        &'a self,
+        asked: &'a Asked,
+        key: CampaignKey,
+        operation: Operation,
+    ) -> Result<Change<'a>, GatewayError> {
+        let known = self.resolve(asked, key).await?;
+        let turn = self.shared.turns.take(known.uuid).await;
+        let identity = self.for_writing(asked, known.uuid).await?;
+        let home = self.home(&identity)?;
+        if let Route::Unsupported(reason) =
+            route(operation, home.adapter.platform(), asked.platform)
+        {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        let before = self.view(asked.platform, identity).await?;
+        Ok(Change { gateway: self, asked, operation, before, _turn: turn })
+    }
+
+    /// Deletes a campaign on its home; its results stay in the ledger. Answers how it stood before.
+    ///
+    /// # Errors
+    /// `State` when the campaign runs, `Unclear` when the answer was lost and looking it up did not
+    /// help.
+    pub async fn delete_campaign(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<CampaignView, GatewayError> {
+        let operation = Operation::CampaignDelete;
+        let change = self.begin_change(asked, key, operation).await?;
+        let identity = Arc::clone(&change.before.identity);
+        let job = self.shared.clock.new_uuid();
+        let entry = self.operation_entry(asked, operation, Some(&identity), job);
+        self.shared.ledger.append_journal(entry).await?;
+        let adapter = &self.home(&identity)?.adapter;
+        if let Err(error) = adapter.delete_campaign(Lane::FacadeWrite, &identity.native).await {
+            tracing::warn!(campaign = %identity.uuid, %job, %error, "delete");
+            let gone = error.effect == Effect::Unclear
+                && self.is_gone(&identity).await.unwrap_or_default();
+            if !gone {
+                return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
+            }
+        }
+        self.mark_deleted(&identity).await?;
+        Ok(change.before)
+    }
+
+    /// Brings the directory up to date after a write.
+    pub(super) async fn changed(
+        &self,
+        identity: &CampaignIdentity,
+        operation: Operation,
+    ) -> Result<(), GatewayError> {
+        match operation {
+            Operation::CampaignDelete => self.mark_deleted(identity).await,
+            Operation::CampaignModify | Operation::CampaignChain => {
+                let adapter = &self.home(identity)?.adapter;
+                let asked_at = self.shared.clock.now();
+                match adapter.campaign(Lane::FacadeRead, &identity.native).await {
+                    Ok(fetched) => {
+                        self.sight(&identity.home, adapter, vec![fetched], asked_at).await.map(drop)
+                    }
+                    // The write is done; lists follow with the next discovery.
+                    Err(error) => {
+                        tracing::warn!(campaign = %identity.uuid, %error, "read after a change");
+                        Ok(())
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn is_gone(&self, identity: &CampaignIdentity) -> Result<bool, GatewayError> {
+        let adapter = &self.home(identity)?.adapter;
+        match adapter.campaign(Lane::FacadeRead, &identity.native).await {
+            Ok(fetched) => Ok(fetched.deleted),
+            Err(error) => Ok(error.kind == PlatformErrorKind::NotFound),
+        }
+    }
+
+    /// The directory shows the campaign as deleted from now on.
+    async fn mark_deleted(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
+        let Some(entry) = self.shared.ledger.find_entry(identity.uuid).await? else {
+            return Ok(());
+        };
+        let adapter = &self.home(identity)?.adapter;
+        let document = bytes::Bytes::from(entry.snapshot.document);
+        let known = adapter.read_campaign(&identity.native, document);
+        let mut fetched = known.map_err(|error| {
+            tracing::error!(campaign = %identity.uuid, %error, "directory");
+            GatewayError::Internal("a document in the directory cannot be read".to_owned())
+        })?;
+        fetched.deleted = true;
+        let now = self.shared.clock.now();
+        self.sight(&identity.home, adapter, vec![fetched], now).await.map(drop)
+    }
+}
+
+impl Change<'_> {
+    /// Writes the edited definition and answers how the campaign stands then.
+    ///
+    /// # Errors
+    /// `Refused`-like errors of the home in the gateway's words; `Unclear` when an answer was lost:
+    /// a change that may have been made in part is not guessed at.
+    pub async fn write(
+        &self,
+        definition: &CampaignDefinition,
+    ) -> Result<CampaignView, GatewayError> {
+        let Change { gateway, asked, operation, .. } = *self;
+        let identity = &self.before.identity;
+        let job = gateway.shared.clock.new_uuid();
+        let entry = gateway.operation_entry(asked, operation, Some(identity), job);
+        gateway.shared.ledger.append_journal(entry).await?;
+        let adapter = &gateway.home(identity)?.adapter;
+        let written =
+            adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition).await;
+        if let Err(error) = written {
+            tracing::warn!(campaign = %identity.uuid, %job, %error, "change");
+            return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
+        }
+        let after = gateway.view(asked.platform, Arc::clone(identity)).await?;
+        let fetched = vec![after.fetched.clone()];
+        gateway.sight(&identity.home, adapter, fetched, gateway.shared.clock.now()).await?;
+        Ok(after)
+    }
+}
+
+impl Turns {
+    async fn take(&self, campaign: Uuid) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() >= MAX_TURNS {
+                turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            }
+            Arc::clone(turns.entry(campaign).or_default())
+        };
+        turn.lock_owned().await
+    }
+}

@@ -1,0 +1,196 @@
+//! Requests that go through in the asker's own words, because the home speaks them too: checked,
+//! journalled, and with the directory kept in step.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::config::{ClientScope, WritePolicy};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
+use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::gateway::route::{Route, route};
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{Effect, Exchange, Operation, PlatformKind};
+use crate::transport::pacing::Lane;
+
+/// What a request is about.
+#[derive(Debug, Clone)]
+pub enum Target {
+    Campaign(CampaignKey),
+    /// The account as a whole.
+    Account(AccountSlug),
+}
+
+/// The home's answer, a success, as it sent it.
+pub struct Exchanged {
+    /// The campaign that it is about, if it is about one.
+    pub identity: Option<Arc<CampaignIdentity>>,
+    pub body: Bytes,
+}
+
+impl WorkerGateway {
+    /// How an operation would be done on a campaign's home for this client.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::resolve`]; `Unsupported` where it cannot be done.
+    pub async fn route_of(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        operation: Operation,
+    ) -> Result<(Arc<CampaignIdentity>, Route), GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        let route = route(operation, self.home(&identity)?.adapter.platform(), asked.platform);
+        match route {
+            Route::Unsupported(reason) => Err(GatewayError::Unsupported(reason)),
+            route => Ok((identity, route)),
+        }
+    }
+
+    /// How an operation about a whole account would be done for this client.
+    ///
+    /// # Errors
+    /// `Forbidden` when the account is none of the client's, `Unsupported` where it cannot be done.
+    pub fn route_on(
+        &self,
+        asked: &Asked,
+        account: &AccountSlug,
+        operation: Operation,
+    ) -> Result<Route, GatewayError> {
+        asked.client.check_account(account)?;
+        match route(operation, self.shared.account(account)?.kind(), asked.platform) {
+            Route::Unsupported(reason) => Err(GatewayError::Unsupported(reason)),
+            route => Ok(route),
+        }
+    }
+
+    /// The client's account to which a VDN belongs.
+    pub fn account_of_vdn(&self, asked: &Asked, vdn: VdnId) -> Option<AccountSlug> {
+        let owns = |slug: &&AccountSlug| {
+            self.shared.account(slug).is_ok_and(|account| account.vdns().contains(&vdn))
+        };
+        asked.client.accounts.iter().find(owns).cloned()
+    }
+
+    /// The client's accounts whose platform speaks the client's language.
+    pub fn accounts_of_own_platform(&self, asked: &Asked) -> Vec<AccountSlug> {
+        let speaks = |slug: &&AccountSlug| {
+            self.shared.account(slug).is_ok_and(|account| account.kind() == asked.platform)
+        };
+        asked.client.accounts.iter().filter(speaks).cloned().collect()
+    }
+
+    /// The account on which a new campaign of this client is made, and its platform.
+    ///
+    /// # Errors
+    /// `State` when the client has several accounts and the configuration chooses none.
+    pub fn account_for_creating(
+        &self,
+        asked: &Asked,
+    ) -> Result<(AccountSlug, PlatformKind), GatewayError> {
+        let Some(slug) = asked.client.create_on.clone() else {
+            let reason = "the client has several accounts and none is set as create_on";
+            return Err(GatewayError::State(reason.to_owned()));
+        };
+        let kind = self.shared.account(&slug)?.kind();
+        Ok((slug, kind))
+    }
+
+    /// Passes a request on to a home of the asker's own platform.
+    ///
+    /// # Errors
+    /// `Forbidden` when client or account may not write, `Refused` with the home's own words,
+    /// `Unclear` when the answer to a write was lost, `Unsupported` when the home is of another
+    /// platform.
+    pub async fn exchange(
+        &self,
+        asked: &Asked,
+        target: Target,
+        exchange: Exchange,
+    ) -> Result<Exchanged, GatewayError> {
+        let operation = exchange.operation;
+        let is_write = operation.is_write() && exchange.method != "GET";
+        let (account, identity) = match target {
+            Target::Account(account) => {
+                asked.client.check_account(&account)?;
+                if is_write {
+                    self.may_write(asked, &account)?;
+                }
+                (account, None)
+            }
+            Target::Campaign(key) => {
+                let known = self.resolve(asked, key).await?;
+                let identity =
+                    if is_write { self.for_writing(asked, known.uuid).await? } else { known };
+                (identity.home.clone(), Some(identity))
+            }
+        };
+        let home = self
+            .homes
+            .get(&account)
+            .ok_or_else(|| GatewayError::unavailable("the campaign's account is not configured"))?;
+        match route(operation, home.adapter.platform(), asked.platform) {
+            Route::Native => {}
+            Route::Unsupported(reason) => return Err(GatewayError::Unsupported(reason)),
+            Route::Translated | Route::Emulated => {
+                return Err(GatewayError::Internal(format!(
+                    "{} does not go through on this home",
+                    operation.as_str()
+                )));
+            }
+        }
+        let job = self.shared.clock.new_uuid();
+        if is_write {
+            let entry = self.operation_entry(asked, operation, identity.as_deref(), job);
+            self.shared.ledger.append_journal(entry).await?;
+        }
+        let lane = if is_write { Lane::FacadeWrite } else { Lane::FacadeRead };
+        let native = identity.as_ref().map(|identity| &identity.native);
+        let body = home.adapter.exchange(lane, native, exchange).await.map_err(|error| {
+            let unclear = error.effect == Effect::Unclear;
+            tracing::warn!(%account, %job, unclear, %error, "exchange");
+            GatewayError::from_exchange(error, Noun::Campaign, job)
+        })?;
+        if is_write && let Some(identity) = &identity {
+            self.changed(identity, operation).await?;
+        }
+        Ok(Exchanged { identity, body })
+    }
+
+    /// # Errors
+    /// `Forbidden` when the client may only read, or the operator allows no writes there.
+    pub(super) fn may_write(
+        &self,
+        asked: &Asked,
+        account: &AccountSlug,
+    ) -> Result<(), GatewayError> {
+        if asked.client.scope == ClientScope::Read {
+            return Err(GatewayError::Forbidden(Refusal::ReadOnlyClient));
+        }
+        if self.shared.account(account)?.writes == WritePolicy::Deny {
+            return Err(GatewayError::Forbidden(Refusal::WritesDenied));
+        }
+        Ok(())
+    }
+
+    /// The journal's line about an operation that a client asks for.
+    pub(super) fn operation_entry(
+        &self,
+        asked: &Asked,
+        operation: Operation,
+        identity: Option<&CampaignIdentity>,
+        job: uuid::Uuid,
+    ) -> JournalEntry {
+        JournalEntry {
+            at: self.shared.clock.now(),
+            actor: asked.client.name.clone(),
+            action: operation.as_str().to_owned(),
+            request_id: Some(asked.request_id.clone()),
+            campaign: identity.map(|identity| identity.uuid),
+            before: None,
+            after: None,
+            reason: Some(format!("job {job}")),
+        }
+    }
+}
