@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod error;
 pub mod exchange;
 mod flight;
+pub mod merged;
 pub mod parts;
 pub mod results;
 pub mod route;
