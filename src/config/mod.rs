@@ -12,9 +12,11 @@ use crate::domain::phone::NumberPlan;
 use crate::platforms::{Bindings, PlatformKind};
 
 mod load;
+mod pass_rule;
 mod reader;
 
 pub use load::{Mistakes, load, read_secret};
+pub use pass_rule::PassRule;
 pub use reader::Mistake;
 
 /// Every setting with its default and what it means.
@@ -165,6 +167,16 @@ pub enum ClientScope {
 pub struct VoipbinClient {
     pub access_key: SecretString,
     pub profile: VoipbinProfile,
+    /// For programs that log in instead of holding an access key.
+    pub login: Option<Login>,
+    /// What passes to the client's own account beyond what the facade serves itself.
+    pub pass_through: Vec<PassRule>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub username: String,
+    pub password: SecretString,
 }
 
 /// Which generation of VoIPBin answers a client expects (reference 0.1).

@@ -14,6 +14,7 @@ pub mod exchange;
 mod flight;
 pub mod merged;
 pub mod parts;
+pub mod passthrough;
 pub mod results;
 pub mod route;
 

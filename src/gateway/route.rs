@@ -16,7 +16,7 @@ pub enum Route {
 }
 
 /// Operations that the gateway does itself, from the ledger, where the home cannot.
-const EMULATED: [Operation; 11] = [
+const EMULATED: [Operation; 12] = [
     Operation::CampaignChain,
     Operation::PartList,
     Operation::PartDetail,
@@ -28,6 +28,7 @@ const EMULATED: [Operation; 11] = [
     Operation::ResultDelete,
     Operation::Statistics,
     Operation::ResultCodeQuery,
+    Operation::AccountDetail,
 ];
 
 /// Operations whose native form is of no use to a client that speaks otherwise: it asks by ids that
@@ -37,6 +38,9 @@ const FROM_LEDGER: [Operation; 2] = [Operation::ContactDetail, Operation::Result
 /// The route of `operation` from a client that speaks `asked_as` to a campaign at home on `home`.
 pub fn route(operation: Operation, home: PlatformKind, asked_as: PlatformKind) -> Route {
     match platforms::support(home, operation) {
+        _ if operation == Operation::PassThrough && home != asked_as => {
+            Route::Unsupported("passes only to a home that speaks the client's language")
+        }
         Support::Unsupported(_) if EMULATED.contains(&operation) => Route::Emulated,
         Support::Unsupported(reason) => Route::Unsupported(reason),
         Support::Native | Support::Composed(_) if home == asked_as => Route::Native,

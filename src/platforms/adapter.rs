@@ -14,8 +14,8 @@ use crate::domain::ids::{CampaignKey, CampaignPart, NativeId, VdnId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactPage, ConvertContext,
-    Exchange, FetchedCampaign, FetchedPart, Operation, PlatformError, PlatformKind, PublicNames,
-    Support, isales, support, voipbin,
+    Exchange, FetchedCampaign, FetchedPart, Operation, PassThrough, PassedBack, PlatformError,
+    PlatformKind, PublicNames, Support, isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -299,6 +299,15 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.exchange(lane, native, exchange).await,
             Adapter::Isales(client) => client.exchange(lane, native, exchange).await,
+        }
+    }
+
+    /// A request in the platform's own words of which nobody here knows more; its bodies are
+    /// streamed. An answer of any status is a success.
+    pub async fn pass_through(&self, request: PassThrough) -> Result<PassedBack, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.pass_through(request).await,
+            Adapter::Isales(client) => client.pass_through(request).await,
         }
     }
 

@@ -83,7 +83,7 @@ impl PlatformError {
             }
             FailureKind::Timeout => PlatformErrorKind::Timeout,
             FailureKind::TooLarge => PlatformErrorKind::TooLarge,
-            FailureKind::Unsendable => PlatformErrorKind::Invalid,
+            FailureKind::BrokenOff | FailureKind::Unsendable => PlatformErrorKind::Invalid,
         };
         Self {
             kind,

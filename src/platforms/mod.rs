@@ -30,12 +30,14 @@ pub mod exchange;
 pub mod isales;
 pub mod merge;
 mod operation;
+pub mod passthrough;
 pub mod translation;
 pub mod voipbin;
 
 pub use adapter::{Account, Adapter};
 pub use exchange::{Exchange, Said};
 pub use operation::{Operation, Support};
+pub use passthrough::{PassThrough, PassedBack};
 
 /// The platforms that Dialbridge knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

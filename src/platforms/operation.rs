@@ -40,6 +40,10 @@ pub enum Operation {
     BusinessResult,
     /// Contacts in batches that are started and paused by themselves.
     ContactBatch,
+    /// The account that calls: who it is and how it is set up.
+    AccountDetail,
+    /// Whatever else the home offers, in its own words.
+    PassThrough,
 }
 
 /// How a platform supports an operation.
@@ -54,7 +58,7 @@ pub enum Support {
 }
 
 /// Each operation with its name in tables, logs and answers, and whether it changes something.
-const ABOUT: [(Operation, &str, bool); 33] = [
+const ABOUT: [(Operation, &str, bool); 35] = [
     (Operation::CampaignList, "campaign-list", false),
     (Operation::CampaignDetail, "campaign-detail", false),
     (Operation::CampaignCreate, "campaign-create", true),
@@ -88,6 +92,8 @@ const ABOUT: [(Operation, &str, bool); 33] = [
     (Operation::SpecialDateModify, "special-date-modify", true),
     (Operation::BusinessResult, "business-result", true),
     (Operation::ContactBatch, "contact-batch", true),
+    (Operation::AccountDetail, "account-detail", false),
+    (Operation::PassThrough, "pass-through", true),
 ];
 
 impl Operation {

@@ -32,6 +32,8 @@ pub enum FailureKind {
     Dropped,
     /// The answer is larger than the account's limit.
     TooLarge,
+    /// The request's own body ended before it was whole.
+    BrokenOff,
     /// The request cannot be put on the wire (a header value with a line feed, say).
     Unsendable,
 }
@@ -40,6 +42,11 @@ impl Failure {
     /// Nothing was sent.
     pub(super) fn unsent(kind: FailureKind) -> Self {
         Self { kind, may_have_acted: false, retry_after: None, source: None }
+    }
+
+    /// The request left and nothing came for too long.
+    pub(super) fn timed_out(is_write: bool) -> Self {
+        Self { may_have_acted: is_write, ..Self::unsent(FailureKind::Timeout) }
     }
 
     /// Reads what the HTTP client says about a request of which at least a part was attempted.
@@ -75,6 +82,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Timeout => "no answer in time",
             FailureKind::Dropped => "the connection ended before the answer",
             FailureKind::TooLarge => "the answer is larger than the account's body limit",
+            FailureKind::BrokenOff => "the request's body was broken off",
             FailureKind::Unsendable => "the request cannot be put on the wire",
         })
     }

@@ -14,6 +14,7 @@ pub mod breaker;
 pub mod failure;
 pub mod pacing;
 pub mod spacing;
+pub mod streaming;
 mod tls;
 
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub struct Endpoint {
     breaker: Breaker,
     slots: Semaphore,
     stop_slots: Semaphore,
+    streams: Arc<Semaphore>,
 }
 
 /// One worker's HTTP client to an account. Clones share it.
@@ -145,6 +147,7 @@ impl Endpoint {
             breaker: Breaker::default(),
             slots: Semaphore::new(MAX_IN_FLIGHT),
             stop_slots: Semaphore::new(MAX_STOPS_IN_FLIGHT),
+            streams: Arc::new(Semaphore::new(streaming::MAX_STREAMS)),
         })
     }
 
@@ -185,6 +188,12 @@ impl Endpoint {
     /// The Host header that is sent.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether an address is this account's server.
+    pub fn is_at(&self, url: &Url) -> bool {
+        url.host() == self.base.host()
+            && url.port_or_known_default() == self.base.port_or_known_default()
     }
 
     /// The account's base URL with `path` (percent-encoded, beginning with `/`) and `query` added.

@@ -117,7 +117,7 @@ fn uncommented(text: &str) -> String {
 #[test]
 fn the_default_file_names_every_setting_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["acme-east.secret", "acme-cloud.key", "crm.key", "crm.secret"] {
+    for name in ["acme-east.secret", "acme-cloud.key", "crm.key", "crm.secret", "crm.password"] {
         fs::write(folder.path().join(name), SECRET).unwrap();
     }
     let file = folder.path().join("dialbridge.toml");
@@ -269,6 +269,34 @@ fn a_client_names_known_accounts_and_has_credentials() {
         matches!(mistakes.0.as_slice(), [one] if one.message.contains("credentials")),
         "{mistakes}"
     );
+}
+
+#[test]
+fn a_client_may_log_in_and_pass_things_on() {
+    let with = |more: &str| format!("[clients.voipbin]\n{more}");
+    let (text, _) = changed(
+        "[clients.voipbin]",
+        &with(
+            "username = \"crm@example.com\"\npassword = \"p\"\n\
+             pass_through = [\"GET /calls/{id}\", \"PUT /customer\"]",
+        ),
+    );
+    let config = read(&text).map_err(|mistakes| mistakes.to_string()).unwrap();
+    let client = config.clients[0].voipbin.as_ref().unwrap();
+    assert_eq!(client.login.as_ref().unwrap().username, "crm@example.com");
+    let rules: Vec<_> = client.pass_through.iter().map(|rule| rule.as_str()).collect();
+    assert_eq!(rules, ["GET /calls/{id}", "PUT /customer"]);
+    for (more, expected) in [
+        ("username = \"crm\"", "username and password go together"),
+        ("username = \"\"\npassword = \"p\"", "is empty or another client's"),
+        ("pass_through = [\"CALLS\"]", "expected a method and a path"),
+        ("pass_through = [\"GET /campaigns\"]", "as it does /campaigns"),
+        ("pass_through = \"GET /calls\"", "pass_through"),
+    ] {
+        let (text, _) = changed("[clients.voipbin]", &with(more));
+        let mistakes = read(&text).unwrap_err().to_string();
+        assert!(mistakes.contains(expected), "{mistakes}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod campaigns;
 mod contacts_and_results;
+mod passthrough;
 mod refusals;
 mod sharing;
 mod troubles;

@@ -4,7 +4,9 @@ use secrecy::ExposeSecret;
 
 use super::{Loader, Seen};
 use crate::config::reader::Section;
-use crate::config::{ClientConfig, ClientScope, IsalesClient, VoipbinClient, VoipbinProfile};
+use crate::config::{
+    ClientConfig, ClientScope, IsalesClient, Login, PassRule, VoipbinClient, VoipbinProfile,
+};
 use crate::domain::ids::AccountSlug;
 
 impl Loader<'_> {
@@ -97,6 +99,8 @@ impl Loader<'_> {
                 &[("head", VoipbinProfile::Head), ("seed", VoipbinProfile::Seed)],
             )
             .unwrap_or(VoipbinProfile::Head);
+        let login = self.login(&mut section, seen);
+        let pass_through = self.pass_through(&mut section);
         self.reader.finish(&section);
         let access_key = access_key?;
         if !seen.voipbin_keys.insert(access_key.expose_secret().to_owned()) {
@@ -105,7 +109,48 @@ impl Loader<'_> {
                 "clients.voipbin.access_key: another client has the same",
             );
         }
-        Some(VoipbinClient { access_key, profile })
+        Some(VoipbinClient { access_key, profile, login, pass_through })
+    }
+
+    fn login(&mut self, section: &mut Section<'_>, seen: &mut Seen) -> Option<Login> {
+        let username = self.reader.text(section, "username");
+        let password = self.secret(section, "password");
+        match (username, password) {
+            (Some(username), Some(password)) => {
+                let taken = !seen.usernames.insert(username.value.clone());
+                if username.value.is_empty() || taken {
+                    let message = format!(
+                        "clients.voipbin.username: {:?} is empty or another client's",
+                        username.value
+                    );
+                    self.reader.mistake(&username.place, message);
+                }
+                Some(Login { username: username.value, password: password.value })
+            }
+            (None, None) => None,
+            _ => {
+                let message = "clients.voipbin: username and password go together";
+                self.reader.mistake(&section.place(), message);
+                None
+            }
+        }
+    }
+
+    fn pass_through(&mut self, section: &mut Section<'_>) -> Vec<PassRule> {
+        let mut rules = Vec::new();
+        for at in self.reader.texts(section, "pass_through").unwrap_or_default() {
+            match at.value.parse() {
+                Ok(rule) => rules.push(rule),
+                Err(expected) => {
+                    let message = format!(
+                        "clients.voipbin.pass_through: expected {expected}, found {:?}",
+                        at.value
+                    );
+                    self.reader.mistake(&at.place, message);
+                }
+            }
+        }
+        rules
     }
 
     fn isales_client(&mut self, parent: &mut Section<'_>, seen: &mut Seen) -> Option<IsalesClient> {

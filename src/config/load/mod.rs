@@ -63,6 +63,7 @@ struct Seen {
     vdns: HashSet<u16>,
     client_names: HashSet<String>,
     voipbin_keys: HashSet<String>,
+    usernames: HashSet<String>,
     isales_keys: HashSet<String>,
 }
 

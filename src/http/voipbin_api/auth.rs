@@ -10,7 +10,7 @@ use actix_web::http::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, PassRule};
 use crate::gateway::Client;
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{HEAD, Profile};
@@ -20,6 +20,8 @@ use crate::http::voipbin_api::profile::{HEAD, Profile};
 pub struct Caller {
     pub client: Arc<Client>,
     pub profile: &'static Profile,
+    /// What passes to its own account.
+    pub pass_through: Arc<[PassRule]>,
 }
 
 /// The clients of this facade by the SHA-256 of their access keys: a look-up by digest tells
@@ -42,6 +44,7 @@ impl Keys {
                 let caller = Caller {
                     client: Arc::new(Client::of(client)),
                     profile: Profile::of(settings.profile),
+                    pass_through: settings.pass_through.as_slice().into(),
                 };
                 Some((digest.into(), caller))
             })
@@ -52,6 +55,10 @@ impl Keys {
             _ => &HEAD,
         };
         Self { by_digest, profile_of_strangers }
+    }
+
+    pub fn callers(&self) -> impl Iterator<Item = &Caller> {
+        self.by_digest.values()
     }
 
     /// # Errors

@@ -9,6 +9,7 @@ mod campaigns;
 mod error;
 mod paging;
 mod parts;
+mod passthrough;
 mod profile;
 mod targets;
 
@@ -89,28 +90,17 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
                 .route(get().to(targets::list))
                 .route(web::post().to(targets::add)),
         )
-        .default_service(web::to(unknown_route));
+        .default_service(web::to(passthrough::pass));
     cfg.service(scope).route("/ping", get().to(ping));
 }
 
-/// A path; methods that it does not have are as unknown as the path itself would be.
+/// A path; methods that it does not have pass, or are as unknown as the path itself would be.
 fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(unknown_route))
+    web::resource(path).default_service(web::to(passthrough::pass))
 }
 
 async fn ping() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"message": "pong"}))
-}
-
-async fn unknown_route(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
-    let profile = facade
-        .callers
-        .keys
-        .authenticate(&request)
-        .map_or(facade.callers.keys.profile_of_strangers, |caller| caller.profile);
-    let request_id = facade.request_id(&request);
-    let response = error::render(&Refused::RouteNotFound, Doing::Account, profile, &request_id);
-    with_request_id(response, &request_id)
 }
 
 impl Facade {

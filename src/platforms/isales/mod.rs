@@ -6,6 +6,7 @@ pub mod callback;
 pub mod client;
 pub mod convert;
 pub mod names;
+mod passthrough;
 mod refusal;
 mod requests;
 pub mod wire;
@@ -30,6 +31,8 @@ pub fn support(operation: Operation) -> Support {
         }
         O::AgentGroupList => Unsupported("CC-iSales offers no list of skill queues"),
         O::ResultDelete => Unsupported("CC-iSales deletes no results"),
+        O::AccountDetail => Unsupported("CC-iSales shows no account"),
+        O::PassThrough => Unsupported("every documented path of CC-iSales is served by itself"),
         O::CampaignDetail
         | O::CampaignCreate
         | O::CampaignStart

@@ -1,5 +1,6 @@
 //! How we prove who we are to VoIPBin, and how VoIPBin proves it to us.
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::signing::webhook;
@@ -16,6 +17,12 @@ impl AccessKey {
 
     pub fn authenticate(&self, target: &mut Target) {
         target.add_query("accesskey", self.0.expose_secret());
+    }
+
+    /// Whether a text, percent-encoded or not, gives the key away.
+    pub fn is_in(&self, text: &str) -> bool {
+        let key = self.0.expose_secret();
+        text.contains(key) || percent_decode_str(text).decode_utf8_lossy().contains(key)
     }
 }
 

@@ -80,6 +80,14 @@ impl Client {
         &self.shared.context
     }
 
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn key(&self) -> &AccessKey {
+        &self.shared.key
+    }
+
     /// # Errors
     /// When the HTTP client cannot be made from the account's settings.
     pub fn new(shared: &Arc<Shared>) -> Result<Self, SetupError> {

@@ -6,6 +6,7 @@ pub mod callback;
 pub mod client;
 pub mod convert;
 pub mod names;
+mod passthrough;
 mod refusal;
 mod requests;
 pub mod wire;
@@ -44,7 +45,9 @@ pub fn support(operation: Operation) -> Support {
         | O::ContactDetail
         | O::ContactDelete
         | O::ResultQuery
-        | O::ResultDelete => Native,
+        | O::ResultDelete
+        | O::AccountDetail
+        | O::PassThrough => Native,
         O::Statistics => Unsupported("VoIPBin counts nothing"),
         O::ResultCodeQuery | O::ResultCodeModify => {
             Unsupported("VoIPBin knows no external result codes; those of the tables are shown")

@@ -376,7 +376,12 @@ impl Caller {
             accounts: accounts.iter().map(|slug| AccountSlug::new(slug).unwrap()).collect(),
             scope,
             create_on: None,
-            voipbin: Some(VoipbinClient { access_key: SecretString::from(self.key()), profile }),
+            voipbin: Some(VoipbinClient {
+                access_key: SecretString::from(self.key()),
+                profile,
+                login: None,
+                pass_through: Vec::new(),
+            }),
             isales: Some(IsalesClient {
                 access_key: access_key.to_owned(),
                 secret_key: SecretString::from(secret_key),
