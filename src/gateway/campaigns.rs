@@ -252,7 +252,7 @@ impl WorkerGateway {
         Ok(CampaignView { context: Arc::clone(&home.context), identity, route, fetched })
     }
 
-    fn view_of_entry(
+    pub(super) fn view_of_entry(
         &self,
         asked_as: PlatformKind,
         entry: DirectoryEntry,

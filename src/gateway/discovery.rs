@@ -60,6 +60,7 @@ pub(super) struct Memory {
 pub(super) enum LookedFor {
     Campaign(CampaignKey),
     Part(CampaignPart, Uuid),
+    Call(Uuid),
 }
 
 impl Discovery {

@@ -31,6 +31,14 @@ pub struct SourcePage<R> {
     pub next: Option<Timestamp>,
 }
 
+impl<R> SourcePage<R> {
+    /// The same places with other rows.
+    pub fn map<S>(self, into: impl Fn(R) -> S) -> SourcePage<S> {
+        let map = |Listed { list_at, id, row }| Listed { list_at, id, row: into(row) };
+        SourcePage { rows: self.rows.into_iter().map(map).collect(), next: self.next }
+    }
+}
+
 /// Where rows come from; any `async |before, limit| …` closure is one.
 pub trait Source<R> {
     /// At most `limit` rows strictly older than `before` (None: from the newest); fewer where the
@@ -49,7 +57,7 @@ pub const MAX_PAGES_PER_SOURCE: usize = 8;
 const NEXT_PAGE_ROWS: u32 = 100;
 
 /// Times have microseconds: what is older than this much after a time includes that time.
-const TICK: SignedDuration = SignedDuration::from_micros(1);
+pub const TICK: SignedDuration = SignedDuration::from_micros(1);
 
 /// At most `limit` rows (at least 1) strictly older than `before`, empty only at the end. More rows
 /// than `limit` come only when they all have one time. Of rows with one id the first source's

@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod error;
 pub mod exchange;
 mod flight;
+pub mod groups;
 pub mod merged;
 pub mod parts;
 pub mod passthrough;

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -17,13 +18,14 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
 use crate::domain::listing::AttemptFilter;
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::failed;
+use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::attempts::{AttemptPage, AttemptRow, AttemptScope, SeenAttempt};
 use crate::ledger::contacts::ContactRow;
 use crate::ledger::directory::DirectoryFilter;
-use crate::platforms::{AttemptQuery, ConvertContext, FetchedAttempt, Operation};
+use crate::platforms::{AttemptQuery, ConvertContext, Exchange, FetchedAttempt, Operation};
 use crate::transport::pacing::Lane;
 
 /// A recorded attempt with what it takes to show it.
@@ -34,6 +36,14 @@ pub struct AttemptView {
     pub row: AttemptRow,
     /// Public id of the contact, when it is known which.
     pub contact: Option<Uuid>,
+}
+
+/// The call behind an attempt.
+pub enum CallView {
+    /// An object of a home's own.
+    Native(Bytes),
+    /// All that is known of it is the attempt; its id is the attempt's.
+    Recorded(Box<AttemptView>),
 }
 
 /// A window of attempts, newest first.
@@ -135,6 +145,28 @@ impl WorkerGateway {
         let row = self.shared.ledger.find_attempt(id).await?;
         let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
         self.show(asked, row, &mut HashMap::new()).await
+    }
+
+    /// The call of that id: of a recorded attempt whose home has no such objects, else looked for
+    /// with `ask` on the client's accounts that have.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody knows it, `Forbidden` when it is another account's.
+    pub async fn call(
+        &self,
+        asked: &Asked,
+        id: Uuid,
+        ask: &Exchange,
+    ) -> Result<CallView, GatewayError> {
+        match self.attempt(asked, id).await {
+            Ok(view) if view.route != Route::Native => {
+                return Ok(CallView::Recorded(Box::new(view)));
+            }
+            Ok(_) | Err(GatewayError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let looked_for = LookedFor::Call(id);
+        self.find_on_own_accounts(asked, looked_for, Noun::Attempt, ask).await.map(CallView::Native)
     }
 
     /// One recorded attempt by its public id, or by the name that its platform gave the call.

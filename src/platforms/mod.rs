@@ -250,6 +250,11 @@ impl Bindings {
         self.agent_groups.iter().find(|b| b.isales == skill).map(|b| b.voipbin.as_str())
     }
 
+    /// Every bound agent group, by the name used in the domain.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.agent_groups.iter().map(|b| b.voipbin.as_str())
+    }
+
     /// The skill of an agent group.
     pub fn skill_of_group(&self, group: &str) -> Option<&str> {
         self.agent_groups.iter().find(|b| b.voipbin == group).map(|b| b.isales.as_str())

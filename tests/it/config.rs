@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use dialbridge::config::{
-    Config, DEFAULT_TOML, LedgerConfig, Mistakes, PlatformSettings, WritePolicy, load, load_file,
+    Config, DEFAULT_TOML, LedgerConfig, Mistakes, PassRule, PlatformSettings, WritePolicy, load,
+    load_file,
 };
 use dialbridge::domain::ids::VdnId;
 
@@ -284,7 +285,7 @@ fn a_client_may_log_in_and_pass_things_on() {
     let config = read(&text).map_err(|mistakes| mistakes.to_string()).unwrap();
     let client = config.clients[0].voipbin.as_ref().unwrap();
     assert_eq!(client.login.as_ref().unwrap().username, "crm@example.com");
-    let rules: Vec<_> = client.pass_through.iter().map(|rule| rule.as_str()).collect();
+    let rules: Vec<_> = client.pass_through.iter().map(PassRule::as_str).collect();
     assert_eq!(rules, ["GET /calls/{id}", "PUT /customer"]);
     for (more, expected) in [
         ("username = \"crm\"", "username and password go together"),

@@ -1,5 +1,6 @@
 //! Both facades over both homes, against the simulators: every operation of the first half.
 
+mod account;
 mod campaigns;
 mod contacts_and_results;
 mod passthrough;

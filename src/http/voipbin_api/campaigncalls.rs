@@ -79,6 +79,8 @@ fn translated(view: &AttemptView, profile: &Profile) -> Result<Vec<u8>, GatewayE
     call.outplan_id = CampaignPart::DialingRules.public_id(campaign).to_string();
     call.outdial_id = CampaignPart::ContactList.public_id(campaign).to_string();
     call.outdial_target_id = view.contact.unwrap_or_default().to_string();
+    // `GET /calls/{id}` knows the attempt by the same id.
+    call.reference_id = view.row.uuid.to_string();
     // The place in the list is what pages are cut by, so it is what the row shows.
     call.tm_create = Some(profile.timestamp(view.row.list_at));
     serde_json::to_vec(&call).map_err(unreadable)

@@ -39,6 +39,8 @@ pub enum Doing {
     Outplan,
     Outdial,
     Target,
+    Queue,
+    Call,
     Account,
 }
 
@@ -214,6 +216,7 @@ fn said((status, http, reason): (&'static str, StatusCode, &'static str), messag
 /// the thing belongs to.
 fn not_found(noun: Noun, doing: Doing) -> &'static str {
     match (noun, doing) {
+        (Noun::Attempt, Doing::Call) => "CALL_NOT_FOUND",
         (Noun::Attempt, _) => "CAMPAIGNCALL_NOT_FOUND",
         (Noun::Contact, _) => "OUTDIAL_TARGET_NOT_FOUND",
         (Noun::Part(CampaignPart::DialingRules), _) | (_, Doing::Outplan) => "OUTPLAN_NOT_FOUND",

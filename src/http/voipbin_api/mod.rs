@@ -3,14 +3,18 @@
 //! Checks stand in the platform's order: credential, id in the path, body, the thing itself, its
 //! owner; so somebody else's campaign is 403 and an unknown one 404.
 
+mod account;
 mod auth;
+mod calls;
 mod campaigncalls;
 mod campaigns;
 mod error;
+mod live;
 mod paging;
 mod parts;
 mod passthrough;
 mod profile;
+mod queues;
 mod targets;
 
 use std::future::Future;
@@ -90,6 +94,11 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
                 .route(get().to(targets::list))
                 .route(web::post().to(targets::add)),
         )
+        .service(resource("/me").route(get().to(account::me)))
+        .service(resource("/customer").route(get().to(account::customer)))
+        .service(resource("/queues").route(get().to(queues::list)))
+        .service(resource("/queues/{id}").route(get().to(queues::detail)))
+        .service(resource("/calls/{id}").route(get().to(calls::detail)))
         .default_service(web::to(passthrough::pass));
     cfg.service(scope).route("/ping", get().to(ping));
 }

@@ -190,7 +190,8 @@ pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     at.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-fn is_sentinel(text: &str) -> bool {
+/// Whether a timestamp stands for "never happened".
+pub fn is_sentinel(text: &str) -> bool {
     text.starts_with("9999-01-01")
 }
 

@@ -61,7 +61,7 @@ impl Client {
         self.add_targets(lane, native, &targets).await
     }
 
-    /// An outplan or outdial; None for what is no object of its own here.
+    /// An outplan, outdial or queue. A queue belongs to no campaign.
     pub async fn part(
         &self,
         lane: Lane,
@@ -71,7 +71,7 @@ impl Client {
         let path = match part {
             CampaignPart::DialingRules => format!("/outplans/{}", segment(&id.to_string())),
             CampaignPart::ContactList => format!("/outdials/{}", segment(&id.to_string())),
-            CampaignPart::AgentGroup => return Ok(None),
+            CampaignPart::AgentGroup => format!("/queues/{}", segment(&id.to_string())),
         };
         let raw = self.get(Operation::CampaignDetail, lane, &path, None).await?;
         let belongs: Belongs = serde_json::from_slice(&raw).map_err(|_| {

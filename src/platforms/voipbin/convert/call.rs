@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use crate::domain::phone::PhoneNumber;
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::voipbin::convert::{PLATFORM, address, read_address};
@@ -82,6 +83,18 @@ pub fn call_from_domain(
         ..wire::Campaigncall::default()
     };
     Converted { value: call, findings }
+}
+
+/// Why a call ended, as the call object says it (reference 9.6); empty while it has not.
+pub fn hangup_reason(attempt: &CallAttempt, ctx: &ConvertContext) -> String {
+    let table = ctx.tables.get(PLATFORM, Kind::Call);
+    let said = table.say("hangup_reason", attempt.disposition.as_str());
+    said.map(|said| said.code.native.clone()).unwrap_or_default()
+}
+
+/// A phone number as an address.
+pub fn shown_address(number: Option<&PhoneNumber>) -> wire::Address {
+    number.map(address).unwrap_or_default()
 }
 
 /// The status says whether it is over; an answer that leaves it out is over when it has a result.
