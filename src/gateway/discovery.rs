@@ -264,6 +264,8 @@ impl WorkerGateway {
                 .unwrap_or_else(|| propose_campaign_uuid(account, &campaign.native)),
             native: campaign.native,
             pair,
+            // A platform that gives no UUIDs gives unique names.
+            is_known_by_name: names.uuid.is_none(),
             snapshot: Snapshot {
                 name: campaign.definition.name,
                 status: campaign.status,

@@ -11,6 +11,7 @@ use crate::domain::ids::{
     RefKind, VdnId,
 };
 use crate::ledger::directory::{self, DirectoryEntry, Snapshot};
+use crate::ledger::objects;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
@@ -46,6 +47,8 @@ pub struct Sighting {
     /// The public UUID if this is the first sight.
     pub proposed_uuid: Uuid,
     pub pair: PairSource,
+    /// Names are unique on the platform: a campaign that is being made under this name is this one.
+    pub is_known_by_name: bool,
     pub snapshot: Snapshot,
 }
 
@@ -235,8 +238,7 @@ impl Verb for SightCampaigns {
         let mut order: Vec<&Sighting> = self.sightings.iter().collect();
         order.sort_by(|a, b| a.native.cmp(&b.native));
         if any_new(store, account, &order).await? {
-            let lock = format!("SELECT next FROM counter WHERE name = 'identity'{}", S::ROW_LOCK);
-            store.row(&lock, &[]).await?;
+            lock(store).await?;
         }
         let mut ids = HashMap::new();
         for sighting in order {
@@ -268,13 +270,22 @@ impl SightCampaigns {
         account: i64,
         sighting: &Sighting,
     ) -> Result<i64, LedgerError> {
-        refuse_taken(store, &self.account, sighting).await?;
+        let made = if sighting.is_known_by_name {
+            objects::claim(store, account, &sighting.snapshot.name, self.seen_at).await?
+        } else {
+            None
+        };
+        let uuid = made.map_or(sighting.proposed_uuid, |(uuid, _)| uuid);
+        refuse_taken(store, &self.account, (sighting, uuid)).await?;
         let pair = match sighting.pair {
             PairSource::Given(pair) => pair,
             PairSource::Assigned(vdn) => next_pair(store, vdn).await?,
         };
         let snapshot = &sighting.snapshot;
-        let list_at = free_list_at(store, snapshot.created_at.unwrap_or(self.seen_at)).await?;
+        let list_at = match made {
+            Some((_, list_at)) => list_at,
+            None => free_list_at(store, snapshot.created_at.unwrap_or(self.seen_at)).await?,
+        };
         let status = snapshot.status.as_str();
         let row = store
             .row(
@@ -284,7 +295,7 @@ impl SightCampaigns {
                  VALUES ($1, $2, $3, $4, $5, 1, $6, $6, $7, $8, $9, $10, $11, $12, 0) \
                  RETURNING id",
                 &[
-                    sighting.proposed_uuid.into(),
+                    uuid.into(),
                     pair.vdn.into(),
                     pair.number.into(),
                     list_at.into(),
@@ -314,7 +325,7 @@ impl SightCampaigns {
             )
             .await?;
         for part in CampaignPart::ALL {
-            let uuid = part.public_id(sighting.proposed_uuid);
+            let uuid = part.public_id(uuid);
             store
                 .execute(
                     "INSERT INTO campaign_part (uuid, campaign_id, part) VALUES ($1, $2, $3)",
@@ -360,7 +371,7 @@ async fn find_ref<S: Statements>(
 async fn refuse_taken<S: Statements>(
     store: &mut S,
     account: &AccountSlug,
-    sighting: &Sighting,
+    (sighting, uuid): (&Sighting, Uuid),
 ) -> Result<(), LedgerError> {
     let (vdn, number) = match sighting.pair {
         PairSource::Given(pair) => (Value::from(pair.vdn), Value::from(pair.number)),
@@ -370,7 +381,7 @@ async fn refuse_taken<S: Statements>(
         .row(
             "SELECT a.slug FROM campaign c JOIN account a ON a.id = c.home_id \
              WHERE c.uuid = $1 OR (c.vdn = $2 AND c.number = $3)",
-            &[sighting.proposed_uuid.into(), vdn, number],
+            &[uuid.into(), vdn, number],
         )
         .await?;
     match row {
@@ -397,21 +408,30 @@ async fn next_pair<S: Statements>(store: &mut S, vdn: VdnId) -> Result<PublicPai
     Ok(PublicPair { vdn, number })
 }
 
-/// The first microsecond from `wanted` on that no campaign has: places in lists are unique even
-/// where a platform gives many campaigns one time.
-async fn free_list_at<S: Statements>(
+/// Takes the lock behind which ids and places in lists are given out.
+pub(super) async fn lock<S: Statements>(store: &mut S) -> Result<(), LedgerError> {
+    let sql = format!("SELECT next FROM counter WHERE name = 'identity'{}", S::ROW_LOCK);
+    store.row(&sql, &[]).await.map(drop)
+}
+
+/// The first microsecond from `wanted` on that no campaign and no object has: places in lists are
+/// unique even where a platform gives many campaigns one time. The caller holds the lock.
+pub(super) async fn free_list_at<S: Statements>(
     store: &mut S,
     wanted: Timestamp,
 ) -> Result<Timestamp, LedgerError> {
-    let taken = store.row("SELECT 1 FROM campaign WHERE list_at = $1", &[wanted.into()]).await?;
-    if taken.is_none() {
+    const TAKEN: &str = "SELECT 1 FROM campaign WHERE list_at = $1 \
+         UNION ALL SELECT 1 FROM object WHERE list_at = $1";
+    if store.row(TAKEN, &[wanted.into()]).await?.is_none() {
         return Ok(wanted);
     }
     let row = store
         .row(
-            "SELECT c.list_at + 1 FROM campaign c WHERE c.list_at >= $1 AND NOT EXISTS \
-             (SELECT 1 FROM campaign d WHERE d.list_at = c.list_at + 1) \
-             ORDER BY c.list_at LIMIT 1",
+            "SELECT t.list_at + 1 FROM (SELECT list_at FROM campaign WHERE list_at >= $1 \
+             UNION ALL SELECT list_at FROM object WHERE list_at >= $1) t WHERE NOT EXISTS \
+             (SELECT 1 FROM campaign d WHERE d.list_at = t.list_at + 1) AND NOT EXISTS \
+             (SELECT 1 FROM object o WHERE o.list_at = t.list_at + 1) \
+             ORDER BY t.list_at LIMIT 1",
             &[wanted.into()],
         )
         .await?;

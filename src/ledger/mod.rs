@@ -5,8 +5,8 @@
 //! public ids. One story suite (`tests/it/ledger_story.rs`) runs on both implementations.
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
-//! (lists of campaigns and their status), `contacts`, `attempts`, `attempt_search`, `journal`. Each verb is written
-//! once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! (lists of campaigns and their status), `contacts`, `attempts`, `attempt_search`, `objects` (emulated documents),
+//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
@@ -17,10 +17,15 @@ pub mod attempt_search;
 pub mod attempts;
 pub mod contacts;
 pub mod directory;
+pub mod idempotency;
 pub mod identity;
+pub mod jobs;
 pub mod journal;
+pub mod objects;
 pub mod postgres;
+pub mod readings;
 mod schema;
+pub mod sessions;
 pub mod sqlite;
 mod statements;
 

@@ -7,10 +7,12 @@ use crate::ledger::LedgerError;
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses.
-const CURRENT: i64 = 1;
+const CURRENT: i64 = 2;
 
-const MIGRATIONS: [(&str, &str); 1] =
-    [("V1__identity", include_str!("migrations/V1__identity.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__identity", include_str!("migrations/V1__identity.sql")),
+    ("V2__work", include_str!("migrations/V2__work.sql")),
+];
 
 /// What the migrations call differently on the two stores.
 pub struct Dialect {

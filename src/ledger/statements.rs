@@ -25,6 +25,8 @@ pub trait Verb: Send + Sync + 'static {
 pub trait Statements: Send {
     /// Appended to a SELECT whose rows the verb is about to change.
     const ROW_LOCK: &'static str;
+    /// The same, but rows that somebody else holds are passed over.
+    const ROW_LOCK_OR_SKIP: &'static str;
 
     fn rows(
         &mut self,
@@ -112,8 +114,13 @@ impl Row {
     }
 
     pub fn uuid(&mut self) -> Result<Uuid, LedgerError> {
+        self.optional_uuid()?.ok_or_else(|| self.corrupt("a UUID"))
+    }
+
+    pub fn optional_uuid(&mut self) -> Result<Option<Uuid>, LedgerError> {
         match self.next() {
-            Some(Value::Uuid(value)) => Ok(value),
+            Some(Value::Null) => Ok(None),
+            Some(Value::Uuid(value)) => Ok(Some(value)),
             _ => Err(self.corrupt("a UUID")),
         }
     }
@@ -217,6 +224,12 @@ impl From<&str> for Value {
 impl From<Uuid> for Value {
     fn from(value: Uuid) -> Self {
         Value::Uuid(value)
+    }
+}
+
+impl From<Option<Uuid>> for Value {
+    fn from(value: Option<Uuid>) -> Self {
+        value.map_or(Value::Null, Value::Uuid)
     }
 }
 

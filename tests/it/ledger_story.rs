@@ -15,11 +15,14 @@ use uuid::Uuid;
 
 mod cluster;
 mod identity;
+mod keys;
 mod lists;
+mod objects;
 mod one_store;
 mod opening;
 mod people;
 mod search;
+mod work;
 
 /// Makes two tests of every story: one per implementation.
 macro_rules! stories {
@@ -142,6 +145,7 @@ fn paired(n: i64) -> Sighting {
         native: NativeId::new(format!("7/{n}")),
         proposed_uuid: uuid(n),
         pair: PairSource::Given(pair(7, n)),
+        is_known_by_name: false,
         snapshot: snapshot(&format!("Campaign {n}"), CampaignStatus::Stopped),
     }
 }
@@ -152,6 +156,7 @@ fn unpaired(n: i64) -> Sighting {
         native: NativeId::new(uuid(1000 + n).to_string()),
         proposed_uuid: uuid(1000 + n),
         pair: PairSource::Assigned(vdn(900)),
+        is_known_by_name: false,
         snapshot: snapshot(&format!("Campaign {n}"), CampaignStatus::Stopped),
     }
 }

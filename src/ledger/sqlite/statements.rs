@@ -53,6 +53,7 @@ impl<'c> SqliteStatements<'c> {
 impl Statements for SqliteStatements<'_> {
     // The one writer needs no row locks.
     const ROW_LOCK: &'static str = "";
+    const ROW_LOCK_OR_SKIP: &'static str = "";
 
     fn rows(
         &mut self,

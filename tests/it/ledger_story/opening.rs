@@ -49,16 +49,19 @@ async fn several_replicas_may_migrate_at_once(place: Place) {
 async fn the_next_schema_is_accepted_and_others_are_not(place: Place) {
     place.ledger().await;
     let set_version = |version: i64| {
-        place.tamper(&format!("UPDATE refinery_schema_history SET version = {version}"));
+        place.tamper(&format!(
+            "UPDATE refinery_schema_history SET version = {version} \
+             WHERE version = (SELECT MAX(version) FROM refinery_schema_history)"
+        ));
     };
-    set_version(2);
+    set_version(3);
     place.open().await.expect("a newer replica has migrated already");
     place.migrate().await.expect("nothing is left to do");
-    set_version(3);
+    set_version(4);
     let opened = place.open().await.err().expect("too new");
-    assert!(matches!(opened, LedgerError::Schema { found: 3, .. }), "{opened:?}");
+    assert!(matches!(opened, LedgerError::Schema { found: 4, .. }), "{opened:?}");
     let migrated = place.migrate().await.expect_err("too new");
-    assert!(matches!(migrated, LedgerError::Schema { found: 3, .. }), "{migrated:?}");
+    assert!(matches!(migrated, LedgerError::Schema { found: 4, .. }), "{migrated:?}");
 }
 
 async fn accounts_keep_platform_and_virtual_vdn(place: Place) {
