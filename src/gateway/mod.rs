@@ -18,6 +18,7 @@ pub mod parts;
 pub mod passthrough;
 pub mod results;
 pub mod route;
+pub mod sessions;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
 use crate::gateway::results::Sweeps;
+use crate::gateway::sessions::SessionMemory;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
@@ -111,6 +113,7 @@ struct Shared {
     sweeps: Sweeps,
     memory: Memory,
     turns: Turns,
+    sessions: SessionMemory,
     /// Every account has been listed once, or was tried.
     discovered: AtomicBool,
 }
@@ -141,6 +144,7 @@ impl Gateway {
             sweeps: Sweeps::default(),
             memory: Memory::default(),
             turns: Turns::default(),
+            sessions: SessionMemory::default(),
             discovered: AtomicBool::new(false),
         };
         Ok(Self { shared: Arc::new(shared) })

@@ -9,9 +9,10 @@ use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use crate::config::{Config, PassRule};
-use crate::gateway::Client;
+use crate::gateway::{Client, WorkerGateway};
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{HEAD, Profile};
 
@@ -28,33 +29,61 @@ pub struct Caller {
 /// nobody how much of a guessed key was right, and no key is kept in memory for longer than a
 /// request.
 pub struct Keys {
-    by_digest: HashMap<[u8; 32], Caller>,
+    by_digest: HashMap<Secret, Caller>,
+    /// Clients that may log in, by name.
+    by_name: HashMap<String, Caller>,
+    logins: Vec<LoginDigests>,
     /// The generation in which a caller is answered whom nobody knows.
     pub profile_of_strangers: &'static Profile,
 }
 
+/// SHA-256 of a secret.
+type Secret = [u8; 32];
+
+struct LoginDigests {
+    username: Secret,
+    password: Secret,
+    client: String,
+}
+
+/// The credential that decides.
+enum Credential<'a> {
+    Token(Cow<'a, str>),
+    AccessKey(Cow<'a, str>),
+}
+
 impl Keys {
     pub fn new(config: &Config) -> Self {
-        let by_digest: HashMap<_, _> = config
-            .clients
-            .iter()
-            .filter_map(|client| {
-                let settings = client.voipbin.as_ref()?;
-                let digest = Sha256::digest(settings.access_key.expose_secret().as_bytes());
-                let caller = Caller {
-                    client: Arc::new(Client::of(client)),
-                    profile: Profile::of(settings.profile),
-                    pass_through: settings.pass_through.as_slice().into(),
-                };
-                Some((digest.into(), caller))
-            })
-            .collect();
-        let mut profiles = by_digest.values().map(|caller| caller.profile);
-        let profile_of_strangers = match profiles.next() {
-            Some(first) if profiles.all(|other| other == first) => first,
-            _ => &HEAD,
+        let mut keys = Self {
+            by_digest: HashMap::new(),
+            by_name: HashMap::new(),
+            logins: Vec::new(),
+            profile_of_strangers: &HEAD,
         };
-        Self { by_digest, profile_of_strangers }
+        for client in &config.clients {
+            let Some(settings) = &client.voipbin else { continue };
+            let caller = Caller {
+                client: Arc::new(Client::of(client)),
+                profile: Profile::of(settings.profile),
+                pass_through: settings.pass_through.as_slice().into(),
+            };
+            if let Some(login) = &settings.login {
+                keys.logins.push(LoginDigests {
+                    username: digest(&login.username),
+                    password: digest(login.password.expose_secret()),
+                    client: client.name.clone(),
+                });
+                keys.by_name.insert(client.name.clone(), caller.clone());
+            }
+            keys.by_digest.insert(digest(settings.access_key.expose_secret()), caller);
+        }
+        let mut profiles = keys.by_digest.values().map(|caller| caller.profile);
+        if let Some(first) = profiles.next()
+            && profiles.all(|other| other == first)
+        {
+            keys.profile_of_strangers = first;
+        }
+        keys
     }
 
     pub fn callers(&self) -> impl Iterator<Item = &Caller> {
@@ -62,30 +91,58 @@ impl Keys {
     }
 
     /// # Errors
-    /// When there is no credential, or the one that decides is not an access key of a client.
-    pub fn authenticate(&self, request: &HttpRequest) -> Result<&Caller, Refused> {
-        if bearer_token(request) {
-            // A log-in token: we issue none.
-            return Err(Refused::InvalidCredentials);
+    /// When there is no credential, or the one that decides is neither an access key of a client
+    /// nor the token of a session; when the ledger cannot be asked for sessions.
+    pub async fn authenticate(
+        &self,
+        request: &HttpRequest,
+        gateway: &WorkerGateway,
+    ) -> Result<&Caller, Refused> {
+        let caller = match credential(request).ok_or(Refused::AuthenticationRequired)? {
+            Credential::AccessKey(key) => self.by_digest.get(&digest(&key)),
+            Credential::Token(token) => {
+                let client = gateway.client_of_session(&token).await?;
+                client.and_then(|name| self.by_name.get(&name))
+            }
+        };
+        caller.ok_or(Refused::InvalidCredentials)
+    }
+
+    /// The name of the client whose user name and password these are. Every client's are compared, in
+    /// a time that does not depend on what they are.
+    pub fn login(&self, username: &str, password: &str) -> Option<&str> {
+        let (username, password) = (digest(username), digest(password));
+        let mut found = None;
+        for login in &self.logins {
+            let fits = login.username.ct_eq(&username) & login.password.ct_eq(&password);
+            if fits.into() {
+                found = Some(login.client.as_str());
+            }
         }
-        let key =
-            cookie(request, "accesskey").map(Cow::Owned).or_else(|| query(request, "accesskey"));
-        let key = key.ok_or(Refused::AuthenticationRequired)?;
-        let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        self.by_digest.get(&digest).ok_or(Refused::InvalidCredentials)
+        found
     }
 }
 
-/// Whether one of the three places of a log-in token holds one; they come before the access key.
-fn bearer_token(request: &HttpRequest) -> bool {
-    cookie(request, "token").is_some()
-        || query(request, "token").is_some()
-        || request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .is_some_and(|token| !token.trim().is_empty())
+/// The first place that holds one decides; there is no falling through to the next.
+fn credential(request: &HttpRequest) -> Option<Credential<'_>> {
+    let owned = |name| cookie(request, name).map(Cow::Owned);
+    owned("token")
+        .or_else(|| query(request, "token"))
+        .or_else(|| bearer(request).map(Cow::Borrowed))
+        .map(Credential::Token)
+        .or_else(|| {
+            let key = owned("accesskey").or_else(|| query(request, "accesskey"));
+            key.map(Credential::AccessKey)
+        })
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let token = request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
+    Some(token.trim()).filter(|token| !token.is_empty())
+}
+
+fn digest(text: &str) -> Secret {
+    Sha256::digest(text.as_bytes()).into()
 }
 
 fn cookie(request: &HttpRequest, name: &str) -> Option<String> {

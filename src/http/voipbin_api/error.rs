@@ -26,6 +26,10 @@ pub enum Refused {
     InvalidBody(String),
     InvalidParameter(&'static str),
     RouteNotFound,
+    /// Too many failed logins from one address.
+    TooManyLogins {
+        retry_after: Duration,
+    },
     /// The answer took longer than a facade may take.
     TookTooLong,
     Gateway(GatewayError),
@@ -126,6 +130,14 @@ fn say(refused: &Refused, doing: Doing) -> Said {
         Refused::RouteNotFound => {
             said(("NOT_FOUND", StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND"), "No such path or method.")
         }
+        Refused::TooManyLogins { retry_after } => Said {
+            retry_after: Some(*retry_after),
+            details: vec![json!({"limited_by": "ip"})],
+            ..said(
+                ("RESOURCE_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+                "Too many failed logins.",
+            )
+        },
         Refused::TookTooLong => Said {
             retry_after: Some(Duration::from_secs(5)),
             ..said(

@@ -1,4 +1,4 @@
-//! The VoIPBin-shaped facade: `/v1.0/...` and `/ping` (reference 1–7).
+//! The VoIPBin-shaped facade: `/v1.0/...`, `/auth/login` and `/ping` (reference 1–8).
 //!
 //! Checks stand in the platform's order: credential, id in the path, body, the thing itself, its
 //! owner; so somebody else's campaign is 403 and an unknown one 404.
@@ -10,6 +10,7 @@ mod campaigncalls;
 mod campaigns;
 mod error;
 mod live;
+mod login;
 mod paging;
 mod parts;
 mod passthrough;
@@ -18,6 +19,7 @@ mod queues;
 mod targets;
 
 use std::future::Future;
+use std::net::IpAddr;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig, get};
@@ -32,6 +34,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::http::voipbin_api::auth::Keys;
 use crate::http::voipbin_api::error::{Doing, Refused};
+use crate::http::voipbin_api::login::Failures;
 use crate::http::voipbin_api::profile::Profile;
 use crate::http::{ANSWER_DEADLINE, Facades};
 use crate::platforms::PlatformKind;
@@ -39,12 +42,32 @@ use crate::platforms::PlatformKind;
 /// Who may call this facade.
 pub struct Callers {
     keys: Keys,
+    failures: Failures,
+    trusted_proxies: Vec<IpAddr>,
     clock: Clock,
 }
 
 impl Callers {
     pub fn new(config: &Config, clock: &Clock) -> Self {
-        Self { keys: Keys::new(config), clock: clock.clone() }
+        let proxies = config.listeners.facades.trusted_proxies.iter();
+        Self {
+            keys: Keys::new(config),
+            failures: Failures::default(),
+            trusted_proxies: proxies.filter_map(|proxy| proxy.parse().ok()).collect(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// Where a request comes from: the peer, or the last address that a trusted proxy names.
+    fn address_of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip();
+        let forwarded = request.headers().get_all("x-forwarded-for").last();
+        match forwarded
+            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
+        {
+            Some(address) if self.trusted_proxies.contains(&peer.to_canonical()) => Some(address),
+            _ => Some(peer),
+        }
     }
 }
 
@@ -75,8 +98,13 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
         gateway: gateway.clone(),
         body_limit_bytes: facades.body_limit_bytes,
     };
+    let facade = Data::new(facade);
+    let login = resource("/auth/login")
+        .app_data(facade.clone())
+        .app_data(web::PayloadConfig::new(login::MAX_LOGIN_BYTES))
+        .route(web::post().to(login::login));
     let scope = web::scope("/v1.0")
-        .app_data(Data::new(facade))
+        .app_data(facade)
         .app_data(web::PayloadConfig::new(facades.body_limit_bytes))
         .service(resource("/campaigns").route(get().to(campaigns::list)))
         .service(resource("/campaigns/{id}").route(get().to(campaigns::detail)))
@@ -100,7 +128,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
         .service(resource("/queues/{id}").route(get().to(queues::detail)))
         .service(resource("/calls/{id}").route(get().to(calls::detail)))
         .default_service(web::to(passthrough::pass));
-    cfg.service(scope).route("/ping", get().to(ping));
+    cfg.service(login).service(scope).route("/ping", get().to(ping));
 }
 
 /// A path; methods that it does not have pass, or are as unknown as the path itself would be.
@@ -124,7 +152,8 @@ impl Facade {
         W: Future<Output = Result<HttpResponse, Refused>>,
     {
         let request_id = self.request_id(request);
-        let (profile, outcome) = match self.callers.keys.authenticate(request) {
+        let (profile, outcome) = match self.callers.keys.authenticate(request, &self.gateway).await
+        {
             Err(refused) => (self.callers.keys.profile_of_strangers, Err(refused)),
             Ok(caller) => {
                 let asked = Asked {

@@ -47,7 +47,7 @@ pub async fn pass(
 ) -> HttpResponse {
     let request_id = facade.request_id(&request);
     let keys = &facade.callers.keys;
-    let (profile, outcome) = match keys.authenticate(&request) {
+    let (profile, outcome) = match keys.authenticate(&request, &facade.gateway).await {
         Ok(caller) => {
             (caller.profile, facade.pass(caller, &request, payload, request_id.clone()).await)
         }
