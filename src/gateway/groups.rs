@@ -38,7 +38,9 @@ impl WorkerGateway {
         let part = CampaignPart::AgentGroup;
         match self.part(asked, part, id).await {
             Ok(PartView::Native { document, .. }) => Ok(GroupView::Native(document)),
-            Ok(PartView::Derived { campaign, .. }) if has_unnamed_agents(&campaign) => {
+            // Also where the live document names the group: lists of some homes say less, and the id
+            // that they led to can be followed.
+            Ok(PartView::Derived { campaign, .. }) if has_agents(&campaign) => {
                 Ok(GroupView::OfCampaign(campaign))
             }
             Ok(PartView::Derived { .. }) => Err(GatewayError::NotFound(Noun::Part(part))),
@@ -136,6 +138,10 @@ impl WorkerGateway {
         }
         Err(self.remember_unknown(asked, looked_for, answer))
     }
+}
+
+fn has_agents(campaign: &CampaignView) -> bool {
+    matches!(campaign.fetched.definition.answering, Answering::Agents { .. })
 }
 
 /// Agents whose group no binding names.

@@ -31,7 +31,7 @@ fn kind(operation: Operation, access: Access, status: u16, reason: &str) -> Plat
             PlatformErrorKind::State
         }
         // Seed generation: a read by id has nothing else to be wrong about.
-        (400, "") if operation == Operation::CampaignDetail && access == Access::Read => {
+        (400, "") if reads_by_id(operation) && access == Access::Read => {
             PlatformErrorKind::NotFound
         }
         (401, _) => PlatformErrorKind::Unauthenticated,
@@ -48,4 +48,9 @@ fn kind(operation: Operation, access: Access, status: u16, reason: &str) -> Plat
         // 1xx–3xx: no success that the platform knows, and redirects are not followed.
         _ => PlatformErrorKind::Malformed,
     }
+}
+
+fn reads_by_id(operation: Operation) -> bool {
+    use Operation as O;
+    matches!(operation, O::CampaignDetail | O::PartDetail | O::ContactDetail | O::ResultDetail)
 }
