@@ -324,17 +324,27 @@ impl SightCampaigns {
                 ],
             )
             .await?;
-        for part in CampaignPart::ALL {
-            let uuid = part.public_id(uuid);
-            store
-                .execute(
-                    "INSERT INTO campaign_part (uuid, campaign_id, part) VALUES ($1, $2, $3)",
-                    &[uuid.into(), id.into(), part.as_str().into()],
-                )
-                .await?;
-        }
+        insert_parts(store, id, uuid).await?;
         Ok(id)
     }
+}
+
+/// The ids that its parts have where they are no objects of their own.
+async fn insert_parts<S: Statements>(
+    store: &mut S,
+    campaign_id: i64,
+    campaign: Uuid,
+) -> Result<(), LedgerError> {
+    for part in CampaignPart::ALL {
+        let uuid = part.public_id(campaign);
+        store
+            .execute(
+                "INSERT INTO campaign_part (uuid, campaign_id, part) VALUES ($1, $2, $3)",
+                &[uuid.into(), campaign_id.into(), part.as_str().into()],
+            )
+            .await?;
+    }
+    Ok(())
 }
 
 async fn any_new<S: Statements>(

@@ -45,7 +45,7 @@ async fn an_object_is_inserted_once(place: Place) {
     let ledger = place.ledger().await;
     let first = ledger.insert_object(object(1, ObjectKind::Campaign), at(1)).await.unwrap();
     let mut other = object(1, ObjectKind::Campaign);
-    other.name = "other".to_owned();
+    "other".clone_into(&mut other.name);
     assert_eq!(ledger.insert_object(other, at(5)).await.unwrap(), first);
     assert_eq!(ledger.find_object(first.uuid).await.unwrap(), Some(first));
     assert_eq!(ledger.find_object(uuid(1)).await.unwrap(), None);
