@@ -8,12 +8,13 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use dialbridge::config::{Config, PlatformSettings, WritePolicy};
 use dialbridge::domain::ids::AccountSlug;
+use dialbridge::transport::streaming::MAX_STREAMS;
 use futures_util::{StreamExt, stream};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::{Caller, TestApp};
+use crate::support::{Caller, TestApp, until};
 
 /// Needs encoding, so that a key that is found only as it is written would slip through.
 const KEY: &str = "vb key/of+the=account";
@@ -452,4 +453,39 @@ async fn a_platform_that_is_gone_is_unavailable() {
     assert_eq!((reply.status, reply.reason().as_str()), (503, "SERVICE_UNAVAILABLE"));
     assert!(!reply.text.contains("accesskey") && !reply.text.contains("127.0.0.1"));
     stage.app.finish().await;
+}
+
+#[tokio::test]
+async fn slow_readers_leave_room_for_everything_else() {
+    let stage = Stage::set(&["GET /half"], |config| {
+        config.accounts[0].limits.request_timeout_ms = 10_000;
+    })
+    .await;
+    let mut open = Vec::new();
+    for _ in 0..MAX_STREAMS {
+        let reply = stage.request("GET", "/half").send().await.unwrap();
+        assert_eq!(reply.status(), 200);
+        open.push(reply);
+    }
+    let reply = stage.app.vb("GET", "/half", None).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (429, "RATE_LIMIT_EXCEEDED"));
+    assert!(reply.headers.contains_key("retry-after"));
+    // What is served here still reaches the account, and a stream that ends makes room.
+    assert_eq!(stage.app.vb("GET", "/campaigns", None).await.status, 200);
+    stage.upstream.go_on.notify_one();
+    until(async || {
+        let reply = stage.request("GET", "/half").send().await.unwrap();
+        let has_room = reply.status() == 200;
+        open.push(reply);
+        has_room
+    })
+    .await;
+    // Let all of them end.
+    let last = open.pop().unwrap();
+    let ended = tokio::spawn(last.text());
+    while !ended.is_finished() {
+        stage.upstream.go_on.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stage.finish().await;
 }
