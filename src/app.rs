@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, TlsFiles};
 use crate::gateway::discovery::Discovery;
+use crate::gateway::jobs::JobWorker;
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http::{self, Facades};
 use crate::idcache::{CacheOwner, IdCache};
@@ -92,6 +93,7 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let stop = CancellationToken::new();
     let mut tasks = vec![
         spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
+        spawn("jobs", work(gateway.job_worker()?, stop.clone())),
         spawn("discovery", discover(gateway.discovery()?, clock, stop.clone())),
     ];
     let mut servers = Vec::new();
@@ -296,6 +298,15 @@ async fn discover(discovery: Discovery, clock: Clock, stop: CancellationToken) {
             () = clock.sleep(DISCOVERY_INTERVAL) => {}
         }
     }
+}
+
+/// Runs jobs; what is under way at the end is given back to whoever comes next.
+async fn work(worker: JobWorker, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = worker.run() => {}
+    }
+    worker.release().await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "app is the only spawner")]

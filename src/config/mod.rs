@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::domain::ids::{AccountSlug, VdnId};
 use crate::domain::phone::NumberPlan;
-use crate::platforms::{Bindings, PlatformKind};
+use crate::platforms::{Bindings, CreationDefaults, PlatformKind};
 
 mod load;
 mod pass_rule;
@@ -132,6 +132,8 @@ pub enum PlatformSettings {
         empty_query_line: bool,
         signed_headers: Vec<String>,
         release: IsalesRelease,
+        /// What campaigns get that come from a platform that says less.
+        creation: CreationDefaults,
     },
 }
 

@@ -19,6 +19,30 @@ pub struct CampaignDefinition {
     pub result_url: Option<String>,
 }
 
+impl CampaignDefinition {
+    /// This definition with what differs between two others: an edit that was made in words which
+    /// cannot say everything changes only what it says.
+    #[must_use]
+    pub fn with_edit(mut self, before: &Self, after: Self) -> Self {
+        fn take<T: PartialEq>(mine: &mut T, before: &T, after: T) {
+            if *before != after {
+                *mine = after;
+            }
+        }
+        take(&mut self.name, &before.name, after.name);
+        take(&mut self.description, &before.description, after.description);
+        take(&mut self.caller_numbers, &before.caller_numbers, after.caller_numbers);
+        take(&mut self.ring_timeout_ms, &before.ring_timeout_ms, after.ring_timeout_ms);
+        take(&mut self.answering, &before.answering, after.answering);
+        take(&mut self.pacing, &before.pacing, after.pacing);
+        take(&mut self.retry, &before.retry, after.retry);
+        take(&mut self.window, &before.window, after.window);
+        take(&mut self.when_done, &before.when_done, after.when_done);
+        take(&mut self.result_url, &before.result_url, after.result_url);
+        self
+    }
+}
+
 /// A number that the called person sees. Smaller priority = preferred.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallerNumber {

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::config::{ClientScope, WritePolicy};
@@ -32,6 +33,8 @@ pub struct CampaignView {
     pub fetched: FetchedCampaign,
     /// What conversions need to know of the home account.
     pub context: Arc<ConvertContext>,
+    /// The campaign's document in the asker's words as far as a client wrote it.
+    pub written: Option<Value>,
 }
 
 /// Which campaigns a list wants of those that the client may see.
@@ -142,11 +145,18 @@ impl WorkerGateway {
             ..DirectoryFilter::default()
         };
         let page = self.shared.ledger.list_directory(filter, window).await?;
-        let campaigns = page
+        let mut campaigns = page
             .entries
             .into_iter()
             .map(|entry| self.view_of_entry(asked.platform, entry))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let foreign = campaigns.iter().filter(|view| view.route != Route::Native);
+        let written = self.written_of(foreign.map(|view| view.identity.uuid).collect()).await?;
+        for view in &mut campaigns {
+            if let Some(written) = written.get(&view.identity.uuid) {
+                view.written = written.shown(asked.platform, &view.fetched, &view.context);
+            }
+        }
         Ok(Listing { campaigns, total: page.total })
     }
 
@@ -170,11 +180,17 @@ impl WorkerGateway {
             return Err(GatewayError::Unsupported(reason));
         }
         let before = self.view(asked.platform, Arc::clone(&identity)).await?;
+        let job = self.shared.clock.new_uuid();
+        let ledger = &self.shared.ledger;
+        if desire == Desire::Stop && self.shared.loading.end(identity.uuid) {
+            // It stands still while its contacts are loaded; it must not go on afterwards.
+            let entry = self.journal_entry(asked, desire, &identity, job);
+            ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
+            return self.view(asked.platform, identity).await;
+        }
         if desire.needs_no_write(&before.fetched.status, repeat)? {
             return Ok(before);
         }
-        let job = self.shared.clock.new_uuid();
-        let ledger = &self.shared.ledger;
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
         let written = self.write_status(&identity, desire, job).await;
@@ -248,8 +264,19 @@ impl WorkerGateway {
             }
             _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
         };
-        let fetched = fetched.map_err(|error| failed(&error, &identity))?;
-        Ok(CampaignView { context: Arc::clone(&home.context), identity, route, fetched })
+        let mut fetched = fetched.map_err(|error| failed(&error, &identity))?;
+        if fetched.status == CampaignStatus::Stopped
+            && self.shared.loading.is_loading(identity.uuid)
+        {
+            // It was asked to run and will, as soon as its contacts are there.
+            fetched.status = CampaignStatus::Running;
+        }
+        let context = Arc::clone(&home.context);
+        let written = match route {
+            Route::Native => None,
+            _ => self.written(asked_as, &identity, &fetched, &context).await?,
+        };
+        Ok(CampaignView { identity, route, fetched, context, written })
     }
 
     pub(super) fn view_of_entry(
@@ -269,6 +296,7 @@ impl WorkerGateway {
             context: Arc::clone(&home.context),
             fetched,
             identity: Arc::new(entry.identity),
+            written: None,
         })
     }
 

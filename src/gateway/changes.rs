@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
@@ -170,6 +171,22 @@ impl Change<'_> {
         let fetched = vec![after.fetched.clone()];
         gateway.sight(&identity.home, adapter, fetched, gateway.shared.clock.now()).await?;
         Ok(after)
+    }
+
+    /// Keeps the client's document beside the campaign as it stands after the change, and answers
+    /// the campaign with it. `uses` are the dialling rules that the document names.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn keep(
+        &self,
+        after: CampaignView,
+        source: Value,
+        uses: Option<Uuid>,
+    ) -> Result<CampaignView, GatewayError> {
+        let seen = (&*after.identity, &after.fetched, &*after.context);
+        self.gateway.keep_written(self.asked, seen, source.clone(), uses).await?;
+        Ok(CampaignView { written: Some(source), ..after })
     }
 }
 

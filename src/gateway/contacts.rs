@@ -115,7 +115,7 @@ impl WorkerGateway {
             contact: incoming.contact,
         });
         let new: Vec<NewContact> = contacts.collect();
-        let sent: Vec<Contact> = new.iter().map(as_sent).collect();
+        let sent: Vec<Contact> = new.iter().map(|new| as_sent(new.uuid, &new.contact)).collect();
         let now = self.shared.clock.now();
         let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
         let (lane, native) = (Lane::FacadeWrite, &identity.native);
@@ -210,8 +210,8 @@ impl WorkerGateway {
 }
 
 /// The contact as it goes to a home that speaks another language.
-fn as_sent(new: &NewContact) -> Contact {
-    Contact { reference: Some(new.uuid.simple().to_string()), ..new.contact.clone() }
+pub(super) fn as_sent(uuid: Uuid, contact: &Contact) -> Contact {
+    Contact { reference: Some(uuid.simple().to_string()), ..contact.clone() }
 }
 
 fn check_distinct(contacts: &[Incoming], distinct: Distinct) -> Result<(), GatewayError> {

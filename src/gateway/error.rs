@@ -123,6 +123,7 @@ impl GatewayError {
                 retry_after: error.retry_after.or(Some(DEFAULT_RETRY_AFTER)),
             },
             PlatformErrorKind::WritesDenied => GatewayError::Forbidden(Refusal::WritesDenied),
+            PlatformErrorKind::Unconfigured => GatewayError::State(error.detail.clone()),
             PlatformErrorKind::Unsupported => {
                 GatewayError::Unsupported("the campaign's home has no such operation")
             }

@@ -8,17 +8,21 @@
 pub mod campaigns;
 pub mod changes;
 pub mod contacts;
+pub mod creation;
 pub mod discovery;
 pub mod error;
 pub mod exchange;
 mod flight;
 pub mod groups;
+pub mod jobs;
 pub mod merged;
 pub mod parts;
 pub mod passthrough;
 pub mod results;
+mod retry;
 pub mod route;
 pub mod sessions;
+mod written;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,11 +36,14 @@ use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::campaigns::Rendering;
 use crate::gateway::changes::Turns;
+use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
+use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
+use crate::gateway::written::WrittenMemory;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
@@ -113,6 +120,9 @@ struct Shared {
     sweeps: Sweeps,
     memory: Memory,
     turns: Turns,
+    board: Board,
+    loading: Loading,
+    written: WrittenMemory,
     sessions: SessionMemory,
     /// Every account has been listed once, or was tried.
     discovered: AtomicBool,
@@ -134,6 +144,7 @@ impl Gateway {
             let connection = Account::new(&settings, tables, bindings, parts.clock.clone())?;
             accounts.insert(settings.slug.clone(), ConfiguredAccount { settings, connection });
         }
+        let board = Board::new(parts.clock.new_uuid());
         let shared = Shared {
             accounts,
             ledger: parts.ledger,
@@ -144,6 +155,9 @@ impl Gateway {
             sweeps: Sweeps::default(),
             memory: Memory::default(),
             turns: Turns::default(),
+            board,
+            loading: Loading::default(),
+            written: WrittenMemory::default(),
             sessions: SessionMemory::default(),
             discovered: AtomicBool::new(false),
         };
@@ -170,6 +184,14 @@ impl Gateway {
     /// When a client for one of the accounts cannot be built.
     pub fn discovery(&self) -> anyhow::Result<Discovery> {
         Ok(Discovery::new(self.for_worker()?))
+    }
+
+    /// The worker of jobs; `app` gives it a task.
+    ///
+    /// # Errors
+    /// When a client for one of the accounts cannot be built.
+    pub fn job_worker(&self) -> anyhow::Result<JobWorker> {
+        Ok(JobWorker::new(self.for_worker()?))
     }
 
     /// True once the first discovery is done and while the ledger answers.

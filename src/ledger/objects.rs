@@ -118,6 +118,11 @@ impl Ledger {
         self.read(FindObject { uuid }).await
     }
 
+    /// Those of these objects that there are.
+    pub async fn objects_named(&self, uuids: Vec<Uuid>) -> Result<Vec<ObjectRow>, LedgerError> {
+        self.read(ObjectsNamed { uuids }).await
+    }
+
     /// A window of objects, newest first.
     pub async fn list_objects(
         &self,
@@ -294,6 +299,26 @@ impl Verb for FindObject {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<ObjectRow>, LedgerError> {
         find(store, self.uuid).await
+    }
+}
+
+struct ObjectsNamed {
+    uuids: Vec<Uuid>,
+}
+
+impl Verb for ObjectsNamed {
+    type Answer = Vec<ObjectRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<ObjectRow>, LedgerError> {
+        let mut objects = Vec::new();
+        for uuids in self.uuids.chunks(MAX_WINDOW_ROWS as usize) {
+            let named = placeholders(1, uuids.len());
+            let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE o.uuid IN ({named})");
+            let parameters: Vec<Value> = uuids.iter().map(|uuid| Value::from(*uuid)).collect();
+            let rows = store.rows(&sql, &parameters).await?;
+            objects.extend(rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(objects)
     }
 }
 

@@ -10,12 +10,13 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{CampaignKey, CampaignPart, NativeId, VdnId};
+use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactPage, ConvertContext,
-    Exchange, FetchedCampaign, FetchedPart, Operation, PassThrough, PassedBack, PlatformError,
-    PlatformKind, PublicNames, Support, isales, support, voipbin,
+    AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactName, ContactPage,
+    ConvertContext, Exchange, FetchedCampaign, FetchedPart, Made, NewCampaign, Operation,
+    PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames, Support, isales,
+    support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -184,16 +185,84 @@ impl Adapter {
         }
     }
 
-    /// Creates a stopped campaign. `vdn` chooses among the account's VDNs where it has several.
+    /// Makes a campaign in one go: for callers who need not survive a crash in between.
+    ///
+    /// # Errors
+    /// With effect `Done` when something was made before the error.
     pub async fn create_campaign(
         &self,
         lane: Lane,
-        vdn: Option<VdnId>,
-        definition: &CampaignDefinition,
+        new: &NewCampaign,
     ) -> Result<NativeId, PlatformError> {
+        let mut made = Made::default();
+        while self.next_step(&made).is_some() {
+            let steps = made.steps;
+            let next = self.make_next(lane, new, made, false).await;
+            made = next.map_err(|error| if steps > 0 { error.after_writes() } else { error })?;
+        }
+        Ok(NativeId::new(made.campaign.unwrap_or_default()))
+    }
+
+    /// The name of the next write that makes the campaign; None when it is made.
+    pub fn next_step(&self, made: &Made) -> Option<&'static str> {
+        let steps = match self {
+            Adapter::Voipbin(_) => &voipbin::creation::STEPS[..],
+            Adapter::Isales(_) => &isales::creation::STEPS[..],
+        };
+        steps.get(made.steps).copied()
+    }
+
+    /// Does the next write. With `in_doubt` it may have been done before, and is looked for first.
+    /// The new campaign does not dial.
+    ///
+    /// # Errors
+    /// `Unconfigured` when the operator must say something first; then and after every other error
+    /// without effect the making stands where it stood.
+    pub async fn make_next(
+        &self,
+        lane: Lane,
+        new: &NewCampaign,
+        made: Made,
+        in_doubt: bool,
+    ) -> Result<Made, PlatformError> {
         match self {
-            Adapter::Voipbin(client) => client.create_campaign(lane, vdn, definition).await,
-            Adapter::Isales(client) => client.create_campaign(lane, vdn, definition).await,
+            Adapter::Voipbin(client) => client.make_next(lane, new, made, in_doubt).await,
+            Adapter::Isales(client) => client.make_next(lane, new, made, in_doubt).await,
+        }
+    }
+
+    /// Takes away what was made; what is gone already is no error.
+    pub async fn unmake(&self, lane: Lane, made: &Made) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.unmake(lane, made).await,
+            Adapter::Isales(client) => client.unmake(lane, made).await,
+        }
+    }
+
+    /// Which of these contacts the platform has, after an addition whose answer was lost. The
+    /// contacts carry references that are nobody else's, and the campaign is stopped.
+    pub async fn settle_contacts(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<Vec<Presence>, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.settle_contacts(lane, native, contacts).await,
+            Adapter::Isales(client) => client.settle_contacts(lane, native, contacts).await,
+        }
+    }
+
+    /// Takes a contact out of a campaign: by the platform's own id, or by its reference.
+    pub async fn delete_contact(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contact: ContactName<'_>,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.delete_contact(lane, native, contact).await,
+            Adapter::Isales(client) => client.delete_contact(lane, native, contact).await,
         }
     }
 

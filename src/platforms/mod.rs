@@ -17,13 +17,14 @@ use uuid::Uuid;
 use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{NativeId, PublicPair};
+use crate::domain::ids::{CampaignPart, NativeId, PublicPair};
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
 use crate::mapping::table::{Code, Kind, TableProblem, Tables};
 use crate::platforms::documents::{DomainDocument, Unreadable};
 
 mod adapter;
+mod creation;
 pub mod documents;
 mod error;
 pub mod exchange;
@@ -35,6 +36,7 @@ pub mod translation;
 pub mod voipbin;
 
 pub use adapter::{Account, Adapter};
+pub use creation::{CreationDefaults, Made, NewCampaign};
 pub use exchange::{Exchange, Said};
 pub use operation::{Operation, Support};
 pub use passthrough::{PassThrough, PassedBack};
@@ -86,6 +88,8 @@ pub enum PlatformErrorKind {
     TooLarge,
     /// The account is configured with `writes = "deny"`.
     WritesDenied,
+    /// The operator's configuration lacks what this needs; the detail says what.
+    Unconfigured,
     Unsupported,
 }
 
@@ -176,6 +180,23 @@ pub struct AddedContacts {
     pub added: Vec<Option<NativeId>>,
     /// Why the contacts after those were not added. With [`Effect::Unclear`] some may have been.
     pub error: Option<PlatformError>,
+}
+
+/// How a platform may know a contact.
+#[derive(Debug, Clone, Copy)]
+pub struct ContactName<'a> {
+    pub native: Option<&'a NativeId>,
+    /// Under which it was added.
+    pub reference: &'a str,
+}
+
+/// Whether a platform has a contact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Certainly not.
+    Absent,
+    /// With its native id, where the platform tells it.
+    There(Option<NativeId>),
 }
 
 /// Which attempts to read.
@@ -312,6 +333,34 @@ pub fn document_from_domain(
     match platform {
         PlatformKind::Voipbin => voipbin::convert::document_from_domain(document, ctx),
         PlatformKind::Isales => isales::convert::document_from_domain(document, ctx),
+    }
+}
+
+/// A campaign's document with its dialling rules where `platform` keeps those apart.
+pub fn campaign_document(
+    platform: PlatformKind,
+    campaign: Value,
+    dialing_rules: Option<&Value>,
+) -> Value {
+    match platform {
+        PlatformKind::Voipbin => voipbin::names::campaign_document(&campaign, dialing_rules),
+        PlatformKind::Isales => campaign,
+    }
+}
+
+/// The campaign alone, out of a document with its parts.
+pub fn campaign_of_document(platform: PlatformKind, document: Value) -> Value {
+    match platform {
+        PlatformKind::Voipbin => voipbin::names::campaign_of_document(document),
+        PlatformKind::Isales => document,
+    }
+}
+
+/// The parts that a campaign's document names.
+pub fn parts_of(platform: PlatformKind, campaign: &Value) -> Vec<(CampaignPart, Uuid)> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::names::parts_of(campaign),
+        PlatformKind::Isales => Vec::new(),
     }
 }
 

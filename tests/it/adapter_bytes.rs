@@ -22,7 +22,8 @@ use dialbridge::domain::phone::{NumberPlan, PhoneNumber};
 use dialbridge::domain::policy::{CallingWindow, DayPeriod, RetryPolicy};
 use dialbridge::mapping::table::Tables;
 use dialbridge::platforms::{
-    Account, Adapter, AttemptQuery, Binding, Bindings, Effect, PlatformError, PlatformErrorKind,
+    Account, Adapter, AttemptQuery, Binding, Bindings, CreationDefaults, Effect, NewCampaign,
+    PlatformError, PlatformErrorKind,
 };
 use dialbridge::signing::c2;
 use dialbridge::transport::pacing::Lane;
@@ -169,6 +170,7 @@ fn account(platform: &str, address: &str) -> Account {
                 empty_query_line: false,
                 signed_headers: vec!["host".into()],
                 release: IsalesRelease::R2025_11,
+                creation: CreationDefaults::default(),
             },
         ),
     };
@@ -306,11 +308,11 @@ async fn voipbin_creates_the_parts_and_joins_them() {
     let mut definition = definition();
     definition.caller_numbers = caller("+15550001111");
     let play = Play::voipbin("campaign-create.call").await;
-    let native = play.adapter.create_campaign(WRITE, None, &definition).await.unwrap();
+    let native = play.adapter.create_campaign(WRITE, &new(&definition, None)).await.unwrap();
     assert_eq!(native, voipbin_id());
     play.check();
     let play = Play::voipbin("campaign-create.half").await;
-    let error = play.adapter.create_campaign(WRITE, None, &definition).await.unwrap_err();
+    let error = play.adapter.create_campaign(WRITE, &new(&definition, None)).await.unwrap_err();
     assert_eq!((error.kind, error.effect), (PlatformErrorKind::Invalid, Effect::Done));
     play.check();
 }
@@ -475,12 +477,12 @@ async fn isales_creates_paused() {
         special_day: Vec::new(),
     };
     let play = Play::isales("campaign-create.v2").await;
-    let native = play.adapter.create_campaign(WRITE, None, &definition).await.unwrap();
+    let native = play.adapter.create_campaign(WRITE, &new(&definition, None)).await.unwrap();
     assert_eq!(native.as_str(), "11/46");
     play.check();
     let elsewhere = VdnId::new(13).unwrap();
     let error =
-        play.adapter.create_campaign(WRITE, Some(elsewhere), &definition).await.unwrap_err();
+        play.adapter.create_campaign(WRITE, &new(&definition, Some(elsewhere))).await.unwrap_err();
     assert_eq!(error.kind, PlatformErrorKind::Forbidden);
 }
 
@@ -559,4 +561,13 @@ async fn isales_refusals_are_told_apart() {
     let error = refused(&play, &NativeId::new("11/3")).await;
     assert_eq!((error.kind, error.native_code.as_str()), (K::Invalid, "0200009"));
     play.check();
+}
+
+fn new(definition: &CampaignDefinition, vdn: Option<VdnId>) -> NewCampaign {
+    NewCampaign {
+        vdn,
+        definition: definition.clone(),
+        mark: uuid::Uuid::from_u128(7),
+        decided_at: jiff::Timestamp::UNIX_EPOCH,
+    }
 }

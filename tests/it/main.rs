@@ -15,6 +15,7 @@ mod demo;
 mod facades;
 mod idcache;
 mod ledger_story;
+mod platform_resume;
 mod platform_story;
 mod scripted;
 mod signing;

@@ -24,8 +24,8 @@ use dialbridge::domain::phone::{NumberPlan, PhoneNumber};
 use dialbridge::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy};
 use dialbridge::mapping::table::Tables;
 use dialbridge::platforms::{
-    Account, Adapter, AttemptQuery, Binding, Bindings, Effect, FetchedAttempt, FetchedCampaign,
-    Operation, PlatformErrorKind, PlatformKind,
+    Account, Adapter, AttemptQuery, Binding, Bindings, CreationDefaults, Effect, FetchedAttempt,
+    FetchedCampaign, NewCampaign, Operation, PlatformErrorKind, PlatformKind,
 };
 use dialbridge::simulators::journal::Journal;
 use dialbridge::simulators::{self, Running};
@@ -36,22 +36,22 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-const READ: Lane = Lane::FacadeRead;
-const WRITE: Lane = Lane::FacadeWrite;
+pub const READ: Lane = Lane::FacadeRead;
+pub const WRITE: Lane = Lane::FacadeWrite;
 const START: &str = "2026-01-15T09:30:00Z";
 
 /// A platform to play on.
-struct Stage {
-    adapter: Adapter,
-    clock: Clock,
+pub struct Stage {
+    pub adapter: Adapter,
+    pub clock: Clock,
     config: AccountConfig,
-    bindings: Arc<Bindings>,
+    pub bindings: Arc<Bindings>,
     /// None on a live platform.
     simulator: Option<Running>,
 }
 
 impl Stage {
-    async fn simulated(platform: PlatformKind) -> Self {
+    pub async fn simulated(platform: PlatformKind) -> Self {
         let clock = Clock::virtual_at(START.parse().unwrap(), 7);
         let customer = simulators::voipbin::Account::numbered(1);
         let bindings = Arc::new(Bindings {
@@ -84,6 +84,7 @@ impl Stage {
                     empty_query_line: false,
                     signed_headers: vec!["host".to_owned(), "content-type".to_owned()],
                     release: IsalesRelease::R2025_11,
+                    creation: CreationDefaults::default(),
                 };
                 (simulator, base, settings)
             }
@@ -122,7 +123,7 @@ impl Stage {
 
     /// The stages of a case: both simulators, and the live accounts unless the case calls people or
     /// needs faults; those that lack an operation of the case are left out.
-    async fn all(needs: &[Operation], simulated_only: bool) -> Vec<Self> {
+    pub async fn all(needs: &[Operation], simulated_only: bool) -> Vec<Self> {
         let mut stages = Vec::new();
         for platform in PlatformKind::ALL {
             stages.push(Self::simulated(platform).await);
@@ -155,7 +156,7 @@ impl Stage {
         self.simulator.as_ref().unwrap()
     }
 
-    fn journal(&self) -> &Journal {
+    pub fn journal(&self) -> &Journal {
         &self.simulator().journal
     }
 
@@ -164,7 +165,7 @@ impl Stage {
     }
 
     /// Lets the clock run while `work` waits on it.
-    async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             let step = pin!(self.clock.advance(Duration::from_millis(100)));
@@ -176,17 +177,17 @@ impl Stage {
         }
     }
 
-    async fn create(&self, title: &str) -> NativeId {
+    pub async fn create(&self, title: &str) -> NativeId {
         let definition = self.definition(title);
-        self.adapter.create_campaign(WRITE, None, &definition).await.unwrap()
+        self.adapter.create_campaign(WRITE, &new(&definition, None)).await.unwrap()
     }
 
-    async fn detail(&self, id: &NativeId) -> FetchedCampaign {
+    pub async fn detail(&self, id: &NativeId) -> FetchedCampaign {
         self.adapter.campaign(READ, id).await.unwrap()
     }
 
     /// What both platforms can say.
-    fn definition(&self, title: &str) -> CampaignDefinition {
+    pub fn definition(&self, title: &str) -> CampaignDefinition {
         let today = self.clock.wall().to_zoned(TimeZone::UTC).date();
         let group = self.bindings.agent_groups.first().map(|binding| binding.voipbin.clone());
         CampaignDefinition {
@@ -218,7 +219,7 @@ impl Stage {
     }
 
     /// All campaigns that the platform lists.
-    async fn listed(&self) -> Vec<FetchedCampaign> {
+    pub async fn listed(&self) -> Vec<FetchedCampaign> {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.adapter.list_campaigns(READ, cursor.as_deref()).await.unwrap();
@@ -243,7 +244,7 @@ impl Stage {
     }
 
     /// Stops and deletes, whatever state it is in.
-    async fn clean_up(&self, id: &NativeId) {
+    pub async fn clean_up(&self, id: &NativeId) {
         self.adapter.stop_campaign(Lane::Stop, id).await.ok();
         self.drive(self.clock.sleep(Duration::from_secs(6))).await;
         self.adapter.delete_campaign(WRITE, id).await.unwrap();
@@ -255,7 +256,7 @@ fn adapter(config: &AccountConfig, bindings: &Arc<Bindings>, clock: &Clock) -> A
     Account::new(config, tables, Arc::clone(bindings), clock.clone()).unwrap().adapter().unwrap()
 }
 
-fn contact(index: usize) -> Contact {
+pub fn contact(index: usize) -> Contact {
     Contact {
         reference: Some(format!("story-{index}")),
         label: Some("north".to_owned()),
@@ -494,7 +495,7 @@ async fn a_wrong_key_and_denied_writes_are_told_apart() {
             reader.start_campaign(WRITE, &id).await.err(),
             reader.stop_campaign(Lane::Stop, &id).await.err(),
             reader.delete_campaign(WRITE, &id).await.err(),
-            reader.create_campaign(WRITE, None, &definition).await.err(),
+            reader.create_campaign(WRITE, &new(&definition, None)).await.err(),
             reader.modify_campaign(WRITE, &id, &definition).await.err(),
             added.map_or_else(Some, |added| added.error),
         ] {
@@ -538,5 +539,14 @@ async fn trouble_says_what_may_have_happened() {
                 stage.clock.advance(Duration::from_secs(30)).await;
             }
         }
+    }
+}
+
+pub fn new(definition: &CampaignDefinition, vdn: Option<VdnId>) -> NewCampaign {
+    NewCampaign {
+        vdn,
+        definition: definition.clone(),
+        mark: uuid::Uuid::from_u128(7),
+        decided_at: jiff::Timestamp::UNIX_EPOCH,
     }
 }

@@ -271,6 +271,7 @@ impl Loader<'_> {
                 &[("2024", IsalesRelease::R2024), ("2025-11", IsalesRelease::R2025_11)],
             )
             .unwrap_or(IsalesRelease::R2025_11);
+        let creation = self.creation_defaults(section);
         Some(PlatformSettings::Isales {
             access_key: access_key?.value,
             secret_key: secret_key?,
@@ -278,6 +279,7 @@ impl Loader<'_> {
             empty_query_line,
             signed_headers,
             release,
+            creation,
         })
     }
 

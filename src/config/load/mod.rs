@@ -14,6 +14,7 @@ use crate::platforms::{Binding, Bindings};
 
 mod accounts;
 mod clients;
+mod creation;
 mod secrets;
 
 pub use secrets::read_secret;

@@ -21,8 +21,9 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
 use crate::platforms::merge::merge;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
-    FetchedAttempt, FetchedCampaign, Operation, PlatformError, PlatformErrorKind, isales,
+    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
+    CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation, PlatformError,
+    PlatformErrorKind, isales,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::spacing::{Batches, Spacing};
@@ -49,6 +50,7 @@ pub struct Shared {
     signer: Signer,
     /// In the order in which they are listed.
     vdns: Vec<VdnId>,
+    creation: CreationDefaults,
     context: ConvertContext,
     contact_spacing: Spacing,
     result_batches: Batches,
@@ -95,7 +97,7 @@ impl Shared {
         clock: Clock,
     ) -> Result<Self, SetupError> {
         let fail = |problem: String| SetupError { account: config.slug.clone(), problem };
-        let PlatformSettings::Isales { vdns, .. } = &config.platform else {
+        let PlatformSettings::Isales { vdns, creation, .. } = &config.platform else {
             return Err(fail("not an account of this platform".to_owned()));
         };
         let signer = Signer::new(&config.platform).map_err(|problem| fail(problem.to_string()))?;
@@ -103,6 +105,7 @@ impl Shared {
             endpoint: Arc::new(Endpoint::new(config, clock)?),
             signer,
             vdns: vdns.clone(),
+            creation: creation.clone(),
             context,
             contact_spacing: Spacing::new(CONTACT_GAP),
             result_batches: Batches::new(RESULT_BATCH, RESULT_BATCH_GAP),
@@ -113,6 +116,14 @@ impl Shared {
 impl Client {
     pub fn context(&self) -> &ConvertContext {
         &self.shared.context
+    }
+
+    pub(super) fn creation_defaults(&self) -> &CreationDefaults {
+        &self.shared.creation
+    }
+
+    pub(super) fn first_vdn(&self) -> Option<VdnId> {
+        self.shared.vdns.first().copied()
     }
 
     pub fn owns(&self, vdn: VdnId) -> bool {
@@ -178,45 +189,6 @@ impl Client {
         let operation = Operation::CampaignDetail;
         let path = self.campaign_path(operation, native)?;
         Ok(self.detail(operation, lane, &path).await?.1)
-    }
-
-    /// Creates on `vdn`, or on the account's first VDN, and pauses: `initStatus` has no documented
-    /// meaning (3.14), so the new campaign is paused by the operation that has one.
-    pub async fn create_campaign(
-        &self,
-        lane: Lane,
-        vdn: Option<VdnId>,
-        definition: &CampaignDefinition,
-    ) -> Result<NativeId, PlatformError> {
-        let operation = Operation::CampaignCreate;
-        let vdn = match vdn {
-            Some(vdn) if self.shared.vdns.contains(&vdn) => vdn,
-            None if !self.shared.vdns.is_empty() => self.shared.vdns[0],
-            _ => {
-                let detail = "the account does not own this VDN";
-                return Err(PlatformError::new(operation, PlatformErrorKind::Forbidden, detail));
-            }
-        };
-        let context = &self.shared.context;
-        let document =
-            convert::campaign_from_domain(definition, &CampaignStatus::Stopped, context).value;
-        let body = requests::create_body(operation, document)?;
-        let path = requests::vdn_path("v2", vdn);
-        let answer = self.write(operation, lane, "POST", &path, body).await?;
-        let (made, _) = answer.object::<wire::Campaign>()?;
-        let id = made.id.ok_or_else(|| {
-            let detail = "success without the new campaign's id";
-            PlatformError::malformed(operation, Access::Write, detail)
-        })?;
-        let path = CampaignPath { vdn, id: id.to_string() };
-        let native = NativeId::new(path.to_string());
-        match self.stop_campaign(lane, &native).await {
-            // It was created paused, if its state does not allow a pause.
-            Err(error) if error.kind != PlatformErrorKind::State => {
-                Err(PlatformError { operation, ..error.after_writes() })
-            }
-            _ => Ok(native),
-        }
     }
 
     pub async fn modify_campaign(
@@ -497,7 +469,7 @@ impl Client {
         self.call(Ask { operation, access, lane, method, path, query, body }).await
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         operation: Operation,
         lane: Lane,

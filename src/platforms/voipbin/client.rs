@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::answer::{Page, happened};
 use super::auth::AccessKey;
 use super::requests::{
-    campaign_parts, campaign_path, has_destination, not_empty, segment, target_body, with_dial_info,
+    campaign_parts, campaign_path, has_destination, segment, target_body, with_dial_info,
 };
 use super::wire::{self, is_unset};
 use super::{answer, convert, refusal};
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::ids::NativeId;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
@@ -49,13 +49,13 @@ pub struct Client {
 }
 
 /// One request: for which operation, in which lane, and what.
-struct Ask<'a> {
-    operation: Operation,
-    lane: Lane,
-    method: &'static str,
-    path: &'a str,
-    query: Option<&'a str>,
-    body: Bytes,
+pub(super) struct Ask<'a> {
+    pub operation: Operation,
+    pub lane: Lane,
+    pub method: &'static str,
+    pub path: &'a str,
+    pub query: Option<&'a str>,
+    pub body: Bytes,
 }
 
 impl Shared {
@@ -132,48 +132,6 @@ impl Client {
         // An answer that is no campaign must not reach a client as one.
         answer::object::<wire::Campaign>(operation, Access::Read, &body)?;
         Ok(body)
-    }
-
-    /// `vdn` means nothing here: an account has one virtual VDN.
-    pub async fn create_campaign(
-        &self,
-        lane: Lane,
-        _vdn: Option<VdnId>,
-        definition: &CampaignDefinition,
-    ) -> Result<NativeId, PlatformError> {
-        let operation = Operation::CampaignCreate;
-        let context = &self.shared.context;
-        let bundle = convert::campaign_from_domain(definition, &CampaignStatus::Stopped, context);
-        let mut campaign = bundle.value.campaign;
-        // First what is referred to; the list of contacts needs the campaign's id since 2026-08
-        // (3.3), so it comes last and is joined afterwards.
-        if let Some(outplan) = &bundle.value.outplan {
-            let body =
-                with_dial_info(json!({"name": outplan.name, "detail": outplan.detail}), outplan);
-            let made: wire::Outplan =
-                self.write(operation, lane, "POST", "/outplans", &body).await?;
-            campaign.outplan_id = made.id;
-        }
-        let body = json!({
-            "name": campaign.name, "detail": campaign.detail, "type": campaign.kind,
-            "service_level": campaign.service_level, "end_handle": campaign.end_handle,
-            "actions": campaign.actions, "outplan_id": campaign.outplan_id,
-            "outdial_id": wire::NIL_UUID, "queue_id": campaign.queue_id,
-            "next_campaign_id": campaign.next_campaign_id,
-        });
-        let made: wire::Campaign = self
-            .write(operation, lane, "POST", "/campaigns", &body)
-            .await
-            .map_err(PlatformError::after_writes)?;
-        if is_unset(&made.id) {
-            let detail = "the new campaign has no id";
-            return Err(PlatformError::malformed(operation, Access::Write, detail));
-        }
-        campaign.id = made.id;
-        self.create_outdial(operation, lane, &campaign)
-            .await
-            .map_err(PlatformError::after_writes)?;
-        Ok(NativeId::new(campaign.id))
     }
 
     pub async fn modify_campaign(
@@ -403,7 +361,7 @@ impl Client {
         Ok((bundle, raw))
     }
 
-    async fn outdial_of(
+    pub(super) async fn outdial_of(
         &self,
         operation: Operation,
         lane: Lane,
@@ -417,28 +375,6 @@ impl Client {
             return Err(PlatformError::new(operation, PlatformErrorKind::State, detail));
         }
         Ok(campaign.outdial_id)
-    }
-
-    async fn create_outdial(
-        &self,
-        operation: Operation,
-        lane: Lane,
-        campaign: &wire::Campaign,
-    ) -> Result<(), PlatformError> {
-        // All four members must not be empty (6.2).
-        let body = json!({
-            "campaign_id": campaign.id, "name": not_empty(&campaign.name, "contacts"),
-            "detail": not_empty(&campaign.detail, "-"), "data": "-",
-        });
-        let outdial: wire::Outdial =
-            self.write(operation, lane, "POST", "/outdials", &body).await?;
-        let path = format!("/campaigns/{}/resource_info", segment(&campaign.id));
-        let body = json!({
-            "outplan_id": campaign.outplan_id, "outdial_id": outdial.id,
-            "queue_id": campaign.queue_id, "next_campaign_id": campaign.next_campaign_id,
-        });
-        self.write::<wire::Campaign>(operation, lane, "PUT", &path, &body).await?;
-        Ok(())
     }
 
     async fn set_status(
@@ -457,7 +393,7 @@ impl Client {
 
     /// A page of a list. A row that cannot be read is left out and counted in the log: one broken
     /// object must not hide the others.
-    async fn page<T: DeserializeOwned>(
+    pub(super) async fn page<T: DeserializeOwned>(
         &self,
         operation: Operation,
         lane: Lane,
@@ -490,7 +426,7 @@ impl Client {
         self.call(Ask { operation, lane, method: "GET", path, query, body: Bytes::new() }).await
     }
 
-    async fn write<T: DeserializeOwned>(
+    pub(super) async fn write<T: DeserializeOwned>(
         &self,
         operation: Operation,
         lane: Lane,
@@ -503,7 +439,7 @@ impl Client {
         answer::object(operation, Access::Write, &answer)
     }
 
-    async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
+    pub(super) async fn call(&self, ask: Ask<'_>) -> Result<Bytes, PlatformError> {
         let Ask { operation, lane, method, path, query, body } = ask;
         let access = if method == "GET" { Access::Read } else { Access::Write };
         let failed = |failure| PlatformError::from_failure(operation, failure);

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod callback;
 pub mod client;
 pub mod convert;
+pub mod creation;
 pub mod names;
 mod passthrough;
 mod refusal;

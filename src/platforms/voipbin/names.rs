@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::client::Client;
@@ -81,4 +82,31 @@ impl Client {
         let campaign = belongs.campaign_id.filter(|id| !wire::is_unset(id)).map(NativeId::new);
         Ok(Some(FetchedPart { campaign, raw }))
     }
+}
+
+/// A campaign and its outplan in one document, as `translate` reads them.
+pub fn campaign_document(campaign: &Value, outplan: Option<&Value>) -> Value {
+    json!({ "campaign": campaign, "outplan": outplan })
+}
+
+/// The campaign of such a document.
+pub fn campaign_of_document(mut document: Value) -> Value {
+    match document.get_mut("campaign") {
+        Some(campaign) => campaign.take(),
+        None => document,
+    }
+}
+
+/// Outplan, outdial and queue that a campaign names.
+pub fn parts_of(campaign: &Value) -> Vec<(CampaignPart, Uuid)> {
+    let named = [
+        (CampaignPart::DialingRules, "outplan_id"),
+        (CampaignPart::ContactList, "outdial_id"),
+        (CampaignPart::AgentGroup, "queue_id"),
+    ];
+    let id = |name: &str| Uuid::try_parse(campaign.get(name)?.as_str()?).ok();
+    named
+        .into_iter()
+        .filter_map(|(part, name)| Some((part, id(name).filter(|id| !id.is_nil())?)))
+        .collect()
 }

@@ -126,6 +126,14 @@ pub struct Outplan {
     pub extra: Map<String, Value>,
 }
 
+/// Any object, of which only the id matters.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Identified {
+    #[serde(deserialize_with = "uuid_text")]
+    pub id: String,
+}
+
 /// `Outdial` (section 6.1).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -14,7 +14,7 @@ use dialbridge::config::{
 };
 use dialbridge::domain::ids::{AccountSlug, VdnId};
 use dialbridge::domain::phone::NumberPlan;
-use dialbridge::platforms::Bindings;
+use dialbridge::platforms::{Bindings, CreationDefaults};
 use dialbridge::signing::c2;
 use dialbridge::simulators::{self, isales, voipbin};
 use jiff::tz::TimeZone;
@@ -479,6 +479,7 @@ fn config(
             empty_query_line: false,
             signed_headers: vec!["host".to_owned()],
             release: IsalesRelease::R2025_11,
+            creation: CreationDefaults::default(),
         };
         account(slug, &isales.base_url(), platform)
     };

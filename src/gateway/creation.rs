@@ -1,0 +1,577 @@
+//! Making a campaign on its home: a draft that is run for the first time, or a campaign that a
+//! client of another platform creates. One job makes it write by write, loads the contacts that
+//! wait for it, and lets it dial if that is still wanted.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::contact::Contact;
+use crate::domain::ids::{
+    AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId, VdnId,
+};
+use crate::gateway::campaigns::CampaignView;
+use crate::gateway::contacts::as_sent;
+use crate::gateway::error::GatewayError;
+use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::{Asked, Home, WorkerGateway, written};
+use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
+use crate::ledger::jobs::{JobRow, JobState, NewJob};
+use crate::ledger::journal::JournalEntry;
+use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+use crate::mapping::table::Kind;
+use crate::platforms::documents::DomainDocument;
+use crate::platforms::{
+    self, Effect, FetchedCampaign, Made, NewCampaign, Operation, PlatformError, PlatformKind,
+    Presence,
+};
+use crate::transport::pacing::Lane;
+
+pub(super) const KIND: &str = "campaign.create";
+
+/// A facade answers within 25 s; this is what it waits for a campaign to be made.
+const PATIENCE: Duration = Duration::from_secs(18);
+/// Contacts that are loaded between two checkpoints.
+const LOADED_AT_ONCE: u32 = 20;
+
+/// A campaign that a client creates on a home that speaks another language.
+pub struct Creating {
+    pub account: AccountSlug,
+    pub vdn: Option<VdnId>,
+    pub name: String,
+    /// In the client's words; it is what the job reads, and what the client is shown.
+    pub document: String,
+    /// A request with the same one is the same request.
+    pub request_key: Option<String>,
+    /// Whether it is to dial as soon as it is there.
+    pub run: bool,
+}
+
+/// Campaigns whose contacts are still being loaded: they are wanted running, and shown so.
+#[derive(Default)]
+pub(super) struct Loading {
+    campaigns: Mutex<HashSet<Uuid>>,
+}
+
+/// What the job is given; the rest is in the object that it is about.
+#[derive(Serialize, Deserialize)]
+struct Input {
+    vdn: Option<i64>,
+    run: bool,
+}
+
+/// How far the job is.
+#[derive(Default, Clone, Serialize, Deserialize)]
+struct Progress {
+    made: Made,
+    /// The public UUID, once the campaign has one.
+    campaign: Option<Uuid>,
+    /// Place of the last contact that was loaded.
+    loaded_to: Option<Timestamp>,
+    is_loaded: bool,
+}
+
+impl WorkerGateway {
+    /// Creates a campaign on a home of another platform and waits until it is there.
+    ///
+    /// # Errors
+    /// `Forbidden` when client or account may not write, what the home refuses, and `Unclear` with
+    /// the job's id when it takes longer than a facade may.
+    pub async fn create_campaign(
+        &self,
+        asked: &Asked,
+        new: Creating,
+    ) -> Result<CampaignView, GatewayError> {
+        asked.client.check_account(&new.account)?;
+        self.may_write(asked, &new.account)?;
+        let clock = &self.shared.clock;
+        let uuid = match &new.request_key {
+            Some(key) => {
+                Uuid::new_v5(&NAMESPACE, format!("{}/{key}", asked.client.name).as_bytes())
+            }
+            None => clock.new_uuid(),
+        };
+        let object = NewObject {
+            uuid,
+            kind: ObjectKind::Campaign,
+            account: new.account,
+            shape: asked.platform.as_str().to_owned(),
+            parent: None,
+            uses: None,
+            name: new.name,
+            document: new.document,
+            base: None,
+            state: ObjectState::Creating,
+        };
+        let object = self.shared.ledger.insert_object(object, clock.now()).await?;
+        let job = self.submit_creation(asked, &object, new.vdn, new.run).await?;
+        self.made_by(asked, &object, job).await
+    }
+
+    /// Runs a draft: it is made on its account and dials when its contacts are there.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::create_campaign`].
+    pub async fn run_draft(
+        &self,
+        asked: &Asked,
+        draft: &ObjectRow,
+    ) -> Result<CampaignView, GatewayError> {
+        asked.client.check_account(&draft.account)?;
+        self.may_write(asked, &draft.account)?;
+        let change = ObjectChange { state: Some(ObjectState::Creating), ..ObjectChange::default() };
+        let now = self.shared.clock.now();
+        let object = match draft.state {
+            ObjectState::Draft => self.shared.ledger.change_object(draft.uuid, change, now).await?,
+            ObjectState::Creating | ObjectState::Bound => draft.clone(),
+        };
+        let job = self.submit_creation(asked, &object, None, true).await?;
+        self.made_by(asked, &object, job).await
+    }
+
+    async fn submit_creation(
+        &self,
+        asked: &Asked,
+        object: &ObjectRow,
+        vdn: Option<VdnId>,
+        run: bool,
+    ) -> Result<JobRow, GatewayError> {
+        let clock = &self.shared.clock;
+        let input = Input { vdn: vdn.map(|vdn| i64::from(vdn.get())), run };
+        let input = serde_json::to_string(&input)
+            .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?;
+        let job = NewJob {
+            uuid: clock.new_uuid(),
+            kind: KIND.to_owned(),
+            subject: Some(object.uuid),
+            account: object.account.clone(),
+            actor: asked.client.name.clone(),
+            request_id: Some(asked.request_id.clone()),
+            input,
+            run_at: clock.now(),
+        };
+        self.submit(job).await
+    }
+
+    /// The campaign that a job makes, as soon as it is there.
+    async fn made_by(
+        &self,
+        asked: &Asked,
+        object: &ObjectRow,
+        job: JobRow,
+    ) -> Result<CampaignView, GatewayError> {
+        let there = |row: &JobRow| progress(row).campaign.is_some();
+        let row = self.await_job(job.uuid, PATIENCE, there).await?;
+        if let Some(campaign) = progress(&row).campaign {
+            return self.campaign(asked, CampaignKey::Uuid(campaign)).await;
+        }
+        match row.state {
+            JobState::Failed => Err(refusal_of(row.error.as_deref())),
+            JobState::Cancelled => Err(GatewayError::State("the job was cancelled".to_owned())),
+            _ => {
+                tracing::warn!(campaign = %object.uuid, job = %row.uuid, "still being made");
+                Err(GatewayError::Unclear { job: row.uuid })
+            }
+        }
+    }
+}
+
+/// One turn of the job.
+pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let input: Input = run.input()?;
+    let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
+    let object = gateway.shared.ledger.find_object(subject).await?;
+    let object = object.ok_or_else(|| Stop::Failed("the draft is gone".to_owned()))?;
+    let home = gateway.homes.get(&object.account);
+    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let mut progress: Progress = run.checkpoint()?;
+    let new = new_campaign(run, &object, home, &input).await?;
+    if let Err(stop) = make(run, home, &new, &mut progress).await {
+        return Err(give_up(run, home, &object, &progress, stop).await);
+    }
+    let identity = bind(run, home, &object, (&mut progress, input.run)).await?;
+    if input.run {
+        gateway.shared.loading.begin(identity.uuid);
+        let loaded = load(run, home, &object, &identity, &mut progress).await;
+        let done = match loaded {
+            Ok(()) => let_dial(run, home, &identity).await,
+            Err(stop) => Err(stop),
+        };
+        // A job that goes on later goes on loading.
+        if !matches!(done, Err(Stop::Later { .. } | Stop::Lost(_))) {
+            gateway.shared.loading.end(identity.uuid);
+        }
+        done?;
+    }
+    Ok(Some(format!("{{\"campaign\":\"{}\"}}", identity.uuid)))
+}
+
+/// What is to be made, read from the client's document and the documents that it refers to.
+async fn new_campaign(
+    run: &Run<'_>,
+    object: &ObjectRow,
+    home: &Home,
+    input: &Input,
+) -> Result<NewCampaign, Stop> {
+    let definition = definition_of(run.gateway, object, home).await?;
+    let vdn = input.vdn.map(VdnId::new).transpose();
+    Ok(NewCampaign {
+        vdn: vdn.map_err(|error| Stop::Failed(error.to_string()))?,
+        definition,
+        mark: object.uuid,
+        decided_at: run.row.created_at,
+    })
+}
+
+async fn definition_of(
+    gateway: &WorkerGateway,
+    object: &ObjectRow,
+    home: &Home,
+) -> Result<CampaignDefinition, Stop> {
+    let unreadable = || Stop::Failed("the draft's document cannot be read".to_owned());
+    let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
+    let campaign: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
+    let rules = match object.uses {
+        Some(uuid) => gateway.shared.ledger.find_object(uuid).await?,
+        None => None,
+    };
+    let rules = rules.map(|row| serde_json::from_str::<Value>(&row.document)).transpose();
+    let rules = rules.map_err(|_| unreadable())?;
+    let document = platforms::campaign_document(platform, campaign, rules.as_ref());
+    let read = platforms::document_to_domain(platform, Kind::Campaign, &document, &home.context);
+    match read.map_err(|_| unreadable())?.value {
+        DomainDocument::Campaign(definition, _) => Ok(*definition),
+        _ => Err(unreadable()),
+    }
+}
+
+async fn make(
+    run: &mut Run<'_>,
+    home: &Home,
+    new: &NewCampaign,
+    progress: &mut Progress,
+) -> Result<(), Stop> {
+    if progress.campaign.is_some() {
+        return Ok(());
+    }
+    while let Some(step) = home.adapter.next_step(&progress.made) {
+        let before = progress.clone();
+        *progress = run
+            .step(step, async |in_doubt| {
+                let made = before.made.clone();
+                let made = home.adapter.make_next(Lane::FacadeWrite, new, made, in_doubt).await?;
+                Ok(Progress { made, ..before })
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The job cannot go on: what was made is taken away, and the draft is a draft again.
+async fn give_up(
+    run: &Run<'_>,
+    home: &Home,
+    object: &ObjectRow,
+    progress: &Progress,
+    stop: Stop,
+) -> Stop {
+    let Stop::Failed(why) = stop else { return stop };
+    if let Err(error) = home.adapter.unmake(Lane::FacadeWrite, &progress.made).await {
+        tracing::warn!(campaign = %object.uuid, %error, "what was made in part cannot be removed");
+        return run.stop_for(&error.with_effect(Effect::Unclear));
+    }
+    let ledger = &run.gateway.shared.ledger;
+    let now = run.gateway.shared.clock.now();
+    let change = ObjectChange { state: Some(ObjectState::Draft), ..ObjectChange::default() };
+    let put_back = if is_draft(object, home) {
+        ledger.change_object(object.uuid, change, now).await
+    } else {
+        ledger.delete_object(object.uuid, now).await
+    };
+    match put_back {
+        Ok(_) => Stop::Failed(why),
+        Err(error) => Stop::Lost(error.to_string()),
+    }
+}
+
+/// Whether a client holds the object's UUID: then it stays a draft when making it fails. Where the
+/// platform gives UUIDs itself, nobody has been told of this one.
+fn is_draft(object: &ObjectRow, home: &Home) -> bool {
+    home.adapter.native_of(CampaignKey::Uuid(object.uuid)).is_none()
+}
+
+/// Makes the new campaign public under the ids that it keeps.
+async fn bind(
+    run: &mut Run<'_>,
+    home: &Home,
+    object: &ObjectRow,
+    (progress, wants_run): (&mut Progress, bool),
+) -> Result<CampaignIdentity, Stop> {
+    let gateway = run.gateway;
+    let ledger = &gateway.shared.ledger;
+    if let Some(campaign) = progress.campaign {
+        let identity = ledger.find_campaign(CampaignKey::Uuid(campaign)).await?;
+        return identity.ok_or_else(|| Stop::Failed("the campaign is gone".to_owned()));
+    }
+    let native = NativeId::new(progress.made.campaign.clone().unwrap_or_default());
+    let asked_at = gateway.shared.clock.now();
+    let fetched = home.adapter.campaign(Lane::FacadeRead, &native).await;
+    let fetched = fetched.map_err(|error| run.stop_for(&error))?;
+    let seen = fetched.clone();
+    let sighted = gateway.sight(&object.account, &home.adapter, vec![fetched], asked_at).await;
+    let identity = sighted.map_err(|error| Stop::Lost(error.to_string()))?.pop();
+    let identity = identity.ok_or_else(|| Stop::Lost("not in the directory".to_owned()))?;
+    keep_beside(run, home, object, (&identity, &seen)).await?;
+    let made = entry_of(run, Operation::CampaignCreate, identity.uuid, Some(&native));
+    ledger.append_journal(made).await?;
+    if wants_run {
+        let desired = entry_of(run, Operation::CampaignStart, identity.uuid, None);
+        ledger.record_desired_status(identity.uuid, CampaignStatus::Running, desired).await?;
+    }
+    let before = progress.clone();
+    let uuid = identity.uuid;
+    *progress = run.step("bind", async |_| Ok(Progress { campaign: Some(uuid), ..before })).await?;
+    Ok((*identity).clone())
+}
+
+/// A line of the journal about what the job does for the client that wanted it.
+fn entry_of(
+    run: &Run<'_>,
+    operation: Operation,
+    campaign: Uuid,
+    native: Option<&NativeId>,
+) -> JournalEntry {
+    JournalEntry {
+        at: run.gateway.shared.clock.now(),
+        actor: run.row.actor.clone(),
+        action: operation.as_str().to_owned(),
+        request_id: run.row.request_id.clone(),
+        campaign: Some(campaign),
+        before: None,
+        after: native.map(ToString::to_string),
+        reason: Some(format!("job {}", run.row.uuid)),
+    }
+}
+
+/// The client's document stays beside the campaign, under the UUID that it has now.
+async fn keep_beside(
+    run: &Run<'_>,
+    home: &Home,
+    object: &ObjectRow,
+    (identity, seen): (&CampaignIdentity, &FetchedCampaign),
+) -> Result<(), Stop> {
+    let shared = &run.gateway.shared;
+    let now = shared.clock.now();
+    let platform = platform_of(&object.shape);
+    let base = platform.and_then(|platform| written::rendered(platform, seen, &home.context));
+    let base = base.map(|base| base.to_string());
+    if identity.uuid == object.uuid {
+        let change = ObjectChange {
+            state: Some(ObjectState::Bound),
+            base: Some(base),
+            ..ObjectChange::default()
+        };
+        shared.ledger.change_object(object.uuid, change, now).await?;
+    } else {
+        let kept = NewObject {
+            uuid: identity.uuid,
+            kind: ObjectKind::Campaign,
+            account: object.account.clone(),
+            shape: object.shape.clone(),
+            parent: None,
+            uses: object.uses,
+            name: object.name.clone(),
+            document: object.document.clone(),
+            base,
+            state: ObjectState::Bound,
+        };
+        shared.ledger.insert_object(kept, now).await?;
+        shared.ledger.delete_object(object.uuid, now).await?;
+    }
+    shared.written.forget(identity.uuid);
+    Ok(())
+}
+
+/// Loads the contacts that wait in the draft's list, oldest first, each once.
+async fn load(
+    run: &mut Run<'_>,
+    home: &Home,
+    object: &ObjectRow,
+    identity: &CampaignIdentity,
+    progress: &mut Progress,
+) -> Result<(), Stop> {
+    let Some(list) = list_of(object) else { return Ok(()) };
+    while !progress.is_loaded {
+        let ledger = &run.gateway.shared.ledger;
+        let waiting = ledger.objects_after(list, progress.loaded_to, LOADED_AT_ONCE).await?;
+        let Some(last) = waiting.last().map(|row| row.list_at) else {
+            let before = progress.clone();
+            *progress =
+                run.step("loaded", async |_| Ok(Progress { is_loaded: true, ..before })).await?;
+            break;
+        };
+        let rows = record(run, home, identity, &waiting).await?;
+        let before = progress.clone();
+        let added = run
+            .step("load", async |in_doubt| {
+                let settled = add(home, identity, &rows, in_doubt).await?;
+                Ok(Loaded { progress: Progress { loaded_to: Some(last), ..before }, settled })
+            })
+            .await?;
+        let now = run.gateway.shared.clock.now();
+        run.gateway.shared.ledger.settle_contacts(added.settled, now).await?;
+        *progress = added.progress;
+    }
+    Ok(())
+}
+
+/// What a step that loads contacts leaves behind; only the progress is a checkpoint.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Loaded {
+    progress: Progress,
+    #[serde(skip)]
+    settled: Vec<SettledContact>,
+}
+
+/// The list of contacts that the draft names.
+fn list_of(object: &ObjectRow) -> Option<Uuid> {
+    let document: Value = serde_json::from_str(&object.document).ok()?;
+    let parts = platforms::parts_of(platform_of(&object.shape)?, &document);
+    parts.into_iter().find(|(part, _)| *part == CampaignPart::ContactList).map(|(_, uuid)| uuid)
+}
+
+/// The contacts as rows of the campaign, under the ids that clients hold already.
+async fn record(
+    run: &Run<'_>,
+    home: &Home,
+    identity: &CampaignIdentity,
+    waiting: &[ObjectRow],
+) -> Result<Vec<ContactRow>, Stop> {
+    let mut new = Vec::with_capacity(waiting.len());
+    for row in waiting {
+        let contact = contact_of(row, home)
+            .ok_or_else(|| Stop::Failed("a waiting contact cannot be read".to_owned()))?;
+        new.push(NewContact { uuid: row.uuid, contact });
+    }
+    let now = run.gateway.shared.clock.now();
+    let rows = run.gateway.shared.ledger.record_contacts(identity.uuid, new, now).await?;
+    let open = |row: &ContactRow| matches!(row.state, ContactState::Adding | ContactState::Unclear);
+    Ok(rows.into_iter().filter(open).collect())
+}
+
+/// The contact that a waiting document means.
+pub(super) fn contact_of(row: &ObjectRow, home: &Home) -> Option<Contact> {
+    let platform = platform_of(&row.shape)?;
+    let document: Value = serde_json::from_str(&row.document).ok()?;
+    let read = platforms::document_to_domain(platform, Kind::Contact, &document, &home.context);
+    match read.ok()?.value {
+        DomainDocument::Contact(contact) => Some(contact),
+        _ => None,
+    }
+}
+
+/// Adds those that the home does not have. With a lost answer in between, what it has is found out
+/// first.
+async fn add(
+    home: &Home,
+    identity: &CampaignIdentity,
+    rows: &[ContactRow],
+    in_doubt: bool,
+) -> Result<Vec<SettledContact>, PlatformError> {
+    let (lane, native) = (Lane::FacadeWrite, &identity.native);
+    let sent: Vec<Contact> = rows.iter().map(|row| as_sent(row.uuid, &row.contact)).collect();
+    let there = if in_doubt && !sent.is_empty() {
+        home.adapter.settle_contacts(lane, native, &sent).await?
+    } else {
+        vec![Presence::Absent; sent.len()]
+    };
+    let open = sent.into_iter().zip(&there).filter(|(_, there)| **there == Presence::Absent);
+    let open: Vec<Contact> = open.map(|(contact, _)| contact).collect();
+    let outcome = if open.is_empty() {
+        Vec::new()
+    } else {
+        let outcome = home.adapter.add_contacts(lane, native, &open).await?;
+        match outcome.error {
+            // What came before it is found again by its reference.
+            Some(error) => return Err(error.with_effect(Effect::Unclear)),
+            None => outcome.added,
+        }
+    };
+    let mut added = outcome.into_iter();
+    let settled = rows.iter().zip(there).map(|(row, there)| SettledContact {
+        uuid: row.uuid,
+        state: ContactState::Added,
+        native: match there {
+            Presence::There(native) => native,
+            Presence::Absent => added.next().flatten(),
+        },
+    });
+    Ok(settled.collect())
+}
+
+/// Lets the campaign dial, unless somebody asked for a stop while it was being made.
+async fn let_dial(run: &mut Run<'_>, home: &Home, identity: &CampaignIdentity) -> Result<(), Stop> {
+    let ledger = &run.gateway.shared.ledger;
+    let entry = ledger.find_entry(identity.uuid).await?;
+    if entry.is_none_or(|entry| entry.desired != CampaignStatus::Running) {
+        return Ok(());
+    }
+    let progress: Progress = run.checkpoint()?;
+    let native = &identity.native;
+    run.step("start", async |in_doubt| {
+        let started = home.adapter.start_campaign(Lane::FacadeWrite, native).await;
+        match started {
+            // The answer was lost, and it runs: that was the answer.
+            Err(error) if in_doubt => {
+                let now = home.adapter.campaign(Lane::FacadeRead, native).await?;
+                if now.status == CampaignStatus::Running { Ok(progress) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+            Ok(_) => Ok(progress),
+        }
+    })
+    .await?;
+    let actual = entry_of(run, Operation::CampaignStart, identity.uuid, None);
+    ledger.record_actual_status(identity.uuid, CampaignStatus::Running, actual).await?;
+    Ok(())
+}
+
+fn progress(row: &JobRow) -> Progress {
+    row.checkpoint.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn platform_of(shape: &str) -> Option<PlatformKind> {
+    PlatformKind::ALL.into_iter().find(|platform| platform.as_str() == shape)
+}
+
+/// The home refused, or the operator has not said what it needs; the job's text names it.
+fn refusal_of(error: Option<&str>) -> GatewayError {
+    GatewayError::State(error.unwrap_or("the campaign could not be made").to_owned())
+}
+
+/// Under which the ids of repeated requests are made.
+const NAMESPACE: Uuid = Uuid::from_u128(0x2f6d_1c1e_54f0_5a7b_8a55_93b0_7f0d_11aa);
+
+impl Loading {
+    fn begin(&self, campaign: Uuid) {
+        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).insert(campaign);
+    }
+
+    /// True when it was loading.
+    pub fn end(&self, campaign: Uuid) -> bool {
+        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign)
+    }
+
+    /// True while contacts are loaded and nobody asked for a stop.
+    pub fn is_loading(&self, campaign: Uuid) -> bool {
+        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).contains(&campaign)
+    }
+}

@@ -1,0 +1,232 @@
+//! The one job engine: durable work of several writes, that a crash or a lost answer does not end.
+//!
+//! A job belongs to who leased it. Before each write its step is begun in the ledger, after it the
+//! checkpoint is stored; a step that was begun and not ended is in doubt, and is looked up by who
+//! comes next. A lease that runs out, or a newer one, ends the right to go on.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::gateway::error::GatewayError;
+use crate::gateway::retry::{self, Decision};
+use crate::gateway::{Shared, WorkerGateway, creation};
+use crate::ledger::LedgerError;
+use crate::ledger::jobs::{JobRow, NewJob, Turn};
+use crate::platforms::PlatformError;
+
+/// Jobs that one process works on at a time.
+const AT_ONCE: u32 = 8;
+/// A lease is renewed before each write; no write takes longer than this.
+const LEASE: Duration = Duration::from_secs(90);
+/// How often the ledger is asked for jobs that are due, when nobody said that there is one.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often somebody who waits for a job looks at it, besides being told of its end.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What the engine shares with those who submit.
+pub(super) struct Board {
+    /// Who holds the leases of this process.
+    owner: Uuid,
+    /// Told when a job was submitted, moved on or ended.
+    news: Notify,
+}
+
+/// Runs jobs; `app` gives it a task.
+pub struct JobWorker {
+    gateway: WorkerGateway,
+}
+
+/// A job that this process has leased.
+pub(super) struct Run<'a> {
+    pub gateway: &'a WorkerGateway,
+    pub row: JobRow,
+}
+
+/// Why a job does not go on now.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It goes on at that time, from the last checkpoint.
+    Later { at: Timestamp, why: String },
+    /// It failed for good; the text says why without a number or a secret.
+    Failed(String),
+    /// It belongs to somebody else now, or the ledger does not answer: the lease decides.
+    Lost(String),
+}
+
+impl Board {
+    pub(super) fn new(owner: Uuid) -> Self {
+        Self { owner, news: Notify::new() }
+    }
+}
+
+impl WorkerGateway {
+    /// Hands a job in. One that is not finished and has the same kind and subject is answered
+    /// instead.
+    pub(super) async fn submit(&self, job: NewJob) -> Result<JobRow, GatewayError> {
+        let row = self.shared.ledger.submit_job(job, self.shared.clock.now()).await?;
+        self.shared.board.news.notify_waiters();
+        Ok(row)
+    }
+
+    /// Waits until the job has ended or `is_enough` holds of it, at most for `patience`; answers how
+    /// it stands then.
+    pub(super) async fn await_job(
+        &self,
+        job: Uuid,
+        patience: Duration,
+        is_enough: impl Fn(&JobRow) -> bool,
+    ) -> Result<JobRow, GatewayError> {
+        let clock = &self.shared.clock;
+        let deadline = clock.now() + patience;
+        loop {
+            let news = self.shared.board.news.notified();
+            let row = self.shared.ledger.find_job(job).await?;
+            let row = row.ok_or_else(|| GatewayError::Internal("a job is lost".to_owned()))?;
+            if row.state.is_over() || is_enough(&row) || clock.now() >= deadline {
+                return Ok(row);
+            }
+            tokio::select! {
+                () = news => {}
+                () = clock.sleep(LOOK_INTERVAL) => {}
+            }
+        }
+    }
+}
+
+impl JobWorker {
+    pub(super) fn new(gateway: WorkerGateway) -> Self {
+        Self { gateway }
+    }
+
+    /// Works until dropped. Jobs under way are given up where they stand; their checkpoints are in
+    /// the ledger.
+    pub async fn run(&self) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));
+            let news = self.gateway.shared.board.news.notified();
+            let leased = self.lease(free).await;
+            under_way.extend(leased.into_iter().map(|row| self.work(row)));
+            tokio::select! {
+                Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                () = news => {}
+                () = self.gateway.shared.clock.sleep(POLL_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// Gives the leases back, so that another process need not wait for their end.
+    pub async fn release(&self) {
+        let Shared { ledger, board, clock, .. } = &*self.gateway.shared;
+        if let Err(error) = ledger.release_leases(board.owner, clock.now()).await {
+            tracing::warn!(%error, "leases of jobs are not given back; they run out");
+        }
+    }
+
+    async fn lease(&self, free: u32) -> Vec<JobRow> {
+        if free == 0 {
+            return Vec::new();
+        }
+        let Shared { ledger, board, clock, .. } = &*self.gateway.shared;
+        let now = clock.now();
+        let leased = ledger.lease_jobs(board.owner, free, now + LEASE, now).await;
+        leased.unwrap_or_else(|error| {
+            tracing::warn!(%error, "jobs cannot be leased; it is tried again");
+            Vec::new()
+        })
+    }
+
+    async fn work(&self, row: JobRow) {
+        let (job, kind, fence, attempt) = (row.uuid, row.kind.clone(), row.fence, row.attempt);
+        tracing::debug!(%job, kind, attempt, "job");
+        let mut run = Run { gateway: &self.gateway, row };
+        let outcome = match kind.as_str() {
+            creation::KIND => creation::run(&mut run).await,
+            _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
+        };
+        let Shared { ledger, clock, board, .. } = &*self.gateway.shared;
+        let now = clock.now();
+        let turn = match outcome {
+            Ok(answer) => Turn::Done { answer },
+            Err(Stop::Later { at, why }) => {
+                tracing::info!(%job, kind, %why, "job goes on later");
+                Turn::Postponed { run_at: at, error: why }
+            }
+            Err(Stop::Failed(why)) => {
+                tracing::warn!(%job, kind, %why, "job failed");
+                Turn::Failed { error: why }
+            }
+            Err(Stop::Lost(why)) => {
+                tracing::warn!(%job, kind, %why, "job is left to whoever leases it next");
+                return;
+            }
+        };
+        if let Err(error) = ledger.end_turn((job, fence), turn, now).await {
+            tracing::warn!(%job, kind, %error, "the end of a job's turn is not recorded");
+        }
+        board.news.notify_waiters();
+    }
+}
+
+impl Run<'_> {
+    /// What the last checkpoint says.
+    pub fn checkpoint<T: DeserializeOwned + Default>(&self) -> Result<T, Stop> {
+        match &self.row.checkpoint {
+            None => Ok(T::default()),
+            Some(text) => serde_json::from_str(text)
+                .map_err(|_| Stop::Failed("the job's checkpoint cannot be read".to_owned())),
+        }
+    }
+
+    /// What the job was given.
+    pub fn input<T: DeserializeOwned>(&self) -> Result<T, Stop> {
+        serde_json::from_str(&self.row.input)
+            .map_err(|_| Stop::Failed("the job's input cannot be read".to_owned()))
+    }
+
+    /// One write: begun in the ledger, done, and kept as the new checkpoint. `work` is told whether
+    /// the write may have been done before.
+    pub async fn step<T: Serialize>(
+        &mut self,
+        name: &str,
+        work: impl AsyncFnOnce(bool) -> Result<T, PlatformError>,
+    ) -> Result<T, Stop> {
+        let shared = &self.gateway.shared;
+        let job = (self.row.uuid, self.row.fence);
+        let in_doubt = self.row.in_doubt;
+        let now = shared.clock.now();
+        shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await?;
+        self.row.in_doubt = true;
+        let done = work(in_doubt).await.map_err(|error| self.stop_for(&error))?;
+        let checkpoint = serde_json::to_string(&done)
+            .map_err(|_| Stop::Failed("a checkpoint cannot be written".to_owned()))?;
+        let now = shared.clock.now();
+        shared.ledger.end_step(job, checkpoint.clone(), now).await?;
+        self.row.in_doubt = false;
+        self.row.checkpoint = Some(checkpoint);
+        shared.board.news.notify_waiters();
+        Ok(done)
+    }
+
+    /// What an error means for the job.
+    pub fn stop_for(&self, error: &PlatformError) -> Stop {
+        let clock = &self.gateway.shared.clock;
+        match retry::decide(error, self.row.attempt, clock.random_fraction(), clock.now()) {
+            Decision::Again(at) => Stop::Later { at, why: error.to_string() },
+            Decision::GiveUp => Stop::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<LedgerError> for Stop {
+    fn from(error: LedgerError) -> Self {
+        Stop::Lost(error.to_string())
+    }
+}

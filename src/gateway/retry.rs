@@ -1,0 +1,89 @@
+//! Whether and when to try again: the one place that decides.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::platforms::{Effect, PlatformError, PlatformErrorKind};
+
+/// What to do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    Again(Timestamp),
+    /// It would fail the same way again, or was tried often enough.
+    GiveUp,
+}
+
+/// The first wait; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// With the waits above this is about a day and a half.
+const MAX_ATTEMPTS: i64 = 430;
+
+/// Decides on the error of the `attempt`th try (from 0). `fraction` is a random number from 0 to 1,
+/// so that what failed together does not come back together.
+pub fn decide(error: &PlatformError, attempt: i64, fraction: f64, now: Timestamp) -> Decision {
+    if attempt >= MAX_ATTEMPTS || !is_worth_it(error) {
+        return Decision::GiveUp;
+    }
+    let doublings = u32::try_from(attempt.clamp(0, 16)).unwrap_or_default();
+    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+    let wait = wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0);
+    Decision::Again(now + wait.max(error.retry_after.unwrap_or_default()))
+}
+
+fn is_worth_it(error: &PlatformError) -> bool {
+    match error.kind {
+        // Credentials, or the permission to write, may be put right by the operator; what cannot be
+        // read may have been done, so it is looked up.
+        PlatformErrorKind::RateLimited
+        | PlatformErrorKind::Unavailable
+        | PlatformErrorKind::Timeout
+        | PlatformErrorKind::Unauthenticated
+        | PlatformErrorKind::WritesDenied
+        | PlatformErrorKind::Malformed => true,
+        PlatformErrorKind::NotFound
+        | PlatformErrorKind::Forbidden
+        | PlatformErrorKind::Invalid
+        | PlatformErrorKind::State
+        | PlatformErrorKind::Duplicate
+        | PlatformErrorKind::Quota
+        | PlatformErrorKind::Unconfigured
+        | PlatformErrorKind::TooLarge
+        | PlatformErrorKind::Unsupported => error.effect == Effect::Unclear,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platforms::Operation;
+
+    fn error(kind: PlatformErrorKind) -> PlatformError {
+        PlatformError::new(Operation::CampaignCreate, kind, "")
+    }
+
+    #[test]
+    fn what_would_fail_again_is_given_up() {
+        let now = Timestamp::UNIX_EPOCH;
+        let decide = |error: &PlatformError, attempt| decide(error, attempt, 1.0, now);
+        assert_eq!(decide(&error(PlatformErrorKind::Invalid), 0), Decision::GiveUp);
+        let lost = error(PlatformErrorKind::Invalid).with_effect(Effect::Unclear);
+        assert_ne!(decide(&lost, 0), Decision::GiveUp);
+        assert_eq!(decide(&error(PlatformErrorKind::Timeout), MAX_ATTEMPTS), Decision::GiveUp);
+    }
+
+    #[test]
+    fn waits_double_up_to_a_limit_and_obey_the_platform() {
+        let now = Timestamp::UNIX_EPOCH;
+        let wait = |attempt, after| {
+            let error = error(PlatformErrorKind::Unavailable).with_retry_after(after);
+            match decide(&error, attempt, 1.0, now) {
+                Decision::Again(at) => at.duration_since(now).as_secs(),
+                Decision::GiveUp => panic!("given up"),
+            }
+        };
+        assert_eq!([wait(0, None), wait(1, None), wait(3, None), wait(60, None)], [1, 2, 8, 300]);
+        assert_eq!(wait(0, Some(Duration::from_secs(30))), 30);
+    }
+}

@@ -1,0 +1,179 @@
+//! What a client wrote of a campaign whose home cannot say all of it: kept beside the campaign, and
+//! shown again as far as nothing has changed since.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::ids::CampaignIdentity;
+use crate::gateway::error::GatewayError;
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+use crate::platforms::documents::DomainDocument;
+use crate::platforms::merge::merge;
+use crate::platforms::{self, ConvertContext, FetchedCampaign, PlatformKind};
+
+/// A client's document, and how our rendering looked when it was written.
+pub(super) struct Written {
+    shape: String,
+    source: Value,
+    base: Option<Value>,
+}
+
+/// What is remembered of written documents, so that details do not ask the ledger each time.
+#[derive(Default)]
+pub(super) struct WrittenMemory {
+    by_campaign: Mutex<HashMap<Uuid, Remembered>>,
+}
+
+/// Since when, and what; None: nobody wrote of it.
+type Remembered = (Timestamp, Option<Arc<Written>>);
+
+/// Another replica may have written; what is older than this is looked up again.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+/// Campaigns remembered; then all are forgotten.
+const MAX_REMEMBERED: usize = 100_000;
+
+impl WorkerGateway {
+    /// The campaign in the asker's words, with what the client wrote where the home's rendering has
+    /// not changed since; None when no client of that platform wrote of it.
+    pub(super) async fn written(
+        &self,
+        asked_as: PlatformKind,
+        identity: &CampaignIdentity,
+        fetched: &FetchedCampaign,
+        context: &ConvertContext,
+    ) -> Result<Option<Value>, GatewayError> {
+        let now = self.shared.clock.now();
+        let memory = &self.shared.written;
+        let (since, mut known) = memory.recall(identity.uuid);
+        if since.is_none_or(|since| now >= since + REMEMBERED_FOR) {
+            let row = self.shared.ledger.find_object(identity.uuid).await?;
+            known = memory.remember(identity.uuid, row.and_then(Written::read), now);
+        }
+        Ok(known.and_then(|written| written.shown(asked_as, fetched, context)))
+    }
+
+    /// As [`WorkerGateway::written`] for a list: one question for all rows.
+    pub(super) async fn written_of(
+        &self,
+        campaigns: Vec<Uuid>,
+    ) -> Result<HashMap<Uuid, Arc<Written>>, GatewayError> {
+        let rows = self.shared.ledger.objects_named(campaigns).await?.into_iter();
+        Ok(rows.filter_map(|row| Some((row.uuid, Arc::new(Written::read(row)?)))).collect())
+    }
+
+    /// Keeps what a client wrote of a campaign as it stands now.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub(super) async fn keep_written(
+        &self,
+        asked: &Asked,
+        (identity, fetched, context): (&CampaignIdentity, &FetchedCampaign, &ConvertContext),
+        source: Value,
+        uses: Option<Uuid>,
+    ) -> Result<(), GatewayError> {
+        let now = self.shared.clock.now();
+        let base = rendered(asked.platform, fetched, context).map(|base| base.to_string());
+        let name = fetched.definition.name.clone();
+        let new = NewObject {
+            uuid: identity.uuid,
+            kind: ObjectKind::Campaign,
+            account: identity.home.clone(),
+            shape: asked.platform.as_str().to_owned(),
+            parent: None,
+            uses,
+            name: name.clone(),
+            document: source.to_string(),
+            base: base.clone(),
+            state: ObjectState::Bound,
+        };
+        let known = self.shared.ledger.insert_object(new, now).await?;
+        let change = ObjectChange {
+            name: Some(name),
+            document: Some(source.to_string()),
+            base: Some(base),
+            uses: Some(uses),
+            state: Some(ObjectState::Bound),
+            ..ObjectChange::default()
+        };
+        if known.shape == asked.platform.as_str() {
+            self.shared.ledger.change_object(identity.uuid, change, now).await?;
+        }
+        self.shared.written.forget(identity.uuid);
+        Ok(())
+    }
+}
+
+/// How a campaign reads in a platform's words.
+pub(super) fn rendered(
+    platform: PlatformKind,
+    fetched: &FetchedCampaign,
+    context: &ConvertContext,
+) -> Option<Value> {
+    let definition = Box::new(fetched.definition.clone());
+    let document = DomainDocument::Campaign(definition, fetched.status.clone());
+    platforms::document_from_domain(platform, &document, context).ok().map(|made| made.value)
+}
+
+impl Written {
+    /// None when the object says nothing beside a campaign.
+    fn read(row: ObjectRow) -> Option<Self> {
+        if row.kind != ObjectKind::Campaign || row.deleted_at.is_some() {
+            return None;
+        }
+        let base = row.base.as_deref().and_then(|base| serde_json::from_str(base).ok());
+        Some(Self { source: serde_json::from_str(&row.document).ok()?, shape: row.shape, base })
+    }
+
+    /// The document as it is to be shown now.
+    pub(super) fn shown(
+        &self,
+        asked_as: PlatformKind,
+        fetched: &FetchedCampaign,
+        context: &ConvertContext,
+    ) -> Option<Value> {
+        if self.shape != asked_as.as_str() {
+            return None;
+        }
+        let campaign = |document| platforms::campaign_of_document(asked_as, document);
+        let now = campaign(rendered(asked_as, fetched, context)?);
+        let base = self.base.clone().map_or_else(|| now.clone(), campaign);
+        merge(&self.source, &base, &now).ok()
+    }
+}
+
+impl WrittenMemory {
+    /// Since when it is known, and what.
+    fn recall(&self, campaign: Uuid) -> (Option<Timestamp>, Option<Arc<Written>>) {
+        let known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&campaign) {
+            Some((since, written)) => (Some(*since), written.clone()),
+            None => (None, None),
+        }
+    }
+
+    fn remember(
+        &self,
+        campaign: Uuid,
+        written: Option<Written>,
+        now: Timestamp,
+    ) -> Option<Arc<Written>> {
+        let written = written.map(Arc::new);
+        let mut known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
+        }
+        known.insert(campaign, (now, written.clone()));
+        written
+    }
+
+    pub(super) fn forget(&self, campaign: Uuid) {
+        self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
+    }
+}
