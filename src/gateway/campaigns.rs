@@ -83,10 +83,23 @@ impl WorkerGateway {
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
         let identity = match self.find(key).await? {
             Some(identity) => identity,
-            None => self.look_up(asked, key).await?,
+            None => {
+                self.refuse_draft(asked, key).await?;
+                self.look_up(asked, key).await?
+            }
         };
         asked.client.check_account(&identity.home)?;
         Ok(identity)
+    }
+
+    /// A draft is on no home, so no home is asked for it.
+    async fn refuse_draft(&self, asked: &Asked, key: CampaignKey) -> Result<(), GatewayError> {
+        let CampaignKey::Uuid(uuid) = key else { return Ok(()) };
+        match self.draft(asked, uuid).await {
+            Ok(_) => Err(GatewayError::NotFound(Noun::Draft)),
+            Err(GatewayError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a VDN is one of the client's accounts.

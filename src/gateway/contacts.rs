@@ -19,7 +19,9 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
-use crate::platforms::{AddedContacts, ConvertContext, Effect, FetchedContact, Operation};
+use crate::platforms::{
+    AddedContacts, ContactName, ConvertContext, Effect, FetchedContact, Operation,
+};
 use crate::transport::pacing::Lane;
 
 /// A contact that a client wants to add.
@@ -178,6 +180,56 @@ impl WorkerGateway {
         Ok(ContactListing { context: Arc::clone(&home.context), identity, contacts, next })
     }
 
+    /// One contact of a campaign that was added through the gateway.
+    ///
+    /// # Errors
+    /// `NotFound` when the campaign has no such contact.
+    pub async fn contact(
+        &self,
+        identity: &CampaignIdentity,
+        contact: Uuid,
+    ) -> Result<ContactView, GatewayError> {
+        let row = self.shared.ledger.find_contact(contact).await?;
+        let row = row.filter(|row| row.campaign == identity.uuid);
+        row.map(view_of_row).ok_or(GatewayError::NotFound(Noun::Contact))
+    }
+
+    /// Takes a contact out of a campaign, on its home first.
+    ///
+    /// # Errors
+    /// `NotFound` when the campaign has no such contact, and whatever the home refuses.
+    pub async fn delete_contact(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+        contact: Uuid,
+    ) -> Result<ContactView, GatewayError> {
+        let identity = self.for_writing(asked, identity.uuid).await?;
+        let home = self.home(&identity)?;
+        let operation = Operation::ContactDelete;
+        let route = route(operation, home.adapter.platform(), asked.platform);
+        if let Route::Unsupported(reason) = route {
+            return Err(GatewayError::Unsupported(reason));
+        }
+        let row = self.shared.ledger.find_contact(contact).await?;
+        let row = row.filter(|row| row.campaign == identity.uuid);
+        let row = row.ok_or(GatewayError::NotFound(Noun::Contact))?;
+        let entry = self.operation_entry(asked, operation, Some(&identity), contact);
+        self.shared.ledger.append_journal(entry).await?;
+        let reference = contact.simple().to_string();
+        let name = ContactName { native: row.native.as_ref(), reference: &reference };
+        let lane = Lane::FacadeWrite;
+        if row.state != ContactState::Deleted
+            && let Err(error) = home.adapter.delete_contact(lane, &identity.native, name).await
+        {
+            tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
+            return Err(GatewayError::from_platform(&error, Noun::Contact, contact));
+        }
+        let settled = SettledContact { uuid: contact, state: ContactState::Deleted, native: None };
+        self.shared.ledger.settle_contacts(vec![settled], self.shared.clock.now()).await?;
+        Ok(view_of_row(row))
+    }
+
     /// The campaign's newest contacts by the home's ids.
     pub(super) async fn contacts_by_native(
         &self,
@@ -198,14 +250,7 @@ impl WorkerGateway {
         let page = self.shared.ledger.list_contacts(identity.uuid, window).await?;
         let next = page.contacts.last().map_or(NextPage::End, |row| NextPage::After(row.list_at));
         let contacts = page.contacts.into_iter().filter(|row| row.state != ContactState::Refused);
-        let contacts = contacts.map(|row| ContactView {
-            uuid: row.uuid,
-            contact: row.contact,
-            native_document: None,
-            list_at: Some(row.list_at),
-            state: row.state,
-        });
-        Ok((contacts.collect(), next))
+        Ok((contacts.map(view_of_row).collect(), next))
     }
 }
 
@@ -247,6 +292,16 @@ fn settle(rows: &[ContactRow], outcome: &AddedContacts) -> Vec<SettledContact> {
             None => SettledContact { uuid: row.uuid, state: failed, native: None },
         })
         .collect()
+}
+
+fn view_of_row(row: ContactRow) -> ContactView {
+    ContactView {
+        uuid: row.uuid,
+        contact: row.contact,
+        native_document: None,
+        list_at: Some(row.list_at),
+        state: row.state,
+    }
 }
 
 fn view_of(

@@ -47,6 +47,8 @@ pub enum GatewayError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
     Campaign,
+    /// A campaign that its home does not have: the gateway keeps its document.
+    Draft,
     Contact,
     Attempt,
     Part(CampaignPart),
@@ -168,7 +170,7 @@ impl From<LedgerError> for GatewayError {
 impl std::fmt::Display for Noun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Noun::Campaign => "campaign",
+            Noun::Campaign | Noun::Draft => "campaign",
             Noun::Contact => "contact",
             Noun::Attempt => "attempt",
             Noun::Part(part) => part.as_str(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::config::{ClientScope, WritePolicy};
-use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, NativeId, VdnId};
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
@@ -156,6 +156,29 @@ impl WorkerGateway {
             self.changed(identity, operation).await?;
         }
         Ok(Exchanged { identity, body })
+    }
+
+    /// Makes a campaign public that was just made on a home of the asker's own platform.
+    ///
+    /// # Errors
+    /// When the home does not show it, or the ledger does not answer.
+    pub async fn made(
+        &self,
+        account: &AccountSlug,
+        native: &NativeId,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let asked_at = self.shared.clock.now();
+        let home = self
+            .homes
+            .get(account)
+            .ok_or_else(|| GatewayError::unavailable("the campaign's account is not configured"))?;
+        let fetched = home.adapter.campaign(Lane::FacadeRead, native).await;
+        let fetched = fetched.map_err(|error| {
+            tracing::warn!(%account, %error, "read of a new campaign");
+            GatewayError::from_platform(&error, Noun::Campaign, self.shared.clock.new_uuid())
+        })?;
+        let sighted = self.sight(account, &home.adapter, vec![fetched], asked_at).await?;
+        sighted.into_iter().next().ok_or(GatewayError::NotFound(Noun::Campaign))
     }
 
     /// # Errors

@@ -43,7 +43,9 @@ impl WorkerGateway {
             Ok(PartView::Derived { campaign, .. }) if has_agents(&campaign) => {
                 Ok(GroupView::OfCampaign(campaign))
             }
-            Ok(PartView::Derived { .. }) => Err(GatewayError::NotFound(Noun::Part(part))),
+            Ok(PartView::Derived { .. } | PartView::Kept(_)) => {
+                Err(GatewayError::NotFound(Noun::Part(part)))
+            }
             Err(GatewayError::NotFound(_) | GatewayError::Forbidden(Refusal::ForeignAccount))
                 if self.bound_groups(asked).contains(&id) =>
             {

@@ -10,6 +10,7 @@ pub mod changes;
 pub mod contacts;
 pub mod creation;
 pub mod discovery;
+pub mod drafts;
 pub mod error;
 pub mod exchange;
 mod flight;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart};
 use crate::gateway::campaigns::CampaignView;
 use crate::gateway::discovery::LookedFor;
+use crate::gateway::drafts::{ObjectKind, ObjectRow};
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::platforms::{FetchedPart, PlatformErrorKind};
@@ -20,8 +21,22 @@ use crate::transport::pacing::Lane;
 pub enum PartView {
     /// An object of the home's own.
     Native { document: Bytes, campaign: Option<Uuid> },
-    /// Made from the campaign, live.
-    Derived { campaign: Box<CampaignView>, part: CampaignPart },
+    /// Made from the campaign, live; the document has what a client wrote of it.
+    Derived { campaign: Box<CampaignView>, part: CampaignPart, written: Option<ObjectRow> },
+    /// Kept by the gateway.
+    Kept(ObjectRow),
+}
+
+/// Where a part is.
+pub enum PartHome {
+    /// An object of this account's platform.
+    Own {
+        account: AccountSlug,
+        fetched: FetchedPart,
+    },
+    /// Derived from a campaign on a home without such objects.
+    Derived(Arc<CampaignIdentity>),
+    Kept(ObjectRow),
 }
 
 impl WorkerGateway {
@@ -36,20 +51,43 @@ impl WorkerGateway {
         part: CampaignPart,
         id: Uuid,
     ) -> Result<PartView, GatewayError> {
-        match self.shared.ledger.find_part(id).await? {
-            Some((identity, found)) if found == part => {
-                asked.client.check_account(&identity.home)?;
+        match self.part_home(asked, part, id).await? {
+            PartHome::Derived(identity) => {
                 let key = CampaignKey::Uuid(identity.uuid);
                 let campaign = Box::new(self.campaign(asked, key).await?);
-                Ok(PartView::Derived { campaign, part })
+                let written = self.document(asked, kind_of(part), id).await?;
+                Ok(PartView::Derived { campaign, part, written })
             }
-            _ => {
-                let (account, fetched) = self.look_up_part(asked, part, id).await?;
+            PartHome::Kept(row) => Ok(PartView::Kept(row)),
+            PartHome::Own { account, fetched } => {
                 let campaign = self.campaign_of(&account, &fetched).await?;
                 let campaign = campaign.map(|identity| identity.uuid);
                 Ok(PartView::Native { document: fetched.raw, campaign })
             }
         }
+    }
+
+    /// Where a part is.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::part`].
+    pub async fn part_home(
+        &self,
+        asked: &Asked,
+        part: CampaignPart,
+        id: Uuid,
+    ) -> Result<PartHome, GatewayError> {
+        if let Some((identity, found)) = self.shared.ledger.find_part(id).await?
+            && found == part
+        {
+            asked.client.check_account(&identity.home)?;
+            return Ok(PartHome::Derived(Arc::new(identity)));
+        }
+        if let Some(row) = self.document(asked, kind_of(part), id).await? {
+            return Ok(PartHome::Kept(row));
+        }
+        let (account, fetched) = self.look_up_part(asked, part, id).await?;
+        Ok(PartHome::Own { account, fetched })
     }
 
     /// The campaign that a part belongs to.
@@ -67,6 +105,10 @@ impl WorkerGateway {
         {
             asked.client.check_account(&identity.home)?;
             return Ok(Arc::new(identity));
+        }
+        if let Some(row) = self.document(asked, kind_of(part), id).await? {
+            let none = || GatewayError::State("it belongs to no campaign".to_owned());
+            return self.resolve(asked, CampaignKey::Uuid(row.parent.ok_or_else(none)?)).await;
         }
         let (account, fetched) = self.look_up_part(asked, part, id).await?;
         match self.campaign_of(&account, &fetched).await? {
@@ -126,5 +168,12 @@ impl WorkerGateway {
             }
         }
         Err(self.remember_unknown(asked, looked_for, answer))
+    }
+}
+
+fn kind_of(part: CampaignPart) -> ObjectKind {
+    match part {
+        CampaignPart::DialingRules => ObjectKind::DialingRules,
+        CampaignPart::ContactList | CampaignPart::AgentGroup => ObjectKind::ContactList,
     }
 }

@@ -135,7 +135,10 @@ async fn a_contact_is_deleted_by_its_reference() {
     for stage in Stage::all(&[Operation::ContactAdd, Operation::ContactDelete], true).await {
         let id = stage.create("deleted contact").await;
         let one = contact(1);
-        stage.drive(stage.adapter.add_contacts(WRITE, &id, std::slice::from_ref(&one))).await.unwrap();
+        stage
+            .drive(stage.adapter.add_contacts(WRITE, &id, std::slice::from_ref(&one)))
+            .await
+            .unwrap();
         let name = ContactName { native: None, reference: one.reference.as_deref().unwrap() };
         stage.adapter.delete_contact(WRITE, &id, name).await.unwrap();
         if stage.adapter.support(Operation::ContactList).is_supported() {

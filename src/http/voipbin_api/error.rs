@@ -236,6 +236,6 @@ fn not_found(noun: Noun, doing: Doing) -> &'static str {
             "OUTDIAL_NOT_FOUND"
         }
         (Noun::Part(CampaignPart::AgentGroup), _) => "QUEUE_NOT_FOUND",
-        (Noun::Campaign, _) => "CAMPAIGN_NOT_FOUND",
+        (Noun::Campaign | Noun::Draft, _) => "CAMPAIGN_NOT_FOUND",
     }
 }

@@ -38,7 +38,8 @@ pub async fn outdial(facade: Data<Facade>, request: HttpRequest) -> HttpResponse
 fn render(view: &PartView, profile: &Profile) -> Result<Bytes, GatewayError> {
     match view {
         PartView::Native { document, campaign } => shown(document, *campaign, profile),
-        PartView::Derived { campaign, part } => {
+        PartView::Kept(row) => shown(row.document.as_bytes(), row.parent, profile),
+        PartView::Derived { campaign, part, .. } => {
             let bundle = bundle(campaign, profile);
             let document = match part {
                 CampaignPart::DialingRules => serde_json::to_vec(&bundle.outplan),
