@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{Exit, print_out};
 use crate::gateway::route::{Route, route};
+use crate::http::endpoints::Endpoint;
+use crate::http::{isales_api, voipbin_api};
 use crate::platforms::{Operation, PlatformKind};
 
 #[derive(Debug, clap::Args)]
@@ -26,12 +28,25 @@ struct Row {
     route: Route,
 }
 
+struct EndpointRow {
+    endpoint: &'static Endpoint,
+    facade: PlatformKind,
+    home: PlatformKind,
+    route: Route,
+}
+
+/// Each facade with what it offers.
+const FACADES: [(PlatformKind, &[Endpoint]); 2] = [
+    (PlatformKind::Voipbin, voipbin_api::ENDPOINTS),
+    (PlatformKind::Isales, isales_api::ENDPOINTS),
+];
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let rows = rows();
+    let (rows, endpoints) = (rows(), endpoints());
     let text = if args.json {
-        serde_json::to_string_pretty(&as_json(&rows))?
+        serde_json::to_string_pretty(&as_json(&rows, &endpoints))?
     } else if args.markdown {
-        as_markdown(&rows)?
+        as_markdown(&rows, &endpoints)?
     } else {
         as_text(&rows)?
     };
@@ -51,20 +66,44 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-fn as_json(rows: &[Row]) -> Value {
-    let rows: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "operation": row.operation.as_str(),
-                "facade": row.facade.as_str(),
-                "home": row.home.as_str(),
-                "route": row.route.as_str(),
-                "reason": row.route.reason(),
-            })
+fn endpoints() -> Vec<EndpointRow> {
+    let mut rows = Vec::new();
+    for (facade, endpoints) in FACADES {
+        for endpoint in endpoints {
+            for home in PlatformKind::ALL {
+                let route = route(endpoint.operation, home, facade);
+                rows.push(EndpointRow { endpoint, facade, home, route });
+            }
+        }
+    }
+    rows
+}
+
+fn as_json(rows: &[Row], endpoints: &[EndpointRow]) -> Value {
+    let operations = rows.iter().map(|row| {
+        json!({
+            "operation": row.operation.as_str(),
+            "facade": row.facade.as_str(),
+            "home": row.home.as_str(),
+            "route": row.route.as_str(),
+            "reason": row.route.reason(),
         })
-        .collect();
-    Value::Array(rows)
+    });
+    let endpoints = endpoints.iter().map(|row| {
+        json!({
+            "method": row.endpoint.method,
+            "path": row.endpoint.path,
+            "operation": row.endpoint.operation.as_str(),
+            "facade": row.facade.as_str(),
+            "home": row.home.as_str(),
+            "route": row.route.as_str(),
+            "reason": row.route.reason(),
+        })
+    });
+    json!({
+        "operations": operations.collect::<Vec<_>>(),
+        "endpoints": endpoints.collect::<Vec<_>>(),
+    })
 }
 
 fn as_text(rows: &[Row]) -> Result<String, std::fmt::Error> {
@@ -72,7 +111,7 @@ fn as_text(rows: &[Row]) -> Result<String, std::fmt::Error> {
     for row in rows {
         writeln!(
             text,
-            "{:<16} {:<8} → {:<8} {:<12} {}",
+            "{:<20} {:<8} → {:<8} {:<12} {}",
             row.operation.as_str(),
             row.facade.as_str(),
             row.home.as_str(),
@@ -83,10 +122,32 @@ fn as_text(rows: &[Row]) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-fn as_markdown(rows: &[Row]) -> Result<String, std::fmt::Error> {
+fn as_markdown(rows: &[Row], endpoints: &[EndpointRow]) -> Result<String, std::fmt::Error> {
     let mut text = String::from(
         "# Capabilities\n\nWhat each facade does on each home. Made from the data that routing uses by `make docs`.\n\n\
-         | Operation | Facade | Home | Route | Reason |\n|---|---|---|---|---|\n",
+         *native*: the home speaks the client's language and gets the request as it is, but for ids and credentials. \
+         *translated*: done by the home, said in the client's words. *emulated*: done by the gateway, from what it keeps. \
+         *unsupported*: refused without a request to the home.\n",
+    );
+    for (facade, _) in FACADES {
+        write!(
+            text,
+            "\n## Endpoints of the {facade}-shaped facade\n\n\
+             | Request | Operation | On voipbin | On isales |\n|---|---|---|---|\n",
+            facade = facade.as_str()
+        )?;
+        let of_facade = endpoints.iter().filter(|row| row.facade == facade);
+        for homes in of_facade.collect::<Vec<_>>().chunks(PlatformKind::ALL.len()) {
+            let Endpoint { method, path, operation } = homes[0].endpoint;
+            write!(text, "| {method} `{path}` | {} |", operation.as_str())?;
+            for row in homes {
+                write!(text, " {} |", row.route.as_str())?;
+            }
+            text.push('\n');
+        }
+    }
+    text.push_str(
+        "\n## Operations\n\n| Operation | Facade | Home | Route | Reason |\n|---|---|---|---|---|\n",
     );
     for row in rows {
         writeln!(

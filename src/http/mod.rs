@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod document;
+pub mod endpoints;
 pub mod isales_api;
 pub mod voipbin_api;
 

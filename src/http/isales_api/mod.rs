@@ -8,8 +8,11 @@ mod auth;
 mod calldata;
 mod callresult;
 mod campaigns;
+mod endpoints;
 mod error;
 mod fields;
+
+pub use endpoints::ENDPOINTS;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ mod auth;
 mod calls;
 mod campaigncalls;
 mod campaigns;
+mod endpoints;
 mod error;
 mod live;
 mod login;
@@ -17,6 +18,8 @@ mod passthrough;
 mod profile;
 mod queues;
 mod targets;
+
+pub use endpoints::ENDPOINTS;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -1,0 +1,46 @@
+//! The endpoints of this facade (reference 3 to 8). A path stands once for each operation that it
+//! can mean.
+
+use crate::http::endpoints::Endpoint;
+use crate::platforms::Operation as O;
+
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new("GET", "/v1.0/campaigns", O::CampaignList),
+    Endpoint::new("POST", "/v1.0/campaigns", O::CampaignCreate),
+    Endpoint::new("GET", "/v1.0/campaigns/{id}", O::CampaignDetail),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}", O::CampaignModify),
+    Endpoint::new("DELETE", "/v1.0/campaigns/{id}", O::CampaignDelete),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/status", O::CampaignStart),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/status", O::CampaignStop),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/service_level", O::CampaignModify),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/actions", O::CampaignModify),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/resource_info", O::CampaignModify),
+    Endpoint::new("PUT", "/v1.0/campaigns/{id}/next_campaign_id", O::CampaignChain),
+    Endpoint::new("GET", "/v1.0/campaigns/{id}/campaigncalls", O::ResultQuery),
+    Endpoint::new("GET", "/v1.0/campaigncalls", O::ResultQuery),
+    Endpoint::new("GET", "/v1.0/campaigncalls/{id}", O::ResultDetail),
+    Endpoint::new("DELETE", "/v1.0/campaigncalls/{id}", O::ResultDelete),
+    Endpoint::new("GET", "/v1.0/outplans", O::PartList),
+    Endpoint::new("POST", "/v1.0/outplans", O::PartCreate),
+    Endpoint::new("GET", "/v1.0/outplans/{id}", O::PartDetail),
+    Endpoint::new("PUT", "/v1.0/outplans/{id}", O::PartModify),
+    Endpoint::new("PUT", "/v1.0/outplans/{id}/dial_info", O::PartModify),
+    Endpoint::new("DELETE", "/v1.0/outplans/{id}", O::PartDelete),
+    Endpoint::new("GET", "/v1.0/outdials", O::PartList),
+    Endpoint::new("POST", "/v1.0/outdials", O::PartCreate),
+    Endpoint::new("GET", "/v1.0/outdials/{id}", O::PartDetail),
+    Endpoint::new("PUT", "/v1.0/outdials/{id}", O::PartModify),
+    Endpoint::new("PUT", "/v1.0/outdials/{id}/campaign_id", O::PartModify),
+    Endpoint::new("PUT", "/v1.0/outdials/{id}/data", O::PartModify),
+    Endpoint::new("DELETE", "/v1.0/outdials/{id}", O::PartDelete),
+    Endpoint::new("GET", "/v1.0/outdials/{id}/targets", O::ContactList),
+    Endpoint::new("POST", "/v1.0/outdials/{id}/targets", O::ContactAdd),
+    Endpoint::new("GET", "/v1.0/outdials/{id}/targets/{target_id}", O::ContactDetail),
+    Endpoint::new("DELETE", "/v1.0/outdials/{id}/targets/{target_id}", O::ContactDelete),
+    Endpoint::new("GET", "/v1.0/me", O::AccountDetail),
+    Endpoint::new("GET", "/v1.0/customer", O::AccountDetail),
+    Endpoint::new("GET", "/v1.0/queues", O::AgentGroupList),
+    Endpoint::new("GET", "/v1.0/queues/{id}", O::AgentGroupList),
+    Endpoint::new("GET", "/v1.0/calls/{id}", O::ResultDetail),
+    Endpoint::new("*", "/v1.0/**", O::PassThrough),
+];
