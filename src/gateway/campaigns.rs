@@ -81,12 +81,11 @@ impl WorkerGateway {
         asked: &Asked,
         key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
-        let identity = match self.find(key).await? {
-            Some(identity) => identity,
-            None => {
-                self.refuse_draft(asked, key).await?;
-                self.look_up(asked, key).await?
-            }
+        let identity = if let Some(identity) = self.find(key).await? {
+            identity
+        } else {
+            self.refuse_draft(asked, key).await?;
+            self.look_up(asked, key).await?
         };
         asked.client.check_account(&identity.home)?;
         Ok(identity)

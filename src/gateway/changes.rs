@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
@@ -28,6 +29,12 @@ pub struct Change<'a> {
     /// The campaign as it is before the change.
     pub before: CampaignView,
     _turn: OwnedMutexGuard<()>,
+}
+
+/// A campaign that is no more.
+pub struct Deleted {
+    pub before: CampaignView,
+    pub at: Timestamp,
 }
 
 /// Whose turn it is to change a campaign.
@@ -60,7 +67,7 @@ impl WorkerGateway {
         {
             return Err(GatewayError::Unsupported(reason));
         }
-        let before = self.view(asked.platform, identity).await?;
+        let before = Box::pin(self.view(asked.platform, identity)).await?;
         Ok(Change { gateway: self, asked, operation, before, _turn: turn })
     }
 
@@ -73,7 +80,7 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         key: CampaignKey,
-    ) -> Result<CampaignView, GatewayError> {
+    ) -> Result<Deleted, GatewayError> {
         let operation = Operation::CampaignDelete;
         let change = self.begin_change(asked, key, operation).await?;
         let identity = Arc::clone(&change.before.identity);
@@ -90,7 +97,7 @@ impl WorkerGateway {
             }
         }
         self.mark_deleted(&identity).await?;
-        Ok(change.before)
+        Ok(Deleted { at: self.shared.clock.now(), before: change.before })
     }
 
     /// Brings the directory up to date after a write.
@@ -161,13 +168,15 @@ impl Change<'_> {
         let entry = gateway.operation_entry(asked, operation, Some(identity), job);
         gateway.shared.ledger.append_journal(entry).await?;
         let adapter = &gateway.home(identity)?.adapter;
-        let written =
-            adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition).await;
+        // Kept off the caller's stack: it is large.
+        let modify =
+            Box::pin(adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition));
+        let written = modify.await;
         if let Err(error) = written {
             tracing::warn!(campaign = %identity.uuid, %job, %error, "change");
             return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
         }
-        let after = gateway.view(asked.platform, Arc::clone(identity)).await?;
+        let after = Box::pin(gateway.view(asked.platform, Arc::clone(identity))).await?;
         let fetched = vec![after.fetched.clone()];
         gateway.sight(&identity.home, adapter, fetched, gateway.shared.clock.now()).await?;
         Ok(after)

@@ -194,6 +194,32 @@ impl WorkerGateway {
         row.map(view_of_row).ok_or(GatewayError::NotFound(Noun::Contact))
     }
 
+    /// What the home calls a contact: what it told when the contact was added, or the id itself.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn native_contact(
+        &self,
+        identity: &CampaignIdentity,
+        contact: Uuid,
+    ) -> Result<NativeId, GatewayError> {
+        let row = self.shared.ledger.find_contact(contact).await?;
+        let row = row.filter(|row| row.campaign == identity.uuid);
+        let native = row.and_then(|row| row.native);
+        Ok(native.unwrap_or_else(|| NativeId::new(contact.to_string())))
+    }
+
+    /// Records that a contact is no more on its home; one that was not added through the gateway
+    /// has no record.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn note_deleted_contact(&self, contact: Uuid) -> Result<(), GatewayError> {
+        let settled = SettledContact { uuid: contact, state: ContactState::Deleted, native: None };
+        self.shared.ledger.settle_contacts(vec![settled], self.shared.clock.now()).await?;
+        Ok(())
+    }
+
     /// Takes a contact out of a campaign, on its home first.
     ///
     /// # Errors
@@ -225,8 +251,7 @@ impl WorkerGateway {
             tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
             return Err(GatewayError::from_platform(&error, Noun::Contact, contact));
         }
-        let settled = SettledContact { uuid: contact, state: ContactState::Deleted, native: None };
-        self.shared.ledger.settle_contacts(vec![settled], self.shared.clock.now()).await?;
+        self.note_deleted_contact(contact).await?;
         Ok(view_of_row(row))
     }
 

@@ -11,7 +11,7 @@ use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::journal::JournalEntry;
-use crate::platforms::{Effect, Exchange, Operation, PlatformKind};
+use crate::platforms::{ConvertContext, Effect, Exchange, Operation, PlatformKind};
 use crate::transport::pacing::Lane;
 
 /// What a request is about.
@@ -63,6 +63,17 @@ impl WorkerGateway {
             Route::Unsupported(reason) => Err(GatewayError::Unsupported(reason)),
             route => Ok(route),
         }
+    }
+
+    /// What conversions need to know of a campaign's home.
+    ///
+    /// # Errors
+    /// When the home is not configured.
+    pub fn context_of(
+        &self,
+        identity: &CampaignIdentity,
+    ) -> Result<Arc<ConvertContext>, GatewayError> {
+        Ok(Arc::clone(&self.home(identity)?.context))
     }
 
     /// The client's account to which a VDN belongs.

@@ -21,8 +21,8 @@ use crate::transport::pacing::Lane;
 pub enum PartView {
     /// An object of the home's own.
     Native { document: Bytes, campaign: Option<Uuid> },
-    /// Made from the campaign, live; the document has what a client wrote of it.
-    Derived { campaign: Box<CampaignView>, part: CampaignPart, written: Option<ObjectRow> },
+    /// Made from the campaign, live.
+    Derived { campaign: Box<CampaignView>, part: CampaignPart },
     /// Kept by the gateway.
     Kept(ObjectRow),
 }
@@ -55,8 +55,7 @@ impl WorkerGateway {
             PartHome::Derived(identity) => {
                 let key = CampaignKey::Uuid(identity.uuid);
                 let campaign = Box::new(self.campaign(asked, key).await?);
-                let written = self.document(asked, kind_of(part), id).await?;
-                Ok(PartView::Derived { campaign, part, written })
+                Ok(PartView::Derived { campaign, part })
             }
             PartHome::Kept(row) => Ok(PartView::Kept(row)),
             PartHome::Own { account, fetched } => {

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::call::CallResult;
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
+use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::AttemptFilter;
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::failed;
@@ -36,6 +37,8 @@ pub struct AttemptView {
     pub row: AttemptRow,
     /// Public id of the contact, when it is known which.
     pub contact: Option<Uuid>,
+    /// The parts that the asker's client named for the campaign.
+    pub parts: Vec<(CampaignPart, Uuid)>,
 }
 
 /// The call behind an attempt.
@@ -169,6 +172,27 @@ impl WorkerGateway {
         self.find_on_own_accounts(asked, looked_for, Noun::Attempt, ask).await.map(CallView::Native)
     }
 
+    /// Deletes a recorded attempt for the clients; it stays readable, and results still count it.
+    ///
+    /// # Errors
+    /// `State` while the call is not over, and as [`WorkerGateway::attempt`].
+    pub async fn delete_attempt(
+        &self,
+        asked: &Asked,
+        id: Uuid,
+    ) -> Result<AttemptView, GatewayError> {
+        let view = self.attempt(asked, id).await?;
+        self.may_write(asked, &view.identity.home)?;
+        if view.row.attempt.result == CallResult::InProgress {
+            return Err(GatewayError::State("the call is not over".to_owned()));
+        }
+        let operation = Operation::ResultDelete;
+        let entry = self.operation_entry(asked, operation, Some(&view.identity), id);
+        self.shared.ledger.append_journal(entry).await?;
+        self.shared.ledger.delete_attempt(id, self.shared.clock.now()).await?;
+        self.attempt(asked, id).await
+    }
+
     /// One recorded attempt by its public id, or by the name that its platform gave the call.
     ///
     /// # Errors
@@ -243,7 +267,12 @@ impl WorkerGateway {
         // After a move the attempt is still in the words of the account that reported it.
         let reporter = self.shared.account(&row.account)?.kind();
         let route = route(Operation::ResultQuery, reporter, asked.platform);
-        Ok(AttemptView { route, context: Arc::clone(&home.context), identity, row, contact })
+        let parts = match route {
+            Route::Native => Vec::new(),
+            _ => self.written_parts(asked.platform, identity.uuid).await?,
+        };
+        let context = Arc::clone(&home.context);
+        Ok(AttemptView { identity, route, context, row, contact, parts })
     }
 
     /// Brings the ledger up to date with what the home reports on a campaign.

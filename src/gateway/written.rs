@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::ids::CampaignIdentity;
+use crate::domain::ids::{CampaignIdentity, CampaignPart};
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
@@ -48,14 +48,30 @@ impl WorkerGateway {
         fetched: &FetchedCampaign,
         context: &ConvertContext,
     ) -> Result<Option<Value>, GatewayError> {
+        let known = self.known_written(identity.uuid).await?;
+        Ok(known.and_then(|written| written.shown(asked_as, fetched, context)))
+    }
+
+    /// The parts that a client of this platform named for a campaign.
+    pub(super) async fn written_parts(
+        &self,
+        asked_as: PlatformKind,
+        campaign: Uuid,
+    ) -> Result<Vec<(CampaignPart, Uuid)>, GatewayError> {
+        let known = self.known_written(campaign).await?;
+        let known = known.filter(|written| written.shape == asked_as.as_str());
+        Ok(known.map_or_else(Vec::new, |known| platforms::parts_of(asked_as, &known.source)))
+    }
+
+    async fn known_written(&self, campaign: Uuid) -> Result<Option<Arc<Written>>, GatewayError> {
         let now = self.shared.clock.now();
         let memory = &self.shared.written;
-        let (since, mut known) = memory.recall(identity.uuid);
+        let (since, mut known) = memory.recall(campaign);
         if since.is_none_or(|since| now >= since + REMEMBERED_FOR) {
-            let row = self.shared.ledger.find_object(identity.uuid).await?;
-            known = memory.remember(identity.uuid, row.and_then(Written::read), now);
+            let row = self.shared.ledger.find_object(campaign).await?;
+            known = memory.remember(campaign, row.and_then(Written::read), now);
         }
-        Ok(known.and_then(|written| written.shown(asked_as, fetched, context)))
+        Ok(known)
     }
 
     /// As [`WorkerGateway::written`] for a list: one question for all rows.

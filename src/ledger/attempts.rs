@@ -40,6 +40,8 @@ pub struct AttemptRow {
     pub list_at: Timestamp,
     /// 1 when new; grows when the disposition changes.
     pub revision: i64,
+    /// When a client deleted it; it stays readable.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Whose attempts a list wants.
@@ -81,6 +83,11 @@ impl Ledger {
         window: Window,
     ) -> Result<AttemptPage, LedgerError> {
         self.read(ListAttempts { scope, window }).await
+    }
+
+    /// Marks an attempt as deleted; doing it again changes nothing. False when there is none.
+    pub async fn delete_attempt(&self, uuid: Uuid, now: Timestamp) -> Result<bool, LedgerError> {
+        self.write(DeleteAttempt { uuid, now }).await
     }
 
     pub async fn find_attempt(&self, uuid: Uuid) -> Result<Option<AttemptRow>, LedgerError> {
@@ -271,7 +278,7 @@ const TABLES: &str =
     "attempt t JOIN account a ON a.id = t.account_id JOIN campaign c ON c.id = t.campaign_id";
 
 const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, t.raw, t.list_at, t.revision, \
-     t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
+     t.deleted_at, t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
      t.live_person, t.number_reusable, t.contact_reusable, t.counts_as_attempt, t.is_final, \
      t.native_code, t.try_number, t.recording";
 
@@ -303,6 +310,7 @@ fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
         raw: row.text()?,
         list_at: row.time()?,
         revision: row.int()?,
+        deleted_at: row.optional_time()?,
         attempt: CallAttempt {
             contact_reference: row.optional_text()?,
             called: row.optional_phone()?,
@@ -371,6 +379,25 @@ pub(super) async fn page<S: Statements>(
     let attempts =
         rows.into_iter().map(|mut row| read_attempt(&mut row)).collect::<Result<_, _>>()?;
     Ok(AttemptPage { attempts, total })
+}
+
+struct DeleteAttempt {
+    uuid: Uuid,
+    now: Timestamp,
+}
+
+impl Verb for DeleteAttempt {
+    type Answer = bool;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        let changed = store
+            .execute(
+                "UPDATE attempt SET deleted_at = COALESCE(deleted_at, $2) WHERE uuid = $1",
+                &[self.uuid.into(), self.now.into()],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
 }
 
 struct FindAttempt {

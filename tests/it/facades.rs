@@ -8,3 +8,4 @@ mod passthrough;
 mod refusals;
 mod sharing;
 mod troubles;
+mod voipbin_life;

@@ -6,13 +6,15 @@ use bytes::Bytes;
 
 use crate::domain::ids::{CampaignKey, CampaignPart};
 use crate::gateway::error::GatewayError;
+use crate::gateway::exchange::Target;
 use crate::gateway::results::{AttemptListing, AttemptView};
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::error::Doing;
 use crate::http::voipbin_api::paging::{self, Asks, Row};
 use crate::http::voipbin_api::profile::Profile;
-use crate::http::voipbin_api::{Facade, json, unreadable};
+use crate::http::voipbin_api::{Facade, json, native, unreadable};
+use crate::platforms::Operation;
 use crate::platforms::voipbin::convert;
 use crate::platforms::voipbin::wire::NIL_UUID;
 
@@ -41,6 +43,24 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
     facade
         .answer(&request, Doing::Campaigncall, |call| async move {
             let view = call.gateway.attempt(&call.asked, call.id()?).await?;
+            Ok(json(render(&view, call.profile)?))
+        })
+        .await
+}
+
+pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Campaigncall, |call| async move {
+            let id = call.id()?;
+            let view = call.gateway.attempt(&call.asked, id).await?;
+            if view.route == Route::Native {
+                let path = format!("/campaigncalls/{}", view.row.native);
+                let what = (Operation::ResultDelete, path, id);
+                let target = Target::Campaign(CampaignKey::Uuid(view.identity.uuid));
+                let addresses = ["source", "destination"];
+                return Ok(json(native::delete(&call, target, what, &addresses).await?));
+            }
+            let view = call.gateway.delete_attempt(&call.asked, id).await?;
             Ok(json(render(&view, call.profile)?))
         })
         .await
@@ -76,8 +96,20 @@ fn translated(view: &AttemptView, profile: &Profile) -> Result<Vec<u8>, GatewayE
     let campaign = view.identity.uuid;
     let mut call = convert::call_from_domain(&view.row.attempt, &view.context).value;
     NIL_UUID.clone_into(&mut call.customer_id);
-    call.outplan_id = CampaignPart::DialingRules.public_id(campaign).to_string();
-    call.outdial_id = CampaignPart::ContactList.public_id(campaign).to_string();
+    let part = |part: CampaignPart| {
+        let named = view.parts.iter().find(|(named, _)| *named == part).map(|(_, id)| *id);
+        named.unwrap_or_else(|| part.public_id(campaign)).to_string()
+    };
+    call.outplan_id = part(CampaignPart::DialingRules);
+    call.outdial_id = part(CampaignPart::ContactList);
+    if let Some((_, queue)) = view.parts.iter().find(|(part, _)| *part == CampaignPart::AgentGroup)
+    {
+        call.queue_id = queue.to_string();
+    }
+    if let Some(at) = view.row.deleted_at {
+        call.tm_delete = Some(profile.timestamp(at));
+        call.tm_update.clone_from(&call.tm_delete);
+    }
     call.outdial_target_id = view.contact.unwrap_or_default().to_string();
     // `GET /calls/{id}` knows the attempt by the same id.
     call.reference_id = view.row.uuid.to_string();

@@ -9,14 +9,18 @@ mod calls;
 mod campaigncalls;
 mod campaigns;
 mod endpoints;
+mod edits;
 mod error;
 mod live;
 mod login;
+mod native;
+mod outdials;
+mod outplans;
 mod paging;
-mod parts;
 mod passthrough;
 mod profile;
 mod queues;
+mod references;
 mod targets;
 
 pub use endpoints::ENDPOINTS;
@@ -25,7 +29,7 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_web::web::{self, Data, ServiceConfig, get};
+use actix_web::web::{self, Data, ServiceConfig, delete, get, post, put};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -109,22 +113,36 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
     let scope = web::scope("/v1.0")
         .app_data(facade)
         .app_data(web::PayloadConfig::new(facades.body_limit_bytes))
-        .service(resource("/campaigns").route(get().to(campaigns::list)))
-        .service(resource("/campaigns/{id}").route(get().to(campaigns::detail)))
-        .service(resource("/campaigns/{id}/status").route(web::put().to(campaigns::set_status)))
+        .service(
+            resource("/campaigns")
+                .route(get().to(campaigns::list))
+                .route(post().to(campaigns::create)),
+        )
+        .service(
+            resource("/campaigns/{id}")
+                .route(get().to(campaigns::detail))
+                .route(put().to(campaigns::set_basic))
+                .route(delete().to(campaigns::delete)),
+        )
+        .service(resource("/campaigns/{id}/status").route(put().to(campaigns::set_status)))
+        .service(resource("/campaigns/{id}/service_level").route(put().to(campaigns::set_level)))
+        .service(resource("/campaigns/{id}/actions").route(put().to(campaigns::set_actions)))
+        .service(
+            resource("/campaigns/{id}/resource_info").route(put().to(campaigns::set_resources)),
+        )
+        .service(resource("/campaigns/{id}/next_campaign_id").route(put().to(campaigns::set_next)))
         .service(
             resource("/campaigns/{id}/campaigncalls")
                 .route(get().to(campaigncalls::list_of_campaign)),
         )
         .service(resource("/campaigncalls").route(get().to(campaigncalls::list)))
-        .service(resource("/campaigncalls/{id}").route(get().to(campaigncalls::detail)))
-        .service(resource("/outplans/{id}").route(get().to(parts::outplan)))
-        .service(resource("/outdials/{id}").route(get().to(parts::outdial)))
         .service(
-            resource("/outdials/{id}/targets")
-                .route(get().to(targets::list))
-                .route(web::post().to(targets::add)),
+            resource("/campaigncalls/{id}")
+                .route(get().to(campaigncalls::detail))
+                .route(delete().to(campaigncalls::delete)),
         )
+        .configure(outplans::configure)
+        .configure(outdials::configure)
         .service(resource("/me").route(get().to(account::me)))
         .service(resource("/customer").route(get().to(account::customer)))
         .service(resource("/queues").route(get().to(queues::list)))
@@ -202,22 +220,29 @@ impl Call<'_> {
         }
     }
 
+    /// The body as it came.
+    fn bytes(&self, body: Body) -> Result<Bytes, Refused> {
+        body.map_err(|_| self.cut_off())
+    }
+
     /// The body as JSON of that shape.
-    fn body<T: DeserializeOwned>(&self, body: Body) -> Result<T, Refused> {
-        let body = body.map_err(|_| {
-            Refused::InvalidBody(format!(
-                "the body is over {} bytes or was cut off",
-                self.body_limit_bytes
-            ))
-        })?;
+    fn body<T: DeserializeOwned>(&self, body: &Body) -> Result<T, Refused> {
+        let body = body.as_ref().map_err(|_| self.cut_off())?;
         // The parser's own message could quote a member's value.
-        serde_json::from_slice(&body).map_err(|error| {
+        serde_json::from_slice(body).map_err(|error| {
             Refused::InvalidBody(format!(
                 "the body is not the JSON that is expected (line {}, column {})",
                 error.line(),
                 error.column()
             ))
         })
+    }
+}
+
+impl Call<'_> {
+    fn cut_off(&self) -> Refused {
+        let limit = self.body_limit_bytes;
+        Refused::InvalidBody(format!("the body is over {limit} bytes or was cut off"))
     }
 }
 

@@ -90,6 +90,11 @@ impl Profile {
         self.never.map(str::to_owned)
     }
 
+    /// A time, or what stands for "never happened".
+    pub fn at_or_never(&self, at: Option<Timestamp>) -> Option<String> {
+        at.map(|at| self.timestamp(at)).or_else(|| self.never())
+    }
+
     /// The token after a row listed at `at`: always six decimals (reference 1.4).
     pub fn page_token(&self, at: Timestamp) -> String {
         let at = at.to_zoned(TimeZone::UTC).datetime();

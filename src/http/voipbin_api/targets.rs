@@ -1,27 +1,32 @@
 //! Outdialtargets (reference 7): the contacts of a campaign.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::domain::contact::ContactNumber;
-use crate::domain::ids::{CampaignKey, CampaignPart};
+use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart};
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::contacts::{
     AddedTo, ContactListing, ContactView, ContactWindow, Distinct, Incoming, NextPage,
 };
-use crate::gateway::error::GatewayError;
+use crate::gateway::drafts::{DocumentsWanted, NewDocument, ObjectKind, ObjectRow, ObjectState};
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::exchange;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::auth::query;
-use crate::http::voipbin_api::error::Doing;
-use crate::http::voipbin_api::paging::Asks;
+use crate::http::voipbin_api::error::{Doing, Refused};
+use crate::http::voipbin_api::paging::{self, Asks, Row};
 use crate::http::voipbin_api::profile::Profile;
-use crate::http::voipbin_api::{Body, Facade, json, unreadable};
+use crate::http::voipbin_api::{Body, Call, Facade, json, native, unreadable};
 use crate::platforms::ConvertContext;
 use crate::platforms::voipbin::convert;
 use crate::platforms::voipbin::wire::{Address, Page, Target};
+use crate::platforms::{Exchange, Operation};
 
 const DESTINATIONS: [&str; 5] =
     ["destination_0", "destination_1", "destination_2", "destination_3", "destination_4"];
@@ -36,10 +41,13 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
                 before: asks.before,
                 limit: asks.size,
             };
-            let identity =
-                call.gateway.resolve_part(&call.asked, CampaignPart::ContactList, id).await?;
-            let listing = call.gateway.list_contacts(&call.asked, identity, window).await?;
-            Ok(json(page(&listing, id, call.profile)?))
+            match place(&call, id).await? {
+                Place::Waiting(list) => waiting(&call, &list, asks).await,
+                Place::On(identity) => {
+                    let listing = call.gateway.list_contacts(&call.asked, identity, window).await?;
+                    Ok(json(page(&listing, id, call.profile)?))
+                }
+            }
         })
         .await
 }
@@ -48,16 +56,209 @@ pub async fn add(facade: Data<Facade>, request: HttpRequest, body: Body) -> Http
     facade
         .answer(&request, Doing::Target, |call| async move {
             let id = call.id()?;
-            let target: Target = call.body(body)?;
+            let target: Target = call.body(&body)?;
             check(&target)?;
-            let part = CampaignPart::ContactList;
-            let identity = call.gateway.resolve_part(&call.asked, part, id).await?;
-            let key = CampaignKey::Uuid(identity.uuid);
-            let read = |route, context: &ConvertContext| Ok(vec![read(&target, route, context)?]);
-            let added = call.gateway.add_contacts(&call.asked, key, Distinct::No, read).await?;
-            Ok(json(one(&added, &target, id, call.profile)?))
+            match place(&call, id).await? {
+                Place::Waiting(list) => wait(&call, &list, &target).await,
+                Place::On(identity) => {
+                    let key = CampaignKey::Uuid(identity.uuid);
+                    let read = |route, context: &ConvertContext| {
+                        Ok(vec![read(&target, id, route, context)?])
+                    };
+                    let added =
+                        call.gateway.add_contacts(&call.asked, key, Distinct::No, read).await?;
+                    Ok(json(one(&added, &target, id, call.profile)?))
+                }
+            }
         })
         .await
+}
+
+pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Target, |call| async move {
+            let (id, target) = (call.id()?, target_id(&call)?);
+            match place(&call, id).await? {
+                Place::Waiting(list) => {
+                    let row = waiting_target(&call, &list, target).await?;
+                    Ok(json(shown_waiting(&row, call.profile)?))
+                }
+                Place::On(identity) => {
+                    let key = CampaignKey::Uuid(identity.uuid);
+                    let operation = Operation::ContactDetail;
+                    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+                    if route == Route::Native {
+                        let native = call.gateway.native_contact(&identity, target).await?;
+                        let path = format!("/outdials/{id}/targets/{native}");
+                        let exchange = Exchange::new(operation, "GET", path);
+                        let place = exchange::Target::Campaign(key);
+                        let body = native::pass(&call, place, exchange, &DESTINATIONS).await?;
+                        return Ok(json(named(&body, target)?));
+                    }
+                    let view = call.gateway.contact(&identity, target).await?;
+                    Ok(json(show_elsewhere(&call, &view, &identity, id)?))
+                }
+            }
+        })
+        .await
+}
+
+pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    facade
+        .answer(&request, Doing::Target, |call| async move {
+            let (id, target) = (call.id()?, target_id(&call)?);
+            match place(&call, id).await? {
+                Place::Waiting(list) => {
+                    let row = waiting_target(&call, &list, target).await?;
+                    let row = call.gateway.delete_document(&call.asked, &row).await?;
+                    Ok(json(shown_waiting(&row, call.profile)?))
+                }
+                Place::On(identity) => {
+                    let key = CampaignKey::Uuid(identity.uuid);
+                    let operation = Operation::ContactDelete;
+                    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+                    if route == Route::Native {
+                        let native = call.gateway.native_contact(&identity, target).await?;
+                        let path = format!("/outdials/{id}/targets/{native}");
+                        let own = Uuid::try_parse(native.as_str()).unwrap_or_default();
+                        let place = exchange::Target::Campaign(key);
+                        let what = (operation, path, own);
+                        let body = native::delete(&call, place, what, &DESTINATIONS).await?;
+                        call.gateway.note_deleted_contact(target).await?;
+                        return Ok(json(named(&body, target)?));
+                    }
+                    let view = call.gateway.delete_contact(&call.asked, &identity, target).await?;
+                    Ok(json(show_elsewhere(&call, &view, &identity, id)?))
+                }
+            }
+        })
+        .await
+}
+
+/// The platform's target under the id that clients hold.
+fn named(target: &[u8], id: Uuid) -> Result<Bytes, GatewayError> {
+    let mut document = Document::parse(target).map_err(unreadable)?;
+    document.set("id", &id).map_err(unreadable)?;
+    Ok(serde_json::to_vec(&document).map_err(unreadable)?.into())
+}
+
+/// Where the contacts of a list are.
+enum Place {
+    On(Arc<CampaignIdentity>),
+    /// With the gateway, until the campaign is made.
+    Waiting(Box<ObjectRow>),
+}
+
+async fn place(call: &Call<'_>, id: Uuid) -> Result<Place, GatewayError> {
+    if let Some(row) = call.gateway.document(&call.asked, ObjectKind::ContactList, id).await? {
+        let Some(campaign) = row.parent else { return Ok(Place::Waiting(Box::new(row))) };
+        return match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
+            Ok(identity) => Ok(Place::On(identity)),
+            Err(GatewayError::NotFound(_)) => Ok(Place::Waiting(Box::new(row))),
+            Err(error) => Err(error),
+        };
+    }
+    let part = CampaignPart::ContactList;
+    call.gateway.resolve_part(&call.asked, part, id).await.map(Place::On)
+}
+
+fn target_id(call: &Call<'_>) -> Result<Uuid, Refused> {
+    match Uuid::try_parse(call.request.match_info().query("target")) {
+        Ok(id) if !id.is_nil() => Ok(id),
+        _ => Err(Refused::InvalidId),
+    }
+}
+
+/// Keeps a contact until the campaign of its list is made.
+async fn wait(call: &Call<'_>, list: &ObjectRow, target: &Target) -> Result<HttpResponse, Refused> {
+    if let Some(campaign) = list.parent
+        && let Ok(draft) = call.gateway.draft(&call.asked, campaign).await
+        && draft.state == ObjectState::Creating
+    {
+        let reason = "the campaign is being made on its home";
+        return Err(GatewayError::unavailable(reason).into());
+    }
+    refuse_other_than_numbers(target)?;
+    let fresh = Target { status: "idle".to_owned(), ..target.clone() };
+    let new = NewDocument {
+        account: list.account.clone(),
+        kind: ObjectKind::Contact,
+        parent: Some(list.uuid),
+        uses: None,
+        name: target.name.clone(),
+        document: serde_json::to_value(&fresh).map_err(unreadable)?,
+    };
+    let row = call.gateway.create_document(&call.asked, new).await?;
+    Ok(json(shown_waiting(&row, call.profile)?))
+}
+
+/// The campaign's home dials nothing else.
+fn refuse_other_than_numbers(target: &Target) -> Result<(), GatewayError> {
+    for (place, slot) in slots(target).into_iter().enumerate() {
+        let Some(address) = slot.filter(|address| !address.target.is_empty()) else { continue };
+        let is_number = matches!(address.kind.as_str(), "" | "tel" | "whatsapp")
+            && PhoneNumber::from_e164(&address.target).is_ok();
+        if !is_number {
+            let rule = "the campaign's home dials phone numbers in E.164 only";
+            return Err(GatewayError::invalid(DESTINATIONS[place], rule));
+        }
+    }
+    Ok(())
+}
+
+async fn waiting(call: &Call<'_>, list: &ObjectRow, asks: Asks) -> Result<HttpResponse, Refused> {
+    let wanted = DocumentsWanted {
+        kind: ObjectKind::Contact,
+        parent: Some(list.uuid),
+        states: Vec::new(),
+        include_deleted: false,
+    };
+    let page = call.gateway.list_documents(&call.asked, wanted, asks.before, asks.size).await?;
+    let rows = page.rows.iter().map(|listed| {
+        Ok(Row { list_at: listed.list_at, json: shown_waiting(&listed.row, call.profile)? })
+    });
+    let rows: Vec<Row> = rows.collect::<Result<_, GatewayError>>()?;
+    Ok(paging::page(&rows, call.profile))
+}
+
+async fn waiting_target(
+    call: &Call<'_>,
+    list: &ObjectRow,
+    id: Uuid,
+) -> Result<ObjectRow, GatewayError> {
+    let row = call.gateway.document(&call.asked, ObjectKind::Contact, id).await?;
+    match row {
+        Some(row) if row.parent == Some(list.uuid) => Ok(row),
+        // Of another list: the platform calls the request wrong (reference 6.2).
+        Some(_) => Err(GatewayError::invalid("target_id", "it belongs to another outdial")),
+        None => Err(GatewayError::NotFound(Noun::Contact)),
+    }
+}
+
+fn shown_waiting(row: &ObjectRow, profile: &Profile) -> Result<Bytes, GatewayError> {
+    let mut target: Target = serde_json::from_str(&row.document).map_err(unreadable)?;
+    let created = profile.timestamp(row.list_at);
+    target.tm_create = Some(created.clone());
+    // A fresh target says that it was updated when it was made (reference 1.5).
+    target.tm_update = row.updated_at.map_or(Some(created), |at| Some(profile.timestamp(at)));
+    target.tm_delete = profile.at_or_never(row.deleted_at);
+    let made = serde_json::to_vec(&target).map_err(unreadable)?;
+    let mut document = Document::parse(&made).map_err(unreadable)?;
+    document.set("outdial_id", &row.parent.unwrap_or_default()).map_err(unreadable)?;
+    document.set("id", &row.uuid).map_err(unreadable)?;
+    profile.restate_addresses(&mut document, &DESTINATIONS)?;
+    profile.restate_document(&mut document)?;
+    Ok(serde_json::to_vec(&document).map_err(unreadable)?.into())
+}
+
+fn show_elsewhere(
+    call: &Call<'_>,
+    view: &ContactView,
+    identity: &CampaignIdentity,
+    outdial: Uuid,
+) -> Result<Bytes, GatewayError> {
+    let context = call.gateway.context_of(identity)?;
+    show(view, outdial, &context, call.profile).map(Bytes::from)
 }
 
 /// What the platform enforces (reference 7.2).
@@ -87,7 +288,12 @@ fn slots(target: &Target) -> [Option<&Address>; 5] {
 
 /// The contact that a target means: with its destinations as written for a home of this platform's
 /// own, with phone numbers alone for another.
-fn read(target: &Target, route: Route, context: &ConvertContext) -> Result<Incoming, GatewayError> {
+fn read(
+    target: &Target,
+    outdial: Uuid,
+    route: Route,
+    context: &ConvertContext,
+) -> Result<Incoming, GatewayError> {
     let mut contact = convert::contact_to_domain(target, context).value;
     for (place, slot) in slots(target).into_iter().enumerate() {
         let Some(address) = slot.filter(|address| !address.target.is_empty()) else { continue };
@@ -102,7 +308,10 @@ fn read(target: &Target, route: Route, context: &ConvertContext) -> Result<Incom
         contact.numbers.push(ContactNumber { number, place, category: None, delay_ms: None });
     }
     let document = (route == Route::Native)
-        .then(|| serde_json::to_vec(target).map(Bytes::from).map_err(unreadable))
+        .then(|| {
+            let target = Target { outdial_id: outdial.to_string(), ..target.clone() };
+            serde_json::to_vec(&target).map(Bytes::from).map_err(unreadable)
+        })
         .transpose()?;
     Ok(Incoming { contact, document })
 }

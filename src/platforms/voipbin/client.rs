@@ -242,7 +242,11 @@ impl Client {
             let detail = "a contact has no number that can be written for the platform";
             return Err(PlatformError::new(operation, PlatformErrorKind::Invalid, detail));
         }
-        let outdial = self.outdial_of(operation, lane, native).await?;
+        // A target that names its outdial goes there; a campaign need not have joined it yet.
+        let outdial = match targets.first().filter(|target| !is_unset(&target.outdial_id)) {
+            Some(target) => target.outdial_id.clone(),
+            None => self.outdial_of(operation, lane, native).await?,
+        };
         let path = format!("/outdials/{}/targets", segment(&outdial));
         let mut added = Vec::with_capacity(targets.len());
         for target in targets {

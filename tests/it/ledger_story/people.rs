@@ -25,6 +25,7 @@ stories!(
     attempts_are_listed_by_campaign_or_account,
     many_reports_of_one_second_at_once,
     numbers_and_rows_are_not_printed,
+    a_deleted_attempt_stays_readable,
 );
 
 const NUMBER: &str = "+8675512345678";
@@ -323,4 +324,16 @@ fn seen(key: &str, disposition: Disposition) -> SeenAttempt {
 
 async fn report(ledger: &Ledger, campaign: Uuid, seen: Vec<SeenAttempt>) -> Vec<AttemptRow> {
     ledger.record_attempts(slug("pairs"), campaign, seen, at(1000)).await.unwrap()
+}
+
+async fn a_deleted_attempt_stays_readable(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let row = report(&ledger, campaign, vec![seen("a", Disposition::Busy)]).await.remove(0);
+    assert_eq!(row.deleted_at, None);
+    assert!(ledger.delete_attempt(row.uuid, at(500)).await.unwrap());
+    assert!(ledger.delete_attempt(row.uuid, at(600)).await.unwrap());
+    let known = ledger.find_attempt(row.uuid).await.unwrap().unwrap();
+    assert_eq!(known, AttemptRow { deleted_at: Some(at(500)), ..row });
+    assert!(!ledger.delete_attempt(uuid(4242), at(500)).await.unwrap());
 }
