@@ -128,7 +128,9 @@ impl WorkerGateway {
         let outcome =
             outcome.unwrap_or_else(|error| AddedContacts { added: Vec::new(), error: Some(error) });
         let settled = settle(&rows, &outcome);
-        self.shared.ledger.settle_contacts(settled.clone(), self.shared.clock.now()).await?;
+        let noted =
+            self.shared.ledger.settle_contacts(settled.clone(), self.shared.clock.now()).await;
+        noted.map_err(|error| GatewayError::from(error).after_a_write(identity.uuid))?;
         if let Some(error) = &outcome.error {
             // What is in doubt is found again by the first contact that is not settled.
             let job = rows.get(outcome.added.len()).map_or(identity.uuid, |row| row.uuid);

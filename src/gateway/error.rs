@@ -80,6 +80,14 @@ impl GatewayError {
         }
     }
 
+    /// What an error comes to when something was changed before it: the outcome is not known, and
+    /// asking again could do it twice.
+    #[must_use]
+    pub fn after_a_write(self, job: Uuid) -> Self {
+        tracing::error!(%job, error = %self, "after a write");
+        GatewayError::Unclear { job }
+    }
+
     /// As [`GatewayError::from_platform`], for a client that speaks the home's language: what the
     /// home said goes through.
     pub fn from_exchange(error: PlatformError, noun: Noun, job: Uuid) -> Self {

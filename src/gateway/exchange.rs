@@ -172,8 +172,17 @@ impl WorkerGateway {
     /// Makes a campaign public that was just made on a home of the asker's own platform.
     ///
     /// # Errors
-    /// When the home does not show it, or the ledger does not answer.
+    /// `Unclear` whatever fails: the campaign is there, and discovery will find it.
     pub async fn made(
+        &self,
+        account: &AccountSlug,
+        native: &NativeId,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let sighted = self.sight_new(account, native).await;
+        sighted.map_err(|error| error.after_a_write(self.shared.clock.new_uuid()))
+    }
+
+    async fn sight_new(
         &self,
         account: &AccountSlug,
         native: &NativeId,

@@ -15,6 +15,7 @@ pub mod error;
 pub mod exchange;
 mod flight;
 pub mod groups;
+pub mod idempotency;
 pub mod jobs;
 pub mod merged;
 pub mod parts;

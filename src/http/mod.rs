@@ -12,14 +12,20 @@ pub mod voipbin_api;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
 use actix_web::web::{Data, ServiceConfig};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::gateway::error::GatewayError;
+use crate::gateway::idempotency::Keyed;
 use crate::gateway::{Gateway, WorkerGateway};
 
 /// A facade answers within this time; what takes longer is told to come back.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(25);
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What both facades need beside a gateway: who may call, and how they prove it. Made once, cloned
 /// into every worker.
@@ -52,4 +58,17 @@ pub fn configure_facades(cfg: &mut ServiceConfig, facades: &Facades, gateway: &W
 pub fn configure_admin(cfg: &mut ServiceConfig, gateway: &Gateway) {
     cfg.app_data(Data::new(gateway.clone()));
     admin::configure(cfg);
+}
+
+/// The client's key for a request that it may send again, if it gives one.
+///
+/// # Errors
+/// `Invalid` when it is no key, or there are several.
+fn keyed(request: &HttpRequest, body: &[u8]) -> Result<Option<Keyed>, GatewayError> {
+    let mut keys = request.headers().get_all(&IDEMPOTENCY_KEY);
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => Keyed::new(key.as_bytes(), request.path(), body).map(Some),
+        (Some(_), Some(_)) => Err(GatewayError::invalid("Idempotency-Key", "one is expected")),
+    }
 }

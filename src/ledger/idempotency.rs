@@ -14,12 +14,16 @@ pub enum Idempotency {
     New,
     /// The first request with it is not answered yet.
     UnderWay,
+    /// The first request with it never will be answered: its process died, or gave up half-way. What
+    /// it did is not known, so the key is nobody's.
+    InDoubt,
     Answered(String),
     /// It was used for another request.
     Mismatch,
 }
 
-/// A request that is not answered after this long never will be: its process died.
+/// A request that is not answered after this long never will be. Well over the time that a facade
+/// gives to an answer.
 pub const UNDER_WAY_AT_MOST: Duration = Duration::from_secs(120);
 /// Answers are told again for this long.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -59,18 +63,8 @@ impl Verb for Begin {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Idempotency, LedgerError> {
         let (client, key) = (self.client.as_str(), self.key.as_str());
-        // What is past its time goes, this key's own row first.
         store
-            .execute(
-                "DELETE FROM idempotency WHERE begun_at < $1 OR (client = $2 AND \
-                 request_key = $3 AND body IS NULL AND begun_at < $4)",
-                &[
-                    (self.now - KEPT).into(),
-                    client.into(),
-                    key.into(),
-                    (self.now - UNDER_WAY_AT_MOST).into(),
-                ],
-            )
+            .execute("DELETE FROM idempotency WHERE begun_at < $1", &[(self.now - KEPT).into()])
             .await?;
         let inserted = store
             .execute(
@@ -84,7 +78,8 @@ impl Verb for Begin {
         }
         let row = store
             .row(
-                "SELECT fingerprint, body FROM idempotency WHERE client = $1 AND request_key = $2",
+                "SELECT fingerprint, body, begun_at FROM idempotency \
+                 WHERE client = $1 AND request_key = $2",
                 &[client.into(), key.into()],
             )
             .await?;
@@ -92,7 +87,12 @@ impl Verb for Begin {
         if row.text()? != self.fingerprint {
             return Ok(Idempotency::Mismatch);
         }
-        Ok(row.optional_text()?.map_or(Idempotency::UnderWay, Idempotency::Answered))
+        let (body, begun_at) = (row.optional_text()?, row.time()?);
+        Ok(match body {
+            Some(body) => Idempotency::Answered(body),
+            None if begun_at < self.now - UNDER_WAY_AT_MOST => Idempotency::InDoubt,
+            None => Idempotency::UnderWay,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ mod contacts_and_results;
 mod login;
 mod passthrough;
 mod refusals;
+mod repeated;
 mod sharing;
 mod troubles;
 mod voipbin_life;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::contact::ContactNumber;
 use crate::domain::ids::CampaignKey;
 use crate::domain::phone::PhoneNumber;
-use crate::gateway::contacts::{Distinct, Incoming};
+use crate::gateway::contacts::{AddedTo, Distinct, Incoming};
 use crate::gateway::error::GatewayError;
 use crate::gateway::route::Route;
 use crate::http::isales_api::answer::Success;
@@ -18,6 +18,7 @@ use crate::http::isales_api::error::{
 };
 use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
 use crate::http::isales_api::{Body, Call, Facade, unreadable};
+use crate::http::keyed;
 use crate::platforms::ConvertContext;
 use crate::platforms::isales::{convert, wire};
 
@@ -69,14 +70,25 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
         }
         records.into_iter().map(|record| incoming(record, route, context)).collect()
     };
-    let added = call.gateway.add_contacts(&call.asked, key, distinct, read).await;
-    let added = added.map_err(|error| match error {
-        GatewayError::Quota { .. } if too_many => {
-            BrokenRule::new(TOO_MANY_RECORDS, "callDataList", "at most 20 records are allowed")
-                .into()
+    let work = async {
+        let added = call.gateway.add_contacts(&call.asked, key, distinct, read).await?;
+        answer(&added, called)
+    };
+    let keyed = keyed(call.request, &call.body)?;
+    let answered = call.gateway.once(&call.asked, keyed, work).await;
+    Ok(super::json(answered.map_err(|error| {
+        match error {
+            GatewayError::Quota { .. } if too_many => {
+                BrokenRule::new(TOO_MANY_RECORDS, "callDataList", "at most 20 records are allowed")
+                    .into()
+            }
+            error => Refused::Gateway(error),
         }
-        error => Refused::Gateway(error),
-    })?;
+    })?))
+}
+
+/// What was added: each record's numbers as sent, and its id.
+fn answer(added: &AddedTo, called: Vec<String>) -> Result<Bytes, GatewayError> {
     let ids: Vec<Value> = added
         .contacts
         .iter()
@@ -85,7 +97,7 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
         .collect();
     let answer = Success::new("create data succeeded")?
         .with("returnObject", &json!({"totalSize": ids.len(), "dataIdList": ids}))?;
-    Ok(super::json(answer.bytes()))
+    Ok(answer.bytes())
 }
 
 /// A record's public id in this platform's form: a decimal of 19 to 20 digits, as text. It is the

@@ -113,33 +113,8 @@ pub async fn create(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
     facade
         .answer(&request, Doing::Campaign, |call| async move {
             let sent: wire::Campaign = call.body(&body)?;
-            let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-            if platform == PlatformKind::Voipbin {
-                let exchange = Exchange::new(Operation::CampaignCreate, "POST", "/campaigns")
-                    .with_body(call.bytes(body)?);
-                let target = Target::Account(account.clone());
-                let made = call.gateway.exchange(&call.asked, target, exchange).await?;
-                let id = Document::parse(&made.body).map_err(unreadable)?.text("id");
-                let native = NativeId::new(id.unwrap_or_default());
-                let identity = call.gateway.made(&account, &native).await?;
-                let mut document = Document::parse(&made.body).map_err(unreadable)?;
-                document.set("id", &identity.uuid).map_err(unreadable)?;
-                call.profile.restate_document(&mut document)?;
-                return Ok(json(serde_json::to_vec(&document).map_err(unreadable)?.into()));
-            }
-            let campaign = edits::new_campaign(sent);
-            references::check(&call, &campaign, &account, None).await?;
-            let new = NewDocument {
-                account,
-                kind: ObjectKind::Campaign,
-                parent: None,
-                uses: part_of(&campaign, CampaignPart::DialingRules),
-                name: campaign.name.clone(),
-                document: serde_json::to_value(&campaign).map_err(unreadable)?,
-            };
-            let row = call.gateway.create_document(&call.asked, new).await?;
-            attach(&call, &campaign, row.uuid).await?;
-            Ok(json(draft(&row, call.profile)?))
+            let bytes = call.bytes(body)?;
+            call.once(&bytes, Box::pin(make(&call, sent, &bytes))).await
         })
         .await
 }
@@ -196,6 +171,37 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
             }
         })
         .await
+}
+
+async fn make(call: &Call<'_>, sent: wire::Campaign, bytes: &Bytes) -> Result<Bytes, GatewayError> {
+    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
+    if platform == PlatformKind::Voipbin {
+        let exchange =
+            Exchange::new(Operation::CampaignCreate, "POST", "/campaigns").with_body(bytes.clone());
+        let target = Target::Account(account.clone());
+        let made = call.gateway.exchange(&call.asked, target, exchange).await?;
+        let id = Document::parse(&made.body).map_err(unreadable)?.text("id");
+        let native = NativeId::new(id.unwrap_or_default());
+        let identity = call.gateway.made(&account, &native).await?;
+        let mut document = Document::parse(&made.body).map_err(unreadable)?;
+        document.set("id", &identity.uuid).map_err(unreadable)?;
+        call.profile.restate_document(&mut document)?;
+        return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
+    }
+    let campaign = edits::new_campaign(sent);
+    references::check(call, &campaign, &account, None).await?;
+    let new = NewDocument {
+        account,
+        kind: ObjectKind::Campaign,
+        parent: None,
+        uses: part_of(&campaign, CampaignPart::DialingRules),
+        name: campaign.name.clone(),
+        document: serde_json::to_value(&campaign).map_err(unreadable)?,
+    };
+    let row = call.gateway.create_document(&call.asked, new).await?;
+    let attached = attach(call, &campaign, row.uuid).await;
+    attached.map_err(|error| error.after_a_write(row.uuid))?;
+    draft(&row, call.profile)
 }
 
 async fn change(

@@ -8,8 +8,8 @@ mod auth;
 mod calls;
 mod campaigncalls;
 mod campaigns;
-mod endpoints;
 mod edits;
+mod endpoints;
 mod error;
 mod live;
 mod login;
@@ -43,7 +43,7 @@ use crate::http::voipbin_api::auth::Keys;
 use crate::http::voipbin_api::error::{Doing, Refused};
 use crate::http::voipbin_api::login::Failures;
 use crate::http::voipbin_api::profile::Profile;
-use crate::http::{ANSWER_DEADLINE, Facades};
+use crate::http::{ANSWER_DEADLINE, Facades, keyed};
 use crate::platforms::PlatformKind;
 
 /// Who may call this facade.
@@ -240,6 +240,16 @@ impl Call<'_> {
 }
 
 impl Call<'_> {
+    /// Does what a client may ask for again, once per idempotency key of the client.
+    async fn once(
+        &self,
+        body: &[u8],
+        work: impl Future<Output = Result<Bytes, GatewayError>>,
+    ) -> Result<HttpResponse, Refused> {
+        let keyed = keyed(self.request, body)?;
+        Ok(json(self.gateway.once(&self.asked, keyed, work).await?))
+    }
+
     fn cut_off(&self) -> Refused {
         let limit = self.body_limit_bytes;
         Refused::InvalidBody(format!("the body is over {limit} bytes or was cut off"))

@@ -105,25 +105,8 @@ async fn create(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpR
     facade
         .answer(&request, Doing::Outdial, |call| async move {
             let sent: Outdial = call.body(&body)?;
-            let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-            if platform == PlatformKind::Voipbin {
-                let exchange = Exchange::new(Operation::PartCreate, "POST", "/outdials")
-                    .with_body(call.bytes(body)?);
-                let target = Target::Account(account);
-                return Ok(json(native::pass(&call, target, exchange, &[]).await?));
-            }
-            let campaign = check(&sent)?;
-            let outdial = edits::new_outdial(sent);
-            let new = NewDocument {
-                account,
-                kind: ObjectKind::ContactList,
-                parent: Some(campaign),
-                uses: None,
-                name: outdial.name.clone(),
-                document: serde_json::to_value(&outdial).map_err(unreadable)?,
-            };
-            let row = call.gateway.create_document(&call.asked, new).await?;
-            Ok(json(kept(&row, call.profile)?))
+            let bytes = call.bytes(body)?;
+            call.once(&bytes, Box::pin(make(&call, sent, &bytes))).await
         })
         .await
 }
@@ -157,6 +140,28 @@ async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
             }
         })
         .await
+}
+
+async fn make(call: &Call<'_>, sent: Outdial, bytes: &Bytes) -> Result<Bytes, GatewayError> {
+    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
+    if platform == PlatformKind::Voipbin {
+        let exchange =
+            Exchange::new(Operation::PartCreate, "POST", "/outdials").with_body(bytes.clone());
+        let target = Target::Account(account);
+        return native::pass(call, target, exchange, &[]).await;
+    }
+    let campaign = check(&sent)?;
+    let outdial = edits::new_outdial(sent);
+    let new = NewDocument {
+        account,
+        kind: ObjectKind::ContactList,
+        parent: Some(campaign),
+        uses: None,
+        name: outdial.name.clone(),
+        document: serde_json::to_value(&outdial).map_err(unreadable)?,
+    };
+    let row = call.gateway.create_document(&call.asked, new).await?;
+    kept(&row, call.profile)
 }
 
 async fn change(

@@ -99,24 +99,8 @@ async fn create(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpR
     facade
         .answer(&request, Doing::Outplan, |call| async move {
             let sent: Outplan = call.body(&body)?;
-            let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-            if platform == PlatformKind::Voipbin {
-                let exchange = Exchange::new(Operation::PartCreate, "POST", "/outplans")
-                    .with_body(call.bytes(body)?);
-                let target = Target::Account(account);
-                return Ok(json(native::pass(&call, target, exchange, &ADDRESSES).await?));
-            }
-            let outplan = edits::new_outplan(sent);
-            let new = NewDocument {
-                account,
-                kind: ObjectKind::DialingRules,
-                parent: None,
-                uses: None,
-                name: outplan.name.clone(),
-                document: serde_json::to_value(&outplan).map_err(unreadable)?,
-            };
-            let row = call.gateway.create_document(&call.asked, new).await?;
-            Ok(json(kept(&row, call.profile)?))
+            let bytes = call.bytes(body)?;
+            call.once(&bytes, Box::pin(make(&call, sent, &bytes))).await
         })
         .await
 }
@@ -150,6 +134,27 @@ async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
             }
         })
         .await
+}
+
+async fn make(call: &Call<'_>, sent: Outplan, bytes: &Bytes) -> Result<Bytes, GatewayError> {
+    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
+    if platform == PlatformKind::Voipbin {
+        let exchange =
+            Exchange::new(Operation::PartCreate, "POST", "/outplans").with_body(bytes.clone());
+        let target = Target::Account(account);
+        return native::pass(call, target, exchange, &ADDRESSES).await;
+    }
+    let outplan = edits::new_outplan(sent);
+    let new = NewDocument {
+        account,
+        kind: ObjectKind::DialingRules,
+        parent: None,
+        uses: None,
+        name: outplan.name.clone(),
+        document: serde_json::to_value(&outplan).map_err(unreadable)?,
+    };
+    let row = call.gateway.create_document(&call.asked, new).await?;
+    kept(&row, call.profile)
 }
 
 async fn change(

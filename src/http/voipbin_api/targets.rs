@@ -57,19 +57,8 @@ pub async fn add(facade: Data<Facade>, request: HttpRequest, body: Body) -> Http
         .answer(&request, Doing::Target, |call| async move {
             let id = call.id()?;
             let target: Target = call.body(&body)?;
-            check(&target)?;
-            match place(&call, id).await? {
-                Place::Waiting(list) => wait(&call, &list, &target).await,
-                Place::On(identity) => {
-                    let key = CampaignKey::Uuid(identity.uuid);
-                    let read = |route, context: &ConvertContext| {
-                        Ok(vec![read(&target, id, route, context)?])
-                    };
-                    let added =
-                        call.gateway.add_contacts(&call.asked, key, Distinct::No, read).await?;
-                    Ok(json(one(&added, &target, id, call.profile)?))
-                }
-            }
+            let bytes = call.bytes(body)?;
+            call.once(&bytes, Box::pin(put_on(&call, id, &target))).await
         })
         .await
 }
@@ -169,14 +158,27 @@ fn target_id(call: &Call<'_>) -> Result<Uuid, Refused> {
     }
 }
 
+async fn put_on(call: &Call<'_>, id: Uuid, target: &Target) -> Result<Bytes, GatewayError> {
+    check(target)?;
+    match place(call, id).await? {
+        Place::Waiting(list) => wait(call, &list, target).await,
+        Place::On(identity) => {
+            let key = CampaignKey::Uuid(identity.uuid);
+            let read =
+                |route, context: &ConvertContext| Ok(vec![read(target, id, route, context)?]);
+            let added = call.gateway.add_contacts(&call.asked, key, Distinct::No, read).await?;
+            one(&added, target, id, call.profile)
+        }
+    }
+}
+
 /// Keeps a contact until the campaign of its list is made.
-async fn wait(call: &Call<'_>, list: &ObjectRow, target: &Target) -> Result<HttpResponse, Refused> {
+async fn wait(call: &Call<'_>, list: &ObjectRow, target: &Target) -> Result<Bytes, GatewayError> {
     if let Some(campaign) = list.parent
         && let Ok(draft) = call.gateway.draft(&call.asked, campaign).await
         && draft.state == ObjectState::Creating
     {
-        let reason = "the campaign is being made on its home";
-        return Err(GatewayError::unavailable(reason).into());
+        return Err(GatewayError::unavailable("the campaign is being made on its home"));
     }
     refuse_other_than_numbers(target)?;
     let fresh = Target { status: "idle".to_owned(), ..target.clone() };
@@ -189,7 +191,7 @@ async fn wait(call: &Call<'_>, list: &ObjectRow, target: &Target) -> Result<Http
         document: serde_json::to_value(&fresh).map_err(unreadable)?,
     };
     let row = call.gateway.create_document(&call.asked, new).await?;
-    Ok(json(shown_waiting(&row, call.profile)?))
+    shown_waiting(&row, call.profile)
 }
 
 /// The campaign's home dials nothing else.

@@ -14,7 +14,7 @@ const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 /// New campaigns are made on this account, and the operator has said what CC-iSales needs.
-fn creating_on(account: &str) -> impl FnOnce(&mut Config) {
+pub fn creating_on(account: &str) -> impl FnOnce(&mut Config) {
     let slug = AccountSlug::new(account).unwrap();
     move |config| {
         for client in &mut config.clients {
@@ -35,7 +35,7 @@ fn creating_on(account: &str) -> impl FnOnce(&mut Config) {
     }
 }
 
-fn outplan() -> Value {
+pub fn outplan() -> Value {
     json!({
         "name": "plan", "detail": "d", "source": {"type": "tel", "target": "+862061000000"},
         "dial_timeout": 30_000, "try_interval": 60_000, "max_try_count_0": 2,
@@ -43,7 +43,7 @@ fn outplan() -> Value {
     })
 }
 
-fn target(number: u32) -> Value {
+pub fn target(number: u32) -> Value {
     json!({
         "name": format!("person {number}"), "detail": "d", "data": "x",
         "destination_0": {"type": "tel", "target": format!("+86138001380{number:02}")},

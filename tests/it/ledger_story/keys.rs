@@ -10,7 +10,7 @@ use super::{Place, at, slug, stories};
 
 stories!(
     a_key_is_taken_once_and_answered_again,
-    a_key_of_a_dead_process_is_free_again,
+    a_key_of_a_dead_process_is_in_doubt,
     a_session_lasts_until_its_end,
     an_account_tells_since_when_it_cannot_be_listed,
 );
@@ -39,11 +39,18 @@ async fn a_key_is_taken_once_and_answered_again(place: Place) {
     assert_eq!(begin(&ledger, "crm", "c", late).await, Idempotency::New, "given back");
 }
 
-async fn a_key_of_a_dead_process_is_free_again(place: Place) {
+async fn a_key_of_a_dead_process_is_in_doubt(place: Place) {
     let ledger = place.ledger().await;
     assert_eq!(begin(&ledger, "crm", "a", at(0)).await, Idempotency::New);
     let later = at(1) + UNDER_WAY_AT_MOST;
-    assert_eq!(begin(&ledger, "crm", "a", later).await, Idempotency::New);
+    assert_eq!(begin(&ledger, "crm", "a", later).await, Idempotency::InDoubt);
+    assert_eq!(begin(&ledger, "crm", "a", later).await, Idempotency::InDoubt, "nobody takes it");
+    assert_eq!(begin(&ledger, "crm", "b", later).await, Idempotency::Mismatch);
+    end(&ledger, Some("looked up")).await;
+    let told = Idempotency::Answered("looked up".to_owned());
+    assert_eq!(begin(&ledger, "crm", "a", later).await, told);
+    let late = at(0) + KEPT + Duration::from_secs(1);
+    assert_eq!(begin(&ledger, "crm", "a", late).await, Idempotency::New);
 }
 
 async fn a_session_lasts_until_its_end(place: Place) {

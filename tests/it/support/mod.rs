@@ -139,7 +139,8 @@ impl TestApp {
         self.isales.stop().await;
     }
 
-    /// Books a contact that a platform took and whose answer was lost on the way.
+    /// Books a contact that a platform took, and whose answer was lost on the way or went to a client
+    /// other than the ones here.
     pub fn one_in_doubt(&self) {
         self.in_doubt.fetch_add(1, Ordering::SeqCst);
     }

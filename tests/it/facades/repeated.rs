@@ -1,0 +1,210 @@
+//! Requests that a client sends again under the same idempotency key: done once, told again.
+
+use std::fmt::Write as _;
+
+use dialbridge::clock::Clock;
+use dialbridge::config::LedgerConfig;
+use dialbridge::ledger::Ledger;
+use dialbridge::ledger::idempotency::{Idempotency, UNDER_WAY_AT_MOST};
+use dialbridge::signing::c2;
+use futures_util::future::join_all;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::voipbin_life::{creating_on, outplan, target};
+use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature};
+
+const KEY: &str = "order 4711";
+
+async fn post(app: &TestApp, caller: Caller, key: &str, path: &str, body: &Value) -> Reply {
+    let url = format!("{}/v1.0{path}?accesskey={}", app.facades(), caller.key());
+    let headers = [("idempotency-key", key.to_owned())];
+    app.send("POST", &url, &headers, Some(body.to_string())).await
+}
+
+async fn made(app: &TestApp, key: &str, path: &str, body: &Value) -> Value {
+    let reply = post(app, Caller::Both, key, path, body).await;
+    assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+    reply.json()
+}
+
+/// How many rows a list has.
+async fn rows(app: &TestApp, path: &str) -> usize {
+    app.vb_get(path).await["result"].as_array().unwrap().len()
+}
+
+fn campaign(name: &str) -> Value {
+    json!({"name": name, "detail": "d", "type": "call", "service_level": 100,
+        "end_handle": "continue", "actions": []})
+}
+
+async fn every_create_is_done_once_on(home: &str) {
+    let app = TestApp::simulators(creating_on(home)).await.serve().await;
+    let plan = made(&app, "plan", "/outplans", &outplan()).await;
+    let spring = made(&app, "spring", "/campaigns", &campaign("spring")).await;
+    let list = json!({"campaign_id": spring["id"], "name": "n", "detail": "d", "data": "x"});
+    let outdial = made(&app, "list", "/outdials", &list).await;
+    let parts = json!({"outplan_id": plan["id"], "outdial_id": outdial["id"]});
+    let path = format!("/campaigns/{}/resource_info", spring["id"].as_str().unwrap());
+    assert_eq!(app.vb("PUT", &path, Some(parts)).await.status, 200);
+    let targets = format!("/outdials/{}/targets", outdial["id"].as_str().unwrap());
+    let person = made(&app, "person", &targets, &target(1)).await;
+
+    assert_eq!(made(&app, "plan", "/outplans", &outplan()).await, plan);
+    assert_eq!(made(&app, "spring", "/campaigns", &campaign("spring")).await, spring);
+    assert_eq!(made(&app, "list", "/outdials", &list).await, outdial);
+    assert_eq!(made(&app, "person", &targets, &target(1)).await, person);
+    for path in ["/outplans", "/campaigns", "/outdials", &targets] {
+        assert_eq!(rows(&app, path).await, 1, "{path}");
+    }
+    if home == "vb" {
+        app.one_in_doubt();
+    }
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn every_create_is_done_once_on_an_account_of_the_same_platform() {
+    every_create_is_done_once_on("vb").await;
+}
+
+#[actix_web::test]
+async fn every_create_is_done_once_on_an_account_of_the_other_platform() {
+    every_create_is_done_once_on("cc").await;
+}
+
+#[actix_web::test]
+async fn many_at_once_make_one() {
+    for home in ["vb", "cc"] {
+        let app = TestApp::simulators(creating_on(home)).await.serve().await;
+        let body = campaign("spring");
+        let all = (0..16).map(|_| post(&app, Caller::Both, KEY, "/campaigns", &body));
+        let replies = join_all(all).await;
+        let spring = made(&app, KEY, "/campaigns", &body).await;
+        assert!(replies.iter().any(|reply| reply.status == 200));
+        for reply in replies {
+            if reply.status == 200 {
+                assert_eq!(reply.json(), spring);
+            } else {
+                let said = (reply.status, reply.reason());
+                assert_eq!(said, (503, "SERVICE_UNAVAILABLE".to_owned()));
+                assert!(reply.headers.contains_key("retry-after"));
+            }
+        }
+        assert_eq!(rows(&app, "/campaigns").await, 1);
+        app.finish().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_key_is_for_one_request_of_one_client() {
+    let app = TestApp::simulators(creating_on("cc")).await.serve().await;
+    let spring = made(&app, KEY, "/campaigns", &campaign("spring")).await;
+    for (path, body) in [("/campaigns", campaign("autumn")), ("/outplans", campaign("spring"))] {
+        let reply = post(&app, Caller::Both, KEY, path, &body).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (400, "INVALID_ARGUMENT"), "{path}");
+    }
+    let other = post(&app, Caller::Seed, KEY, "/campaigns", &campaign("spring")).await;
+    assert_eq!(other.status, 200, "{}", other.text);
+    assert_ne!(other.json()["id"], spring["id"]);
+    let long = "k".repeat(256);
+    for key in ["", "tab\there", &long] {
+        let reply = post(&app, Caller::Both, key, "/campaigns", &campaign("winter")).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (400, "INVALID_ARGUMENT"), "{key}");
+    }
+    assert_eq!(rows(&app, "/campaigns").await, 2);
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_refusal_gives_the_key_back() {
+    let app = TestApp::simulators(creating_on("cc")).await.serve().await;
+    let mut wrong = campaign("spring");
+    wrong["outplan_id"] = json!("7c4d2f3a-1b8e-4f5c-9a6d-3e2f1a0b9c8d");
+    let reply = post(&app, Caller::Both, KEY, "/campaigns", &wrong).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (400, "INVALID_ARGUMENT"));
+    made(&app, KEY, "/campaigns", &campaign("spring")).await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_create_whose_answer_was_lost_is_not_sent_again() {
+    let app = TestApp::simulators(creating_on("vb")).await.serve().await;
+    app.voipbin.faults.set("lost-answer#1".parse().unwrap());
+    let first = post(&app, Caller::Both, KEY, "/outplans", &outplan()).await;
+    assert_eq!((first.status, first.reason().as_str()), (503, "OUTCOME_UNKNOWN"), "{}", first.text);
+    let second = post(&app, Caller::Both, KEY, "/outplans", &outplan()).await;
+    assert_eq!((second.status, second.reason().as_str()), (503, "OUTCOME_UNKNOWN"));
+    let job = |reply: &Reply| reply.json()["error"]["details"][0]["job_id"].clone();
+    assert!(job(&first).is_string());
+    assert_eq!(job(&first), job(&second));
+    assert_eq!(rows(&app, "/outplans").await, 1, "the first was taken, the second not sent");
+    made(&app, "another key", "/outplans", &outplan()).await;
+    assert_eq!(rows(&app, "/outplans").await, 2);
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn what_a_dead_process_left_half_way_is_in_doubt() {
+    let mut ledger = None;
+    let app = TestApp::simulators(|config| {
+        creating_on("cc")(config);
+        ledger = Some(config.ledger.clone());
+    });
+    let app = app.await;
+    let Some(LedgerConfig::Sqlite { path }) = ledger else { panic!("a file is expected") };
+    let body = campaign("spring");
+    let mut fingerprint = String::new();
+    for byte in Sha256::digest(format!("/v1.0/campaigns\n{body}")) {
+        write!(fingerprint, "{byte:02x}").unwrap();
+    }
+    let clock = Clock::real();
+    Ledger::migrate_sqlite(&path, &clock).unwrap();
+    let begun = clock.now() - UNDER_WAY_AT_MOST;
+    let of_the_dead = Ledger::open_sqlite(&path).unwrap();
+    let begin = of_the_dead.begin_idempotent("both".to_owned(), KEY.to_owned(), fingerprint, begun);
+    assert_eq!(begin.await.unwrap(), Idempotency::New);
+    drop(of_the_dead);
+
+    let app = app.serve().await;
+    let mut jobs = Vec::new();
+    for _ in 0..2 {
+        let reply = post(&app, Caller::Both, KEY, "/campaigns", &body).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (503, "OUTCOME_UNKNOWN"));
+        jobs.push(reply.json()["error"]["details"][0]["job_id"].clone());
+    }
+    assert_eq!(jobs[0], jobs[1]);
+    assert_eq!(rows(&app, "/campaigns").await, 0, "nothing is repeated blindly");
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn records_are_added_once_under_a_key() {
+    let app = TestApp::simulators(|_| {}).await;
+    let paired = app.isales_campaign("paired").await;
+    app.voipbin_campaign("numbered").await;
+    let app = app.serve().await;
+    let numbered = app.number_of(VIRTUAL_VDN, "numbered").await;
+    let (access_key, secret) = Caller::Both.keys();
+    let keys = c2::Credentials::new(access_key, &SecretString::from(secret)).unwrap();
+    for (vdn, number) in [(VDN, paired), (VIRTUAL_VDN, numbered)] {
+        let path = format!("v2/openapi/campaigns/{vdn}/calldata/{number}");
+        let record = json!({"sessionId": "s", "called": [{"calledNo": "13100000001"}]});
+        let body = json!({"callDataList": [record]}).to_string();
+        let url = format!("{}/rest/isales/{path}", app.facades());
+        let mut answers = Vec::new();
+        for _ in 0..2 {
+            let headers = [
+                ("authorization", signature(&keys, "POST", &url, &body)),
+                ("idempotency-key", format!("{KEY} {vdn}")),
+            ];
+            let reply = app.send("POST", &url, &headers, Some(body.clone())).await;
+            assert_eq!(reply.code(), "0200000", "{}", reply.text);
+            answers.push(reply.json());
+        }
+        assert_eq!(answers[0], answers[1]);
+        app.one_in_doubt();
+    }
+    app.finish().await;
+}
