@@ -196,6 +196,19 @@ impl WorkerGateway {
         row.map(view_of_row).ok_or(GatewayError::NotFound(Noun::Contact))
     }
 
+    /// The same by the first half of its id, as platforms name it whose ids are numbers.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::contact`].
+    pub async fn contact_by_half(
+        &self,
+        identity: &CampaignIdentity,
+        half: u64,
+    ) -> Result<ContactView, GatewayError> {
+        let row = self.shared.ledger.find_contact_by_half(identity.uuid, half).await?;
+        row.map(view_of_row).ok_or(GatewayError::NotFound(Noun::Contact))
+    }
+
     /// What the home calls a contact: what it told when the contact was added, or the id itself.
     ///
     /// # Errors

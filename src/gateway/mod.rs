@@ -24,6 +24,7 @@ pub mod results;
 mod retry;
 pub mod route;
 pub mod sessions;
+pub mod statistics;
 mod written;
 
 use std::collections::HashMap;

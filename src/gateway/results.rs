@@ -212,7 +212,7 @@ impl WorkerGateway {
     }
 
     /// The campaign, with everything that its home reports on it in the ledger.
-    async fn swept(
+    pub(super) async fn swept(
         &self,
         asked: &Asked,
         key: CampaignKey,

@@ -98,7 +98,7 @@ impl Ledger {
     }
 
     pub async fn find_contact(&self, uuid: Uuid) -> Result<Option<ContactRow>, LedgerError> {
-        self.read(FindContact::ByUuid(uuid)).await
+        self.read(FindContact::Id(uuid)).await
     }
 
     /// The newest contact of the campaign with this client reference that was not refused or deleted.
@@ -107,7 +107,17 @@ impl Ledger {
         campaign: Uuid,
         reference: String,
     ) -> Result<Option<ContactRow>, LedgerError> {
-        self.read(FindContact::ByReference(campaign, reference)).await
+        self.read(FindContact::Reference(campaign, reference)).await
+    }
+
+    /// The newest contact of the campaign whose UUID begins with these 64 bits: a name for clients
+    /// whose platform knows ids only as numbers.
+    pub async fn find_contact_by_half(
+        &self,
+        campaign: Uuid,
+        half: u64,
+    ) -> Result<Option<ContactRow>, LedgerError> {
+        self.read(FindContact::Half(campaign, half)).await
     }
 }
 
@@ -290,8 +300,9 @@ impl Verb for ListContacts {
 }
 
 enum FindContact {
-    ByUuid(Uuid),
-    ByReference(Uuid, String),
+    Id(Uuid),
+    Reference(Uuid, String),
+    Half(Uuid, u64),
 }
 
 impl Verb for FindContact {
@@ -299,14 +310,25 @@ impl Verb for FindContact {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<ContactRow>, LedgerError> {
         let rows = match self {
-            FindContact::ByUuid(uuid) => read_by_uuids(store, &[*uuid]).await?,
-            FindContact::ByReference(campaign, reference) => {
+            FindContact::Id(uuid) => read_by_uuids(store, &[*uuid]).await?,
+            FindContact::Reference(campaign, reference) => {
                 let sql = format!(
                     "{SELECT} c.uuid = $1 AND t.reference = $2 \
                      AND t.state NOT IN ('refused', 'deleted') ORDER BY t.list_at DESC LIMIT 1"
                 );
                 let parameters = [(*campaign).into(), reference.as_str().into()];
                 let rows = store.rows(&sql, &parameters).await?;
+                with_numbers(store, rows).await?
+            }
+            FindContact::Half(campaign, half) => {
+                let sql = format!(
+                    "{SELECT} t.uuid BETWEEN $2 AND $3 AND c.uuid = $1 \
+                     ORDER BY t.list_at DESC LIMIT 1"
+                );
+                let (first, last) =
+                    (Uuid::from_u64_pair(*half, 0), Uuid::from_u64_pair(*half, u64::MAX));
+                let rows =
+                    store.rows(&sql, &[(*campaign).into(), first.into(), last.into()]).await?;
                 with_numbers(store, rows).await?
             }
         };

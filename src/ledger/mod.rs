@@ -5,7 +5,7 @@
 //! public ids. One story suite (`tests/it/ledger_story.rs`) runs on both implementations.
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
-//! (lists of campaigns and their status), `contacts`, `attempts`, `attempt_search`, `objects` (emulated documents),
+//! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
 //! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
@@ -16,6 +16,7 @@ use crate::clock::Clock;
 pub mod attempt_search;
 pub mod attempts;
 pub mod contacts;
+pub mod counters;
 pub mod directory;
 pub mod idempotency;
 pub mod identity;

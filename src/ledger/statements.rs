@@ -27,6 +27,8 @@ pub trait Statements: Send {
     const ROW_LOCK: &'static str;
     /// The same, but rows that somebody else holds are passed over.
     const ROW_LOCK_OR_SKIP: &'static str;
+    /// What stands before and behind a UUID to make it text: 32 small hexadecimal digits.
+    const UUID_DIGITS: (&'static str, &'static str);
 
     fn rows(
         &mut self,

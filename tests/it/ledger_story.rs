@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 mod cluster;
+mod counters;
 mod identity;
 mod keys;
 mod lists;

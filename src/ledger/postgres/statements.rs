@@ -39,6 +39,7 @@ impl<'c> PostgresStatements<'c> {
 impl Statements for PostgresStatements<'_> {
     const ROW_LOCK: &'static str = " FOR UPDATE";
     const ROW_LOCK_OR_SKIP: &'static str = " FOR UPDATE SKIP LOCKED";
+    const UUID_DIGITS: (&'static str, &'static str) = ("replace(CAST(", " AS TEXT), '-', '')");
 
     async fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, LedgerError> {
         let parameters: Vec<&(dyn ToSql + Sync)> =

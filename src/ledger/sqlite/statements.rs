@@ -54,6 +54,7 @@ impl Statements for SqliteStatements<'_> {
     // The one writer needs no row locks.
     const ROW_LOCK: &'static str = "";
     const ROW_LOCK_OR_SKIP: &'static str = "";
+    const UUID_DIGITS: (&'static str, &'static str) = ("lower(hex(", "))");
 
     fn rows(
         &mut self,

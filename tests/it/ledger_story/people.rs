@@ -126,6 +126,13 @@ async fn contacts_are_found_by_id_and_reference(place: Place) {
     };
     assert_eq!(by_reference(campaign).await, Some(rows[1].uuid), "the newest");
     assert_eq!(by_reference(other).await, None);
+    let (half, _) = rows[0].uuid.as_u64_pair();
+    let by_half = async |campaign, half| ledger.find_contact_by_half(campaign, half).await.unwrap();
+    assert_eq!(by_half(campaign, half).await.as_ref(), Some(&rows[0]));
+    assert_eq!(by_half(other, half).await, None);
+    for near in [half - 1, half + 1, 0, u64::MAX] {
+        assert_eq!(by_half(campaign, near).await, None);
+    }
     settle(&ledger, 2, ContactState::Refused).await;
     assert_eq!(by_reference(campaign).await, Some(rows[0].uuid), "a refused one is not there");
 }
