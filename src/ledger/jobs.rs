@@ -292,7 +292,9 @@ impl Verb for SubmitJob {
              AND j.state IN ('waiting', 'running')"
         );
         let row = store.row(&sql, &[new.kind.as_str().into(), new.subject.into()]).await?;
-        row.map(read).transpose()?.ok_or(LedgerError::Missing("job"))
+        // The one that was in the way has ended between the two statements.
+        let ended = || LedgerError::Unavailable("a job about the same has just ended".to_owned());
+        row.map(read).transpose()?.ok_or_else(ended)
     }
 }
 

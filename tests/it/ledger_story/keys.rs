@@ -5,11 +5,13 @@ use std::time::Duration;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::idempotency::{Idempotency, KEPT, UNDER_WAY_AT_MOST};
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 
 use super::{Place, at, slug, stories};
 
 stories!(
     a_key_is_taken_once_and_answered_again,
+    a_key_is_taken_by_one_of_many,
     a_key_of_a_dead_process_is_in_doubt,
     a_session_lasts_until_its_end,
     an_account_tells_since_when_it_cannot_be_listed,
@@ -37,6 +39,18 @@ async fn a_key_is_taken_once_and_answered_again(place: Place) {
     assert_eq!(begin(&ledger, "crm", "b", late).await, Idempotency::New, "forgotten by then");
     end(&ledger, None).await;
     assert_eq!(begin(&ledger, "crm", "c", late).await, Idempotency::New, "given back");
+}
+
+async fn a_key_is_taken_by_one_of_many(place: Place) {
+    let ledger = place.ledger().await;
+    let mut takers = JoinSet::new();
+    for _ in 0..16 {
+        let ledger = ledger.clone();
+        takers.spawn(async move { begin(&ledger, "crm", "a", at(0)).await });
+    }
+    let answers = takers.join_all().await;
+    let of = |known| answers.iter().filter(|answer| **answer == known).count();
+    assert_eq!((of(Idempotency::New), of(Idempotency::UnderWay)), (1, 15));
 }
 
 async fn a_key_of_a_dead_process_is_in_doubt(place: Place) {

@@ -3,6 +3,7 @@
 use dialbridge::domain::listing::Window;
 use dialbridge::ledger::objects::{NewObject, ObjectChange, ObjectFilter, ObjectKind, ObjectState};
 use dialbridge::ledger::{Ledger, LedgerError};
+use tokio::task::JoinSet;
 
 use super::{Place, at, paired, sight, slug, stories, uuid};
 
@@ -10,6 +11,7 @@ stories!(
     an_object_is_inserted_once,
     objects_are_changed_and_deleted,
     objects_and_campaigns_never_share_a_place,
+    many_objects_and_campaigns_at_once,
     a_campaign_that_is_being_made_is_known_by_its_name,
     objects_are_listed_by_kind_parent_and_use,
     objects_are_gone_through_from_the_oldest,
@@ -107,6 +109,29 @@ async fn a_campaign_that_is_being_made_is_known_by_its_name(place: Place) {
     assert_eq!(sight(&ledger, "pairs", met).await.identity, bound);
     let made = ledger.find_object(made.uuid).await.unwrap().unwrap();
     assert_eq!(made.state, ObjectState::Bound);
+}
+
+async fn many_objects_and_campaigns_at_once(place: Place) {
+    let ledger = place.ledger().await;
+    let mut tasks = JoinSet::new();
+    for n in 1..=12 {
+        for _ in 0..2 {
+            let ledger = ledger.clone();
+            tasks.spawn(async move {
+                let new = object(n, ObjectKind::ContactList);
+                ledger.insert_object(new, at(0)).await.unwrap().list_at
+            });
+        }
+        let ledger = ledger.clone();
+        tasks.spawn(async move { sight(&ledger, "pairs", paired(n)).await.identity.list_at });
+    }
+    let mut places = tasks.join_all().await;
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), 24, "one place for each object and each campaign");
+    let window = Window::Before { list_at: None, limit: 100 };
+    let page = ledger.list_objects(filter(ObjectKind::ContactList), window).await.unwrap();
+    assert_eq!((page.total, page.objects.len()), (12, 12), "each once");
 }
 
 async fn objects_are_listed_by_kind_parent_and_use(place: Place) {

@@ -10,6 +10,7 @@ use super::{Place, at, slug, stories, uuid};
 stories!(
     a_job_is_leased_by_one,
     a_job_that_is_submitted_again_is_the_same,
+    many_submits_about_one_subject_are_one_job,
     a_step_that_was_begun_is_in_doubt_until_it_ends,
     who_lost_the_lease_changes_nothing,
     a_postponed_job_waits_for_its_time,
@@ -65,6 +66,20 @@ async fn a_job_that_is_submitted_again_is_the_same(place: Place) {
     ledger.end_turn((row.uuid, row.fence), turn, at(20)).await.unwrap();
     let third = ledger.submit_job(job(3, Some(7)), at(30)).await.unwrap();
     assert_eq!(third.uuid, uuid(5003), "after its end there may be another");
+}
+
+async fn many_submits_about_one_subject_are_one_job(place: Place) {
+    let ledger = place.ledger().await;
+    let mut submits = JoinSet::new();
+    for n in 0..16 {
+        let ledger = ledger.clone();
+        submits.spawn(async move { ledger.submit_job(job(n, Some(7)), at(0)).await.unwrap().uuid });
+    }
+    let mut answers = submits.join_all().await;
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "all are told the same job");
+    let filter = JobFilter { accounts: vec![slug("pairs")], ..JobFilter::default() };
+    assert_eq!(ledger.list_jobs(filter, 99).await.unwrap().len(), 1);
 }
 
 async fn a_step_that_was_begun_is_in_doubt_until_it_ends(place: Place) {
