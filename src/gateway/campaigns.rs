@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
 use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::gateway::{Asked, Home, WorkerGateway, rules};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{
@@ -203,6 +204,13 @@ impl WorkerGateway {
         if desire.needs_no_write(&before.fetched.status, repeat)? {
             return Ok(before);
         }
+        if desire == Desire::Run && before.fetched.deleted {
+            return Err(GatewayError::State("the campaign is deleted".to_owned()));
+        }
+        if desire == Desire::Run {
+            let by = (&*asked.client.name, Some(&*asked.request_id));
+            self.check_rules(by, &identity).await?;
+        }
         let entry = self.journal_entry(asked, desire, &identity, job);
         ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
         let written = self.write_status(&identity, desire, job).await;
@@ -220,6 +228,23 @@ impl WorkerGateway {
                 Ok(after)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
+    /// then. `by` is who starts it, and the request.
+    pub(super) async fn check_rules(
+        &self,
+        by: (&str, Option<&str>),
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
+        let Some(window) = self.stated_window(identity).await? else { return Ok(()) };
+        if let Some(reason) = rules::unenforced(&window, self.shared.clock.now()) {
+            return Err(GatewayError::Unenforced(reason));
+        }
+        match window.end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok()) {
+            Some(end) => self.see_to_end(by, identity, end).await,
+            None => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
 use crate::domain::listing::Window;
+use crate::domain::phone::PhoneNumber;
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
@@ -83,6 +84,17 @@ pub enum Distinct {
     InContact,
     InRequest,
 }
+
+/// Which contacts are meant. All that is stated must hold.
+#[derive(Default)]
+pub struct ContactMatch {
+    pub reference: Option<String>,
+    pub label: Option<String>,
+    pub number: Option<PhoneNumber>,
+}
+
+/// Contacts that one request may delete: each costs the home a request, and the client waits.
+const MAX_MATCHES: usize = 200;
 
 /// Contacts of a campaign that are remembered by the home's ids while a list is put together.
 const REMEMBERED_CONTACTS: u32 = 1000;
@@ -206,7 +218,34 @@ impl WorkerGateway {
         half: u64,
     ) -> Result<ContactView, GatewayError> {
         let row = self.shared.ledger.find_contact_by_half(identity.uuid, half).await?;
+        let row = row.filter(|row| row.state != ContactState::Deleted);
         row.map(view_of_row).ok_or(GatewayError::NotFound(Noun::Contact))
+    }
+
+    /// The campaign's contacts that meet the conditions, oldest first.
+    ///
+    /// # Errors
+    /// `NotFound` when there are none, `Quota` when there are more than one request may touch.
+    pub async fn matching_contacts(
+        &self,
+        identity: &CampaignIdentity,
+        wanted: &ContactMatch,
+    ) -> Result<Vec<Uuid>, GatewayError> {
+        let mut found = Vec::new();
+        let mut before = None;
+        loop {
+            let window = Window::Before { list_at: before, limit: REMEMBERED_CONTACTS };
+            let page = self.shared.ledger.list_contacts(identity.uuid, window).await?;
+            let Some(last) = page.contacts.last() else { break };
+            before = Some(last.list_at);
+            found.extend(page.contacts.iter().filter(|row| wanted.is_met_by(row)).map(|r| r.uuid));
+            if found.len() > MAX_MATCHES {
+                let reason = format!("more than {MAX_MATCHES} contacts are meant");
+                return Err(GatewayError::Quota { reason, retry_after: None });
+            }
+        }
+        found.reverse();
+        if found.is_empty() { Err(GatewayError::NotFound(Noun::Contact)) } else { Ok(found) }
     }
 
     /// What the home calls a contact: what it told when the contact was added, or the id itself.
@@ -297,6 +336,21 @@ impl WorkerGateway {
 /// The contact as it goes to a home that speaks another language.
 pub(super) fn as_sent(uuid: Uuid, contact: &Contact) -> Contact {
     Contact { reference: Some(uuid.simple().to_string()), ..contact.clone() }
+}
+
+impl ContactMatch {
+    fn is_met_by(&self, row: &ContactRow) -> bool {
+        let contact = &row.contact;
+        let is_there =
+            matches!(row.state, ContactState::Added | ContactState::Adding | ContactState::Unclear);
+        is_there
+            && (self.reference.is_none() || self.reference == contact.reference)
+            && (self.label.is_none() || self.label == contact.label)
+            && self
+                .number
+                .as_ref()
+                .is_none_or(|wanted| contact.numbers.iter().any(|known| known.number == *wanted))
+    }
 }
 
 fn check_distinct(contacts: &[Incoming], distinct: Distinct) -> Result<(), GatewayError> {

@@ -520,6 +520,17 @@ async fn add(
 /// Lets the campaign dial, unless somebody asked for a stop while it was being made.
 async fn let_dial(run: &mut Run<'_>, home: &Home, identity: &CampaignIdentity) -> Result<(), Stop> {
     let ledger = &run.gateway.shared.ledger;
+    let by = (&*run.row.actor, run.row.request_id.as_deref());
+    match run.gateway.check_rules(by, identity).await {
+        Ok(()) => {}
+        Err(GatewayError::Unenforced(_) | GatewayError::State(_)) => {
+            // It stays stopped, and starting it says why.
+            let stopped = entry_of(run, Operation::CampaignStop, identity.uuid, None);
+            ledger.record_desired_status(identity.uuid, CampaignStatus::Stopped, stopped).await?;
+            return Ok(());
+        }
+        Err(error) => return Err(Stop::Lost(error.to_string())),
+    }
     let entry = ledger.find_entry(identity.uuid).await?;
     if entry.is_none_or(|entry| entry.desired != CampaignStatus::Running) {
         return Ok(());

@@ -22,6 +22,9 @@ pub enum GatewayError {
     /// Right in itself, but not as things stand.
     #[error("the state does not allow it: {0}")]
     State(String),
+    /// It states a rule that nobody would enforce where it runs.
+    #[error("refused for safety: {0}")]
+    Unenforced(String),
     #[error("it exists already: {0}")]
     Duplicate(String),
     /// More than the home takes, or, with `retry_after`, faster than it takes it.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::config::{ClientScope, WritePolicy};
-use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, NativeId, VdnId};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
@@ -74,6 +75,21 @@ impl WorkerGateway {
         identity: &CampaignIdentity,
     ) -> Result<Arc<ConvertContext>, GatewayError> {
         Ok(Arc::clone(&self.home(identity)?.context))
+    }
+
+    /// What conversions need to know of an account.
+    ///
+    /// # Errors
+    /// When it is not configured.
+    pub fn context_on(&self, account: &AccountSlug) -> Result<Arc<ConvertContext>, GatewayError> {
+        let home = self.homes.get(account);
+        home.map(|home| Arc::clone(&home.context))
+            .ok_or_else(|| GatewayError::unavailable("the account is not configured"))
+    }
+
+    /// The present, by the program's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// The client's account to which a VDN belongs.
@@ -176,7 +192,7 @@ impl WorkerGateway {
     pub async fn made(
         &self,
         account: &AccountSlug,
-        native: &NativeId,
+        key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
         let sighted = self.sight_new(account, native).await;
         sighted.map_err(|error| error.after_a_write(self.shared.clock.new_uuid()))
@@ -192,7 +208,8 @@ impl WorkerGateway {
             .homes
             .get(account)
             .ok_or_else(|| GatewayError::unavailable("the campaign's account is not configured"))?;
-        let fetched = home.adapter.campaign(Lane::FacadeRead, native).await;
+        let native = home.adapter.native_of(key).ok_or(GatewayError::NotFound(Noun::Campaign))?;
+        let fetched = home.adapter.campaign(Lane::FacadeRead, &native).await;
         let fetched = fetched.map_err(|error| {
             tracing::warn!(%account, %error, "read of a new campaign");
             GatewayError::from_platform(&error, Noun::Campaign, self.shared.clock.new_uuid())

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
-use crate::gateway::{Shared, WorkerGateway, creation};
+use crate::gateway::{Shared, WorkerGateway, creation, endings};
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
 use crate::platforms::PlatformError;
@@ -149,6 +149,7 @@ impl JobWorker {
         let mut run = Run { gateway: &self.gateway, row };
         let outcome = match kind.as_str() {
             creation::KIND => creation::run(&mut run).await,
+            endings::KIND => endings::run(&mut run).await,
             _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };
         let Shared { ledger, clock, board, .. } = &*self.gateway.shared;

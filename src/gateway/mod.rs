@@ -11,6 +11,7 @@ pub mod contacts;
 pub mod creation;
 pub mod discovery;
 pub mod drafts;
+mod endings;
 pub mod error;
 pub mod exchange;
 mod flight;
@@ -23,6 +24,7 @@ pub mod passthrough;
 pub mod results;
 mod retry;
 pub mod route;
+pub mod rules;
 pub mod sessions;
 pub mod statistics;
 mod written;
@@ -46,6 +48,7 @@ use crate::gateway::flight::Flights;
 use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
+use crate::gateway::statistics::LastCounts;
 use crate::gateway::written::WrittenMemory;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
@@ -125,6 +128,7 @@ struct Shared {
     turns: Turns,
     board: Board,
     loading: Loading,
+    counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
     /// Every account has been listed once, or was tried.
@@ -160,6 +164,7 @@ impl Gateway {
             turns: Turns::default(),
             board,
             loading: Loading::default(),
+            counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),
             discovered: AtomicBool::new(false),

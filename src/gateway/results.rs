@@ -276,7 +276,7 @@ impl WorkerGateway {
     }
 
     /// Brings the ledger up to date with what the home reports on a campaign.
-    async fn sweep(&self, identity: &Arc<CampaignIdentity>) -> Result<(), GatewayError> {
+    pub(super) async fn sweep(&self, identity: &Arc<CampaignIdentity>) -> Result<(), GatewayError> {
         let last = self.shared.sweeps.last(identity.uuid);
         let now = self.shared.clock.now();
         if last.as_ref().is_some_and(|last| now < last.at + SWEEP_GAP && last.complete) {

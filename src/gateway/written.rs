@@ -10,9 +10,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::ids::{CampaignIdentity, CampaignPart};
+use crate::domain::policy::CallingWindow;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+use crate::mapping::table::Kind;
 use crate::platforms::documents::DomainDocument;
 use crate::platforms::merge::merge;
 use crate::platforms::{self, ConvertContext, FetchedCampaign, PlatformKind};
@@ -50,6 +52,26 @@ impl WorkerGateway {
     ) -> Result<Option<Value>, GatewayError> {
         let known = self.known_written(identity.uuid).await?;
         Ok(known.and_then(|written| written.shown(asked_as, fetched, context)))
+    }
+
+    /// The calling window that a client stated for a campaign on a home that keeps none.
+    pub(super) async fn stated_window(
+        &self,
+        identity: &CampaignIdentity,
+    ) -> Result<Option<CallingWindow>, GatewayError> {
+        let home = self.home(identity)?;
+        if platforms::keeps_windows(home.adapter.platform()) {
+            return Ok(None);
+        }
+        let Some(written) = self.known_written(identity.uuid).await? else { return Ok(None) };
+        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == written.shape);
+        let Some(shape) = shape else { return Ok(None) };
+        let (kind, source) = (Kind::Campaign, &written.source);
+        let read = platforms::document_to_domain(shape, kind, source, &home.context);
+        match read.map(|read| read.value) {
+            Ok(DomainDocument::Campaign(definition, _)) => Ok(Some(definition.window)),
+            _ => Err(GatewayError::Internal("a kept document cannot be read".to_owned())),
+        }
     }
 
     /// The parts that a client of this platform named for a campaign.

@@ -348,6 +348,14 @@ pub fn campaign_document(
     }
 }
 
+/// Whether `platform` itself keeps a campaign's begin, end, hours and special dates.
+pub fn keeps_windows(platform: PlatformKind) -> bool {
+    match platform {
+        PlatformKind::Voipbin => voipbin::KEEPS_WINDOWS,
+        PlatformKind::Isales => isales::KEEPS_WINDOWS,
+    }
+}
+
 /// The campaign alone, out of a document with its parts.
 pub fn campaign_of_document(platform: PlatformKind, document: Value) -> Value {
     match platform {

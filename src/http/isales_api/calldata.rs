@@ -93,7 +93,12 @@ fn answer(added: &AddedTo, called: Vec<String>) -> Result<Bytes, GatewayError> {
         .contacts
         .iter()
         .zip(called)
-        .map(|(row, called)| json!({"called": called, "dataId": data_id(row.uuid)}))
+        .map(|(row, called)| {
+            // A home of this platform has an id of its own for the record, by which it is asked.
+            let own = row.native.as_ref().filter(|_| added.route == Route::Native);
+            let id = own.map_or_else(|| data_id(row.uuid), |id| id.as_str().to_owned());
+            json!({"called": called, "dataId": id})
+        })
         .collect();
     let answer = Success::new("create data succeeded")?
         .with("returnObject", &json!({"totalSize": ids.len(), "dataIdList": ids}))?;

@@ -18,7 +18,7 @@ use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing};
 use crate::http::isales_api::fields::{self, Fields};
-use crate::http::isales_api::{Body, Facade, unreadable};
+use crate::http::isales_api::{Body, Facade, codes, unreadable};
 use crate::platforms::isales::{convert, wire};
 
 /// Largest pages: with every attempt, and with the final result alone.
@@ -151,6 +151,8 @@ fn render(view: &AttemptView) -> Result<Bytes, GatewayError> {
     row.campaign_id = Some(campaign);
     row.vdn_id = Some(vdn.into());
     row.call_id = Some(view.row.uuid.to_string());
+    let code = row.fail_code.as_deref().map(codes::external);
+    row.result_code = row.result_code.or(code);
     row.record_path.get_or_insert_default();
     row.session_id.get_or_insert_default();
     Ok(serde_json::to_vec(&row).map_err(unreadable)?.into())

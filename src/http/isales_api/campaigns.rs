@@ -193,15 +193,36 @@ pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
     let Some(pair) = view.identity.pair else {
         return Err(GatewayError::NotFound(Noun::Campaign));
     };
+    // Some homes go on showing what was deleted; this platform does not.
+    if view.fetched.deleted {
+        return Err(GatewayError::NotFound(Noun::Campaign));
+    }
     let number = pair.number.get();
     if view.route == Route::Native {
         let mut document = Document::parse(&view.fetched.raw).map_err(unreadable)?;
         document.replace("id", &number).map_err(unreadable)?;
         return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
     }
-    let fetched = &view.fetched;
-    let mut campaign =
-        convert::campaign_from_domain(&fetched.definition, &fetched.status, &view.context).value;
+    let mut campaign = shown(view)?;
+    // The table says one number, even for campaigns that were given several (reference 3.5).
+    if let wire::CallerNo::Many(callers) = &campaign.caller_no {
+        let first = callers.first().map(|caller| caller.access_code.clone()).unwrap_or_default();
+        campaign.caller_no = wire::CallerNo::One(first);
+    }
     campaign.id = Some(number.into());
     Ok(serde_json::to_vec(&campaign).map_err(unreadable)?.into())
+}
+
+/// The document of a campaign on a home of another platform, with what a client of this one wrote.
+pub fn shown(view: &CampaignView) -> Result<wire::Campaign, GatewayError> {
+    let fetched = &view.fetched;
+    let made =
+        convert::campaign_from_domain(&fetched.definition, &fetched.status, &view.context).value;
+    match &view.written {
+        None => Ok(made),
+        Some(written) => {
+            let written = serde_json::from_value(written.clone()).map_err(unreadable)?;
+            Ok(wire::Campaign { status: made.status, ..written })
+        }
+    }
 }

@@ -36,9 +36,24 @@ pub enum Doing {
     AddNumbers,
     QueryResults,
     ResultDetail,
+    Create,
+    Modify,
+    Delete,
+    SetRetryPolicy,
+    /// About one campaign, with no codes of its own.
+    Campaign,
+    /// About a VDN as a whole.
+    Vdn,
 }
 
 pub const GENERIC: &str = "0200001";
+pub const BEGINS_BEFORE_TODAY: &str = "0200002";
+pub const DUPLICATE_NAME: &str = "0200005";
+pub const STILL_RUNNING: &str = "0200009";
+pub const HAS_ENDED: &str = "0200016";
+pub const NO_SKILL_QUEUE: &str = "0200017";
+/// "Campaign does not exist", printed like that on the page of the retry policy (reference 3.9).
+pub const NO_CAMPAIGN_FOR_POLICY: &str = "0200-01";
 pub const SYSTEM: &str = "0200006";
 pub const NO_CAMPAIGN: &str = "0200007";
 pub const WRONG_STATE: &str = "0200011";
@@ -54,6 +69,8 @@ pub const TOO_LONG: &str = "02000003";
 pub const WRONG_TYPE: &str = "02000006";
 pub const WRONG_VALUE: &str = "02000007";
 pub const UNREADABLE: &str = "02000008";
+pub const COMBINATION: &str = "02000009";
+pub const TOO_MANY: &str = "02000011";
 
 impl BrokenRule {
     pub fn new(code: &'static str, field: &str, rule: &str) -> Self {
@@ -107,22 +124,28 @@ fn status(refused: &Refused) -> StatusCode {
 
 fn code(error: &GatewayError, doing: Doing) -> &'static str {
     use GatewayError as E;
-    let names_a_campaign = !matches!(doing, Doing::List | Doing::ResultDetail);
+    let names_a_campaign =
+        !matches!(doing, Doing::List | Doing::ResultDetail | Doing::Create | Doing::Vdn);
     match error {
         // Another tenant's campaign does not exist for this one. The pages document no code for a
         // list of somebody else's VDN, or for a result that is not there: the generic one.
         E::NotFound(Noun::Campaign) | E::Forbidden(Refusal::ForeignAccount) => {
-            if names_a_campaign {
+            if doing == Doing::SetRetryPolicy {
+                NO_CAMPAIGN_FOR_POLICY
+            } else if names_a_campaign {
                 NO_CAMPAIGN
             } else {
                 GENERIC
             }
         }
-        E::Forbidden(_) | E::State(_) => match doing {
+        E::State(_) if doing == Doing::Delete => STILL_RUNNING,
+        E::State(_) if doing == Doing::Modify => HAS_ENDED,
+        E::Forbidden(_) | E::State(_) | E::Unenforced(_) => match doing {
             Doing::PauseOrResume => WRONG_STATE,
             Doing::AddNumbers => STATE_FORBIDS_NUMBERS,
             _ => GENERIC,
         },
+        E::Duplicate(_) if matches!(doing, Doing::Create | Doing::Modify) => DUPLICATE_NAME,
         E::Duplicate(_) if doing == Doing::AddNumbers => DUPLICATE_NUMBERS,
         E::Quota { retry_after: Some(_), .. } if doing == Doing::AddNumbers => TOO_FAST,
         E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,

@@ -106,6 +106,29 @@ impl Fields {
         }
     }
 
+    /// The member as it came.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// An object. Absent and null are None.
+    pub fn object(&self, name: &str) -> Checked<Option<Fields>> {
+        match self.values.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(values)) => Ok(Some(Self { values: values.clone() })),
+            Some(_) => Err(BrokenRule::new(WRONG_TYPE, name, "an object is expected")),
+        }
+    }
+
+    /// The elements of a list that must be given and have one.
+    pub fn elements(&self, name: &str) -> Checked<&[Value]> {
+        match self.values.get(name) {
+            Some(Value::Array(list)) if !list.is_empty() => Ok(list),
+            None | Some(Value::Null | Value::Array(_)) => Err(missing(name)),
+            Some(_) => Err(BrokenRule::new(WRONG_TYPE, name, "a list is expected")),
+        }
+    }
+
     /// A list that must be given and have an element.
     pub fn list(&mut self, name: &str) -> Checked<Vec<Value>> {
         match self.values.remove(name) {

@@ -8,9 +8,15 @@ mod auth;
 mod calldata;
 mod callresult;
 mod campaigns;
+mod codes;
+mod definition;
 mod endpoints;
 mod error;
 mod fields;
+mod records;
+mod relay;
+mod statistics;
+mod writes;
 
 pub use endpoints::ENDPOINTS;
 
@@ -18,8 +24,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
+use actix_web::web::{self, Data, ServiceConfig, delete, get, post, put};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use bytes::Bytes;
 
 use crate::clock::Clock;
@@ -29,7 +35,7 @@ use crate::gateway::{Asked, WorkerGateway};
 use crate::http::isales_api::auth::Keys;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, TOO_LONG};
 use crate::http::{ANSWER_DEADLINE, Facades};
-use crate::platforms::PlatformKind;
+use crate::platforms::{Operation, PlatformKind};
 
 /// Who may call this facade.
 pub struct Callers {
@@ -65,24 +71,111 @@ type Body = Result<web::Bytes, actix_web::Error>;
 pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &WorkerGateway) {
     let facade = Data::new(Facade { callers: facades.isales.clone(), gateway: gateway.clone() });
     let payload = web::PayloadConfig::new(facades.body_limit_bytes);
-    let get = web::get;
     let v1 = web::scope("/rest/isales/v1/openapi/campaigns")
         .app_data(facade.clone())
         .app_data(payload.clone())
-        .service(resource("/{vdn}/callresult/{campaign}").route(web::post().to(callresult::query)))
-        .service(resource("/{vdn}/callresultdetail/{call}").route(get().to(callresult::detail)))
-        .service(resource("/{vdn}/calldata/{campaign}").route(web::post().to(calldata::add_v1)))
-        .service(resource("/{vdn}/{campaign}/pause").route(web::put().to(campaigns::pause)))
-        .service(resource("/{vdn}/{campaign}/resume").route(web::put().to(campaigns::resume)))
-        .service(resource("/{vdn}/{campaign}").route(get().to(campaigns::detail)))
-        .service(resource("/{vdn}").route(get().to(campaigns::list)))
+        .configure(contacts_and_results)
+        .configure(lists)
+        .configure(campaigns_v1)
         .default_service(web::to(unknown_route));
     let v2 = web::scope("/rest/isales/v2/openapi/campaigns")
         .app_data(facade)
         .app_data(payload)
-        .service(resource("/{vdn}/calldata/{campaign}").route(web::post().to(calldata::add_v2)))
+        .service(resource("/{vdn}/calldata/{campaign}").route(post().to(calldata::add_v2)))
+        .service(resource("/{vdn}/statistics").route(get().to(statistics::daily)))
+        .service(resource("/{vdn}/{campaign}").route(put().to(writes::modify_v2)))
+        .service(resource("/{vdn}").route(post().to(writes::create_v2)))
         .default_service(web::to(unknown_route));
     cfg.service(v1).service(v2);
+}
+
+fn contacts_and_results(cfg: &mut ServiceConfig) {
+    cfg.service(resource("/{vdn}/callresult/{campaign}").route(post().to(callresult::query)))
+        .service(resource("/{vdn}/callresultdetail/{call}").route(get().to(callresult::detail)))
+        .service(resource("/{vdn}/calldata/{campaign}").route(post().to(calldata::add_v1)))
+        .service(resource("/{vdn}/calldata/{campaign}/delete").route(post().to(records::delete)))
+        .service(resource("/{vdn}/calldata/{campaign}/{data}").route(get().to(records::detail)));
+}
+
+/// What belongs to a VDN as a whole or comes in lists, and is for homes of this platform alone
+/// where nothing else is named.
+fn lists(cfg: &mut ServiceConfig) {
+    use Operation as O;
+    cfg.service(resource("/{vdn}/queryOBSResultCode").route(get().to(codes::list_codes)))
+        .service(resource("/{vdn}/queryOBSResults").route(get().to(codes::list_results)))
+        .service(resource("/{vdn}/{def}/queryObsResultDetail").route(get().to(codes::detail)))
+        .service(of_vdn("/{vdn}/createObResult", &[(post, O::ResultCodeModify)]))
+        .service(of_vdn("/{vdn}/addBusinessResult", &[(post, O::BusinessResult)]))
+        .service(of_vdn("/{vdn}/queryBusinessResults", &[(get, O::BusinessResult)]))
+        .service(of_vdn("/{vdn}/callBusiResult/{data}", &[(post, O::BusinessResult)]))
+        .service(of_vdn("/{vdn}/blocklist/add", &[(post, O::DoNotCallModify)]))
+        .service(of_vdn("/{vdn}/blocklist/delete", &[(post, O::DoNotCallModify)]))
+        .service(of_vdn("/{vdn}/blocklist/query", &[(post, O::DoNotCallQuery)]))
+        .service(of_vdn("/{vdn}/blocklist", &[(delete, O::DoNotCallModify)]))
+        .service(of_campaign(
+            "/{vdn}/holiday/{campaign}",
+            &[
+                (get, O::SpecialDateQuery),
+                (post, O::SpecialDateModify),
+                (put, O::SpecialDateModify),
+                (delete, O::SpecialDateModify),
+            ],
+        ))
+        .service(of_campaign("/{vdn}/holiday/{campaign}/{date}", &[(delete, O::SpecialDateModify)]))
+        .service(of_campaign("/{vdn}/callbatch/{campaign}/create", &[(post, O::ContactBatch)]))
+        .service(of_campaign("/{vdn}/callbatch/{campaign}/pause", &[(post, O::ContactBatch)]))
+        .service(of_campaign("/{vdn}/callbatch/{campaign}/resume", &[(post, O::ContactBatch)]))
+        .service(of_campaign("/{vdn}/callbatch/{campaign}/list", &[(get, O::ContactBatch)]));
+}
+
+fn campaigns_v1(cfg: &mut ServiceConfig) {
+    cfg.service(
+        resource("/{vdn}/retryPolicy/{campaign}")
+            .route(get().to(writes::retry_policy))
+            .route(post().to(writes::set_retry_policy)),
+    )
+    .service(
+        resource("/{vdn}/callerNo/{campaign}")
+            .route(post().to(writes::add_callers))
+            .route(delete().to(writes::remove_callers)),
+    )
+    .service(resource("/{vdn}/{campaign}/pause").route(put().to(campaigns::pause)))
+    .service(resource("/{vdn}/{campaign}/resume").route(put().to(campaigns::resume)))
+    .service(
+        resource("/{vdn}/{campaign}")
+            .route(get().to(campaigns::detail))
+            .route(put().to(writes::modify_v1))
+            .route(delete().to(writes::delete)),
+    )
+    .service(
+        resource("/{vdn}").route(get().to(campaigns::list)).route(post().to(writes::create_v1)),
+    );
+}
+
+/// A path below a VDN, each of whose methods asks for one operation and goes through as it is.
+fn of_vdn(path: &str, methods: &[(fn() -> Route, Operation)]) -> Resource {
+    methods.iter().fold(resource(path), |resource, (method, operation)| {
+        let operation = *operation;
+        resource.route(method().to(
+            move |facade: Data<Facade>, request: HttpRequest, body: Body| async move {
+                let work = |call| relay::vdn(call, operation);
+                facade.answer(&request, body, Doing::Vdn, work).await
+            },
+        ))
+    })
+}
+
+/// The same below a campaign.
+fn of_campaign(path: &str, methods: &[(fn() -> Route, Operation)]) -> Resource {
+    methods.iter().fold(resource(path), |resource, (method, operation)| {
+        let operation = *operation;
+        resource.route(method().to(
+            move |facade: Data<Facade>, request: HttpRequest, body: Body| async move {
+                let work = |call| relay::campaign(call, operation);
+                facade.answer(&request, body, Doing::Campaign, work).await
+            },
+        ))
+    })
 }
 
 fn resource(path: &str) -> Resource {

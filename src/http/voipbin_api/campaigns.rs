@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::domain::campaign::{Answering, CampaignDefinition};
-use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
+use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart};
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
 use crate::gateway::drafts::{
@@ -181,8 +181,8 @@ async fn make(call: &Call<'_>, sent: wire::Campaign, bytes: &Bytes) -> Result<By
         let target = Target::Account(account.clone());
         let made = call.gateway.exchange(&call.asked, target, exchange).await?;
         let id = Document::parse(&made.body).map_err(unreadable)?.text("id");
-        let native = NativeId::new(id.unwrap_or_default());
-        let identity = call.gateway.made(&account, &native).await?;
+        let id = id.and_then(|id| Uuid::try_parse(&id).ok()).unwrap_or_default();
+        let identity = call.gateway.made(&account, CampaignKey::Uuid(id)).await?;
         let mut document = Document::parse(&made.body).map_err(unreadable)?;
         document.set("id", &identity.uuid).map_err(unreadable)?;
         call.profile.restate_document(&mut document)?;

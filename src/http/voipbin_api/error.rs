@@ -172,6 +172,9 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
                 &message,
             )
         },
+        GatewayError::Unenforced(_) => {
+            said(("FAILED_PRECONDITION", StatusCode::CONFLICT, "RULE_NOT_ENFORCED"), &message)
+        }
         GatewayError::Unsupported(_) => {
             said(("FAILED_PRECONDITION", StatusCode::CONFLICT, "UNSUPPORTED_BY_HOME"), &message)
         }

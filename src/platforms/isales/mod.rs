@@ -14,6 +14,9 @@ pub mod wire;
 
 use super::{Operation, Support};
 
+/// CC-iSales dials between begin and end and within the schedule (reference 3.14).
+pub const KEEPS_WINDOWS: bool = true;
+
 /// How CC-iSales supports an operation (reference 3–5).
 pub fn support(operation: Operation) -> Support {
     use Operation as O;

@@ -14,6 +14,9 @@ pub mod wire;
 
 use super::{Operation, Support};
 
+/// VoIPBin knows no calling windows (reference 9.2): a campaign that runs, dials.
+pub const KEEPS_WINDOWS: bool = false;
+
 /// How VoIPBin supports an operation (reference 3–7).
 pub fn support(operation: Operation) -> Support {
     use Operation as O;

@@ -119,3 +119,17 @@ fn local_text(at: Timestamp, ctx: &ConvertContext, findings: &mut Vec<Finding>) 
     }
     local.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
+
+/// Every fail code of the table, each with what it means.
+pub fn fail_codes(ctx: &ConvertContext) -> Vec<(String, String)> {
+    let set = ctx.tables.get(PLATFORM, Kind::Call).set("fail_code");
+    let codes = set.map_or(&[][..], |set| &set.codes).iter();
+    // `0` is another spelling of success.
+    codes
+        .filter(|code| code.native.len() == FAIL_CODE_DIGITS)
+        .map(|code| (code.native.clone(), code.note.clone()))
+        .collect()
+}
+
+/// Fail codes have five digits (reference 6.1).
+const FAIL_CODE_DIGITS: usize = 5;

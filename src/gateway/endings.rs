@@ -1,0 +1,85 @@
+//! The end of a campaign on a home that knows no end: a job that waits for the time and stops it.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::WorkerGateway;
+use crate::gateway::error::GatewayError;
+use crate::gateway::jobs::{Run, Stop};
+use crate::ledger::jobs::NewJob;
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{Operation, PlatformErrorKind};
+use crate::transport::pacing::Lane;
+
+pub(super) const KIND: &str = "campaign.end";
+
+impl WorkerGateway {
+    /// Sees to it that the campaign stops at its end, where its home does not.
+    ///
+    /// # Errors
+    /// `State` when the end has passed, and when the ledger does not answer.
+    pub(super) async fn see_to_end(
+        &self,
+        (actor, request_id): (&str, Option<&str>),
+        identity: &CampaignIdentity,
+        end: Timestamp,
+    ) -> Result<(), GatewayError> {
+        if end <= self.shared.clock.now() {
+            return Err(GatewayError::State("the campaign has ended".to_owned()));
+        }
+        let job = NewJob {
+            // A start after a change of the end is another job.
+            uuid: Uuid::new_v5(&identity.uuid, format!("end at {end}").as_bytes()),
+            kind: KIND.to_owned(),
+            subject: Some(identity.uuid),
+            account: identity.home.clone(),
+            actor: actor.to_owned(),
+            request_id: request_id.map(str::to_owned),
+            input: "{}".to_owned(),
+            run_at: end,
+        };
+        self.submit(job).await.map(drop)
+    }
+}
+
+/// One turn: by now the end may be another, which the client's document says.
+pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
+    let ledger = &gateway.shared.ledger;
+    let Some(identity) = ledger.find_campaign(CampaignKey::Uuid(subject)).await? else {
+        return Ok(None);
+    };
+    let stated = gateway.stated_window(&identity).await;
+    let stated = stated.map_err(|error| Stop::Lost(error.to_string()))?;
+    let end = stated.and_then(|window| window.end);
+    let end = end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok());
+    let now = gateway.shared.clock.now();
+    if let Some(end) = end.filter(|end| *end > now) {
+        return Err(Stop::Later { at: end, why: "the end was put off".to_owned() });
+    }
+    let home = gateway.homes.get(&identity.home);
+    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let entry = JournalEntry {
+        at: now,
+        actor: run.row.actor.clone(),
+        action: Operation::CampaignStop.as_str().to_owned(),
+        request_id: None,
+        campaign: Some(identity.uuid),
+        before: None,
+        after: None,
+        reason: Some(format!("its end has come, job {}", run.row.uuid)),
+    };
+    ledger.record_desired_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
+    let native = &identity.native;
+    // Stopping what stands does no harm, so nothing need be looked up.
+    run.step("stop", async |_| match home.adapter.stop_campaign(Lane::Stop, native).await {
+        Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),
+        stopped => stopped.map(drop),
+    })
+    .await?;
+    Ok(None)
+}

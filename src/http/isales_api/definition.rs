@@ -1,0 +1,317 @@
+//! What a campaign document must be (reference 3.1 to 3.3, 3.5), in the order of reference 15.2.
+//! Homes of this platform check for themselves; this is for homes that know nothing of it.
+
+use jiff::civil::{DateTime, Time};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Map, Value};
+
+use crate::http::isales_api::error::{
+    BAD_CHARACTERS, BEGINS_BEFORE_TODAY, BrokenRule, COMBINATION, EMPTY, TOO_MANY, UNREADABLE,
+    WRONG_VALUE,
+};
+use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::platforms::isales::wire;
+
+/// Longest texts (reference 3.1; no page states a length for an address).
+const MAX_NAME: usize = 100;
+const MAX_DESCRIPTION: usize = 200;
+const MAX_URL: usize = 512;
+const MAX_TEXT: usize = 2000;
+/// Numbers in one list (reference 3.11).
+const MAX_CALLERS: usize = 100;
+/// What a description must not hold.
+const NOT_IN_DESCRIPTION: &str = "\"[]=;<>";
+const PREVIEW: i64 = 5;
+const POSITIVE: (i64, i64) = (1, i32::MAX as i64);
+
+/// The two versions of the document: V2 has a list of numbers, and policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    One,
+    Two,
+}
+
+/// What the document is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Create,
+    Modify,
+}
+
+/// Reads and checks a document.
+///
+/// # Errors
+/// The first broken rule.
+pub fn read(
+    body: &[u8],
+    (version, purpose): (Version, Purpose),
+    today: Timestamp,
+) -> Result<wire::Campaign, BrokenRule> {
+    let fields = Fields::of_body(body)?;
+    required(&fields, "name", MAX_NAME)?;
+    if let Some(description) = fields.text("description", MAX_DESCRIPTION)?
+        && description.contains(|c| NOT_IN_DESCRIPTION.contains(c))
+    {
+        let rule = "none of \" [ ] = ; < > is allowed";
+        return Err(BrokenRule::new(BAD_CHARACTERS, "description", rule));
+    }
+    let times_required = purpose == Purpose::Create || version == Version::Two;
+    let (begin, end) = (time(&fields, "strBeginTime")?, time(&fields, "strEndTime")?);
+    if times_required && begin.is_none() {
+        return Err(missing("strBeginTime"));
+    }
+    if times_required && end.is_none() {
+        return Err(missing("strEndTime"));
+    }
+    let device = fields.one_of("deviceType", &[1, 2, 3, 5, 6])?;
+    callers(&fields, version)?;
+    let least = if device == PREVIEW { 9 } else { 5 };
+    let most = if (version, purpose) == (Version::Two, Purpose::Modify) { 60 } else { 120 };
+    let ring = fields.within("maxAlertingTime", (least, most))?;
+    ring.ok_or_else(|| missing("maxAlertingTime"))?;
+    schedule(&fields)?;
+    match device {
+        1 | 3 => ivr(&fields)?,
+        _ => skill(&fields, device)?,
+    }
+    fields.within("initStatus", (0, 1))?;
+    if let Some(url) = fields.text("callBackUrl", MAX_URL)? {
+        let is_usable = url::Url::parse(&url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !is_usable {
+            let rule = "an http or https address is expected";
+            return Err(BrokenRule::new(WRONG_VALUE, "callBackUrl", rule));
+        }
+    }
+    if version == Version::Two {
+        fields.within("priority", (1, 5))?;
+        call_policy(&fields)?;
+        retry_policy(&fields)?;
+    }
+    if let (Some(begin), Some(end)) = (begin, end)
+        && end <= begin
+    {
+        let rule = "it must be later than strBeginTime";
+        return Err(BrokenRule::new(COMBINATION, "strEndTime", rule));
+    }
+    if purpose == Purpose::Create && begin.is_some_and(|begin| utc(begin) < Some(today)) {
+        let rule = "it is before today's midnight";
+        return Err(BrokenRule::new(BEGINS_BEFORE_TODAY, "strBeginTime", rule));
+    }
+    document(body, version, device)
+}
+
+/// `callerNo` of V2, and of the operations that add and take away numbers.
+///
+/// # Errors
+/// The first broken rule.
+pub fn caller_list(fields: &Fields) -> Result<Vec<wire::CallerNoItem>, BrokenRule> {
+    let list = fields.elements("callerNo")?;
+    if list.len() > MAX_CALLERS {
+        return Err(BrokenRule::new(TOO_MANY, "callerNo", "at most 100 numbers are allowed"));
+    }
+    let mut callers: Vec<wire::CallerNoItem> = Vec::with_capacity(list.len());
+    for element in list {
+        let item = Fields::of_element(element.clone(), "callerNo")?;
+        let number = required(&item, "accessCode", MAX_NUMBER_LENGTH)?;
+        if !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(BrokenRule::new(BAD_CHARACTERS, "accessCode", "only 0-9 are allowed"));
+        }
+        let priority = item.within("priority", (1, 5))?;
+        if callers.iter().any(|known| known.access_code == number) {
+            return Err(BrokenRule::new(WRONG_VALUE, "accessCode", "it is given twice"));
+        }
+        callers.push(wire::CallerNoItem {
+            access_code: number,
+            priority,
+            ..wire::CallerNoItem::default()
+        });
+    }
+    Ok(callers)
+}
+
+fn callers(fields: &Fields, version: Version) -> Result<(), BrokenRule> {
+    if version == Version::One {
+        return check_number("callerNo", &required(fields, "callerNo", MAX_NUMBER_LENGTH)?);
+    }
+    for caller in caller_list(fields)? {
+        caller.priority.ok_or_else(|| missing("callerNo.priority"))?;
+    }
+    Ok(())
+}
+
+fn time(fields: &Fields, name: &str) -> Result<Option<DateTime>, BrokenRule> {
+    let Some(text) = fields.text(name, 64)? else { return Ok(None) };
+    let rule = || BrokenRule::new(WRONG_VALUE, name, "yyyy-MM-dd HH:mm:ss is expected");
+    fields::date_time(&text).map(Some).ok_or_else(rule)
+}
+
+fn utc(at: DateTime) -> Option<Timestamp> {
+    TimeZone::UTC.to_timestamp(at).ok()
+}
+
+fn schedule(fields: &Fields) -> Result<(), BrokenRule> {
+    let schedule = fields.object("scheduleParam")?.ok_or_else(|| missing("scheduleParam"))?;
+    let mut workdays = 0;
+    for kind in ["workday", "holiday"] {
+        for nth in 1..=3 {
+            let (begin, end) = (format!("{kind}BeginTime{nth}"), format!("{kind}EndTime{nth}"));
+            match (clock(&schedule, &begin)?, clock(&schedule, &end)?) {
+                (None, None) => {}
+                (Some(from), Some(to)) if from < to => workdays += i32::from(kind == "workday"),
+                (Some(_), Some(_)) => {
+                    let rule = "it must be later than its begin";
+                    return Err(BrokenRule::new(COMBINATION, &end, rule));
+                }
+                _ => {
+                    let rule = "begin and end of a period belong together";
+                    return Err(BrokenRule::new(COMBINATION, &begin, rule));
+                }
+            }
+        }
+    }
+    if workdays == 0 {
+        let rule = "at least one workday period is needed";
+        return Err(BrokenRule::new(COMBINATION, "scheduleParam", rule));
+    }
+    Ok(())
+}
+
+fn clock(schedule: &Fields, name: &str) -> Result<Option<Time>, BrokenRule> {
+    let Some(text) = schedule.text(name, 8)? else { return Ok(None) };
+    let rule = || BrokenRule::new(WRONG_VALUE, name, "HH:mm is expected");
+    Time::strptime("%H:%M", &*text).map(Some).map_err(|_| rule())
+}
+
+fn ivr(fields: &Fields) -> Result<(), BrokenRule> {
+    let ivr = with_device(fields, "ivrParam")?;
+    required(&ivr, "deviceSign", 64)?;
+    for name in ["callCount", "callInterval"] {
+        ivr.within(name, POSITIVE)?.ok_or_else(|| missing(name))?;
+    }
+    Ok(())
+}
+
+fn skill(fields: &Fields, device: i64) -> Result<(), BrokenRule> {
+    let skill = with_device(fields, "skillParam")?;
+    skill.within("skillId", POSITIVE)?.ok_or_else(|| missing("skillId"))?;
+    skill.text("skillName", MAX_NAME)?;
+    let kind = skill.one_of("outBoundType", &[2, 5, 6])?;
+    if kind != device {
+        return Err(BrokenRule::new(COMBINATION, "outBoundType", "it must match deviceType"));
+    }
+    match kind {
+        2 => prediction(&with_device(&skill, "predictParam")?),
+        PREVIEW => {
+            let preview = with_device(&skill, "previewParam")?;
+            for name in ["failInterval", "obCallCount", "autoCallTime"] {
+                preview.within(name, POSITIVE)?.ok_or_else(|| missing(name))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Each way to predict has a member with its own numbers.
+fn prediction(predict: &Fields) -> Result<(), BrokenRule> {
+    let (name, members): (&str, &[&str]) = match predict.one_of("predictMethod", &[1, 2, 3, 5])? {
+        1 => ("expPredictParam", &["outBoundRate"]),
+        2 => ("agentPredictParam", &["lossRate", "utilRate", "utilRateMethod"]),
+        3 => ("connectPredictParam", &["lossRate", "waitTime", "connRate"]),
+        _ => ("offhookPredictParam", &["offHookRate"]),
+    };
+    let algorithm = with_device(predict, name)?;
+    for member in members {
+        let value = algorithm.within(member, (0, POSITIVE.1))?;
+        value.ok_or_else(|| missing(member))?;
+    }
+    if name == "offhookPredictParam" {
+        return Ok(());
+    }
+    let most = algorithm.within("maxAvgCallTime", POSITIVE)?;
+    let most = most.ok_or_else(|| missing("maxAvgCallTime"))?;
+    // The tables print `mim`, the V2 sample sends `min`.
+    let least = match algorithm.within("minAvgCallTime", POSITIVE)? {
+        Some(least) => Some(least),
+        None => algorithm.within("mimAvgCallTime", POSITIVE)?,
+    };
+    if least.ok_or_else(|| missing("minAvgCallTime"))? > most {
+        let rule = "it is above maxAvgCallTime";
+        return Err(BrokenRule::new(COMBINATION, "minAvgCallTime", rule));
+    }
+    Ok(())
+}
+
+fn call_policy(fields: &Fields) -> Result<(), BrokenRule> {
+    let Some(policy) = fields.object("callPolicy")? else { return Ok(()) };
+    let by_round = policy.within("callType", (0, 1))? == Some(1);
+    let choose = policy.within("chooseType", (0, 1))?;
+    let has_turns = !matches!(policy.get("turns"), None | Some(Value::Null));
+    for (name, is_there) in [("chooseType", choose.is_some()), ("turns", has_turns)] {
+        if by_round && !is_there {
+            return Err(BrokenRule::new(COMBINATION, name, "callType 1 needs it"));
+        }
+    }
+    Ok(())
+}
+
+fn retry_policy(fields: &Fields) -> Result<(), BrokenRule> {
+    let Some(policy) = fields.object("retryPolicy")? else { return Ok(()) };
+    let by_type = policy.within("policyType", (0, 1))? == Some(1);
+    for name in ["retryDay", "retryTimes", "callInterval"] {
+        policy.within(name, (0, POSITIVE.1))?;
+    }
+    for name in ["resultRetry", "policyJson", "busiPolicy"] {
+        if let Some(Value::String(text)) = policy.get(name)
+            && !text.is_empty()
+            && quoted_json(text).is_none()
+        {
+            return Err(BrokenRule::new(UNREADABLE, name, "it is not JSON"));
+        }
+    }
+    if by_type && !matches!(policy.get("noRetryPolicy"), None | Some(Value::Null)) {
+        let rule = "policyType 1 does not allow it";
+        return Err(BrokenRule::new(COMBINATION, "noRetryPolicy", rule));
+    }
+    Ok(())
+}
+
+/// JSON whose quotes may be single ones (reference 3.2).
+pub fn quoted_json(text: &str) -> Option<Value> {
+    if text.chars().count() > MAX_TEXT {
+        return None;
+    }
+    let strict = serde_json::from_str(text).ok();
+    strict.or_else(|| serde_json::from_str(&text.replace('\'', "\"")).ok())
+}
+
+/// An object that the device type needs.
+fn with_device(fields: &Fields, name: &str) -> Result<Fields, BrokenRule> {
+    let rule = || BrokenRule::new(COMBINATION, name, "the kind of campaign needs it");
+    fields.object(name)?.ok_or_else(rule)
+}
+
+fn required(fields: &Fields, name: &str, max: usize) -> Result<String, BrokenRule> {
+    let text = fields.text(name, max)?;
+    text.map(String::from).ok_or_else(|| BrokenRule::new(EMPTY, name, "it must be given"))
+}
+
+/// The document without what belongs to another kind or version, and without unknown members.
+fn document(body: &[u8], version: Version, device: i64) -> Result<wire::Campaign, BrokenRule> {
+    let read: Result<wire::Campaign, _> = serde_json::from_slice(body);
+    let mut document =
+        read.map_err(|_| BrokenRule::new(UNREADABLE, "body", "a member cannot be read"))?;
+    document.id = None;
+    document.status = None;
+    document.extra = Map::new();
+    if matches!(device, 1 | 3) {
+        document.skill_param = None;
+    } else {
+        document.ivr_param = None;
+    }
+    if version == Version::One {
+        (document.priority, document.retry_policy, document.call_policy) = (None, None, None);
+    }
+    Ok(document)
+}

@@ -1,0 +1,136 @@
+//! Single outbound records: read by the id that adding them gave (reference 4.4), and deleted by
+//! what they have in common (4.3).
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::CampaignKey;
+use crate::gateway::contacts::{ContactMatch, ContactView};
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::exchange::Target;
+use crate::gateway::route::Route;
+use crate::http::isales_api::answer::Success;
+use crate::http::isales_api::error::{BAD_RECYCLE_TIME, BrokenRule, COMBINATION, Doing};
+use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number};
+use crate::http::isales_api::{Body, Facade, relay};
+use crate::platforms::isales::convert;
+use crate::platforms::isales::wire::Called;
+use crate::platforms::{ConvertContext, Operation};
+
+const MAX_SESSION_ID: usize = 32;
+const MAX_CUSTOM_FIELD: usize = 200;
+
+pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Campaign, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let operation = Operation::ContactDetail;
+            let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            if route == Route::Native {
+                return relay::pass(&call, Target::Campaign(key), operation).await;
+            }
+            let text = call.request.match_info().query("data").to_owned();
+            let half = text.parse::<u64>().map_err(|_| GatewayError::NotFound(Noun::Contact))?;
+            let contact = call.gateway.contact_by_half(&identity, half).await?;
+            let context = call.gateway.context_of(&identity)?;
+            let data = shown(&text, &contact, &context);
+            let answer = Success::new("query data success")?.with("data", &data)?;
+            Ok(super::json(answer.bytes()))
+        })
+        .await
+}
+
+pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Campaign, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let wanted = read(&Fields::of_body(&call.body)?)?;
+            let operation = Operation::ContactDelete;
+            let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            if route == Route::Native {
+                return relay::pass(&call, Target::Campaign(key), operation).await;
+            }
+            let view = call.gateway.campaign(&call.asked, key).await?;
+            if matches!(view.fetched.status, CampaignStatus::Running | CampaignStatus::Stopping) {
+                return Err(GatewayError::State("the campaign is running".to_owned()).into());
+            }
+            let number = wanted.called.as_deref().map(|text| view.context.numbers.parse(text));
+            let matching = ContactMatch {
+                reference: wanted.session_id,
+                label: wanted.custom_field,
+                number: number.transpose().map_err(|_| {
+                    GatewayError::invalid("called", "it is no complete phone number")
+                })?,
+            };
+            let ids: Vec<Uuid> = call.gateway.matching_contacts(&identity, &matching).await?;
+            for id in ids {
+                call.gateway.delete_contact(&call.asked, &identity, id).await?;
+            }
+            Ok(super::json(Success::new("")?.bytes()))
+        })
+        .await
+}
+
+/// What is to be deleted, checked.
+struct Wanted {
+    session_id: Option<String>,
+    called: Option<String>,
+    custom_field: Option<String>,
+}
+
+fn read(fields: &Fields) -> Result<Wanted, BrokenRule> {
+    let session_id = fields.text("sessionId", MAX_SESSION_ID)?.map(String::from);
+    let called = fields.text("called", MAX_NUMBER_LENGTH)?.map(String::from);
+    if let Some(called) = &called {
+        check_number("called", called)?;
+    }
+    let custom_field = fields.text("customField", MAX_CUSTOM_FIELD)?.map(String::from);
+    let recycle_time = fields.text("recycleTime", 64)?;
+    if let Some(time) = &recycle_time
+        && fields::date_time(time).is_none()
+    {
+        let rule = "yyyy-MM-dd HH:mm:ss is expected";
+        return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));
+    }
+    if fields.within("recycleType", (1, 3))?.is_some() && recycle_time.is_none() {
+        return Err(BrokenRule::new(COMBINATION, "recycleType", "it needs recycleTime"));
+    }
+    fields.within("archiveHistory", (0, 1))?;
+    if session_id.is_none() && called.is_none() && custom_field.is_none() {
+        // Without a condition every contact would go; with the clean-up time alone, those that the
+        // home does not tell apart.
+        let rule = "sessionId, called or customField must say which; the home keeps no recycleTime";
+        return Err(BrokenRule::new(COMBINATION, "sessionId", rule));
+    }
+    Ok(Wanted { session_id, called, custom_field })
+}
+
+/// Numbers and attributes; no call status (reference 4.4).
+fn shown(id: &str, view: &ContactView, context: &ConvertContext) -> Value {
+    let record = convert::contact_from_domain(&view.contact, context).value;
+    let numbers: Vec<Value> = match record.called {
+        Called::Absent => Vec::new(),
+        Called::One(number) => vec![json!({"calledNo": number, "type": ""})],
+        Called::Many(numbers) => numbers
+            .into_iter()
+            .map(|number| {
+                json!({"calledNo": number.called_no, "type": number.kind.unwrap_or_default()})
+            })
+            .collect(),
+    };
+    let properties = [
+        ("sessionId", view.contact.reference.as_deref()),
+        ("customField", view.contact.label.as_deref()),
+        ("callData", view.contact.data.as_deref()),
+    ];
+    let properties: Vec<Value> = properties
+        .into_iter()
+        .filter_map(|(name, value)| {
+            Some(json!({"propCode": name, "propName": name, "propValue": value?}))
+        })
+        .collect();
+    json!({"dataId": id, "properties": properties, "calledNos": numbers})
+}

@@ -1,0 +1,346 @@
+//! Creating, modifying and deleting campaigns (reference 3.1 to 3.4), their retry policy (3.9,
+//! 3.10) and calling numbers (3.11, 3.12).
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
+use crate::domain::ids::{CampaignKey, CampaignNumber, PublicPair};
+use crate::gateway::changes::Change;
+use crate::gateway::creation::Creating;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::exchange::Target;
+use crate::gateway::route::Route;
+use crate::http::isales_api::answer::Success;
+use crate::http::isales_api::campaigns::shown;
+use crate::http::isales_api::definition::{self, Purpose, Version, caller_list, quoted_json};
+use crate::http::isales_api::error::{
+    BrokenRule, Doing, NO_SKILL_QUEUE, Refused, UNREADABLE, WRONG_VALUE,
+};
+use crate::http::isales_api::fields::{self, Fields, missing};
+use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
+use crate::platforms::isales::{convert, wire};
+use crate::platforms::{ConvertContext, Operation};
+
+/// Created as paused, by the assumption of reference 3.14.
+const INIT_PAUSED: i64 = 1;
+
+#[derive(Deserialize)]
+struct Made {
+    #[serde(rename = "returnObject")]
+    object: MadeObject,
+}
+
+#[derive(Deserialize)]
+struct MadeObject {
+    id: i64,
+}
+
+pub async fn create_v1(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::Create, |call| create(call, Version::One)).await
+}
+
+pub async fn create_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::Create, |call| create(call, Version::Two)).await
+}
+
+pub async fn modify_v1(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::Modify, |call| modify(call, Version::One)).await
+}
+
+pub async fn modify_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade.answer(&request, body, Doing::Modify, |call| modify(call, Version::Two)).await
+}
+
+/// `archiveHistory` chooses between moving results to history and losing them; the ledger keeps
+/// them either way.
+pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Delete, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            Fields::of_body(&call.body)?.within("archiveHistory", (0, 1))?;
+            let operation = Operation::CampaignDelete;
+            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            if route == Route::Native {
+                return relay::pass(&call, Target::Campaign(key), operation).await;
+            }
+            let view = call.gateway.campaign(&call.asked, key).await?;
+            if matches!(view.fetched.status, CampaignStatus::Running | CampaignStatus::Stopping) {
+                return Err(GatewayError::State("the campaign is running".to_owned()).into());
+            }
+            call.gateway.delete_campaign(&call.asked, key).await?;
+            Ok(super::json(Success::new("")?.bytes()))
+        })
+        .await
+}
+
+pub async fn retry_policy(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Campaign, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let operation = Operation::RetryPolicyQuery;
+            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            if route == Route::Native {
+                return relay::pass(&call, Target::Campaign(key), operation).await;
+            }
+            let view = call.gateway.campaign(&call.asked, key).await?;
+            let policy = shown(&view)?.retry_policy.unwrap_or_default();
+            let data = json!({
+                "retryPolicyId": policy.retry_policy_id.unwrap_or_default(),
+                "policyType": policy.policy_type.unwrap_or_default(),
+                "policyJson": policy.policy_json.unwrap_or_else(|| ordinary(&view.fetched.definition)),
+                "noRetryPolicy": policy.no_retry_policy.unwrap_or_else(|| "".into()),
+                "busiPolicy": policy.busi_policy.unwrap_or_else(|| "".into()),
+            });
+            Ok(super::json(Success::new("")?.with("data", &data)?.bytes()))
+        })
+        .await
+}
+
+pub async fn set_retry_policy(
+    facade: Data<Facade>,
+    request: HttpRequest,
+    body: Body,
+) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::SetRetryPolicy, |call| async move {
+            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let operation = Operation::RetryPolicyModify;
+            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            if route == Route::Native {
+                return relay::pass(&call, Target::Campaign(key), operation).await;
+            }
+            let fields = Fields::of_body(&call.body)?;
+            let policy_type = fields.one_of("policyType", &[0, 1])?;
+            let text = fields.text("policyJson", 2000)?.ok_or_else(|| missing("policyJson"))?;
+            let items = quoted_json(&text);
+            let items =
+                items.ok_or_else(|| BrokenRule::new(UNREADABLE, "policyJson", "it is not JSON"))?;
+            let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+            let mut after = shown(&change.before)?;
+            let policy = after.retry_policy.get_or_insert_default();
+            policy.policy_type = Some(policy_type);
+            policy.policy_json = Some(text.into_owned().into());
+            let (days, times) = allowance(&items);
+            policy.retry_day = days.or(policy.retry_day);
+            policy.retry_times = times.or(policy.retry_times);
+            write(&change, after).await
+        })
+        .await
+}
+
+pub async fn add_callers(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Campaign, |call| {
+            change_callers(call, |known, given| {
+                for caller in given {
+                    if known.iter().any(|k| k.access_code == caller.access_code) {
+                        let rule = "the campaign has this number already";
+                        return Err(BrokenRule::new(WRONG_VALUE, "accessCode", rule));
+                    }
+                    known.push(caller);
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// One number must remain (reference 3.12).
+pub async fn remove_callers(
+    facade: Data<Facade>,
+    request: HttpRequest,
+    body: Body,
+) -> HttpResponse {
+    facade
+        .answer(&request, body, Doing::Campaign, |call| {
+            change_callers(call, |known, given| {
+                for caller in given {
+                    let place = known.iter().position(|k| k.access_code == caller.access_code);
+                    let Some(place) = place else {
+                        let rule = "the campaign has no such number";
+                        return Err(BrokenRule::new(WRONG_VALUE, "accessCode", rule));
+                    };
+                    known.remove(place);
+                }
+                if known.is_empty() {
+                    let rule = "one number must remain";
+                    return Err(BrokenRule::new(WRONG_VALUE, "callerNo", rule));
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+async fn create(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
+    let vdn = fields::vdn(call.request)?;
+    let operation = Operation::CampaignCreate;
+    let account = call.gateway.account_of_vdn(&call.asked, vdn);
+    let account = account.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+    let route = call.gateway.route_on(&call.asked, &account, operation)?;
+    let id = if route == Route::Native {
+        let exchange = relay::exchange(&call, operation)?;
+        let target = Target::Account(account.clone());
+        let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
+        let made: Made = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+        let number = CampaignNumber::new(made.object.id)
+            .map_err(|invalid| GatewayError::Internal(invalid.to_string()))?;
+        call.gateway.made(&account, CampaignKey::Pair(PublicPair { vdn, number })).await?
+    } else {
+        let context = call.gateway.context_on(&account)?;
+        let today = today(&context, call.gateway.now());
+        let mut document = definition::read(&call.body, (version, Purpose::Create), today)?;
+        check_answering(&document, &context)?;
+        as_v2(&mut document);
+        let run = document.init_status != Some(INIT_PAUSED);
+        document.init_status = None;
+        let key = call.request.headers().get("idempotency-key");
+        let new = Creating {
+            account,
+            vdn: None,
+            name: document.name.clone().unwrap_or_default(),
+            document: serde_json::to_string(&document).map_err(unreadable)?,
+            request_key: key.and_then(|key| key.to_str().ok()).map(str::to_owned),
+            run,
+        };
+        call.gateway.create_campaign(&call.asked, new).await?.identity
+    };
+    let pair = id.pair.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+    let answer = Success::new("")?.with("returnObject", &json!({"id": pair.number.get()}))?;
+    Ok(super::json(answer.bytes()))
+}
+
+async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
+    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let operation = Operation::CampaignModify;
+    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+    if route == Route::Native {
+        return relay::pass(&call, Target::Campaign(key), operation).await;
+    }
+    let mut after =
+        definition::read(&call.body, (version, Purpose::Modify), Timestamp::UNIX_EPOCH)?;
+    let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+    if change.before.fetched.status == CampaignStatus::Ended {
+        return Err(GatewayError::State("the campaign has ended".to_owned()).into());
+    }
+    check_answering(&after, &change.before.context)?;
+    let before = shown(&change.before)?;
+    if before.device_type.is_some() && after.device_type != before.device_type {
+        return Err(BrokenRule::new(WRONG_VALUE, "deviceType", "it can never be changed").into());
+    }
+    as_v2(&mut after);
+    // What this version cannot say, or need not, stays.
+    after.str_begin_time = after.str_begin_time.or(before.str_begin_time);
+    after.str_end_time = after.str_end_time.or(before.str_end_time);
+    after.call_back_url = after.call_back_url.or(before.call_back_url);
+    after.priority = after.priority.or(before.priority);
+    after.retry_policy = after.retry_policy.or(before.retry_policy);
+    after.call_policy = after.call_policy.or(before.call_policy);
+    after.init_status = None;
+    write(&change, after).await
+}
+
+async fn change_callers(
+    call: Call<'_>,
+    edit: impl FnOnce(&mut Vec<wire::CallerNoItem>, Vec<wire::CallerNoItem>) -> Result<(), BrokenRule>,
+) -> Result<HttpResponse, Refused> {
+    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let operation = Operation::CallerNumberModify;
+    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+    if route == Route::Native {
+        return relay::pass(&call, Target::Campaign(key), operation).await;
+    }
+    let given = caller_list(&Fields::of_body(&call.body)?)?;
+    let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+    let mut after = shown(&change.before)?;
+    as_v2(&mut after);
+    let mut callers = match after.caller_no {
+        wire::CallerNo::Many(callers) => callers,
+        _ => Vec::new(),
+    };
+    edit(&mut callers, given)?;
+    after.caller_no = wire::CallerNo::Many(callers);
+    write(&change, after).await
+}
+
+/// Writes what the document says to the home, and keeps the document beside the campaign.
+async fn write(change: &Change<'_>, after: wire::Campaign) -> Result<HttpResponse, Refused> {
+    let before = shown(&change.before)?;
+    let context = &change.before.context;
+    let said = |wire: &wire::Campaign| -> CampaignDefinition {
+        convert::campaign_to_domain(&sorted(wire), context).value.0
+    };
+    let definition = change.before.fetched.definition.clone();
+    let view = change.write(&definition.with_edit(&said(&before), said(&after))).await?;
+    let source = serde_json::to_value(&after).map_err(unreadable)?;
+    change.keep(view, source, None).await?;
+    Ok(super::json(Success::new("")?.bytes()))
+}
+
+/// The most preferred number first: homes that show one number show that.
+fn sorted(wire: &wire::Campaign) -> wire::Campaign {
+    let mut wire = wire.clone();
+    if let wire::CallerNo::Many(callers) = &mut wire.caller_no {
+        callers.sort_by_key(|caller| caller.priority.unwrap_or(DEFAULT_PRIORITY));
+    }
+    wire
+}
+
+/// Priority of a number that states none (reference 3.2).
+const DEFAULT_PRIORITY: i64 = 3;
+
+/// One form of the document is kept: numbers as a list.
+fn as_v2(document: &mut wire::Campaign) {
+    if let wire::CallerNo::One(number) = &document.caller_no {
+        let only = wire::CallerNoItem {
+            access_code: number.clone(),
+            priority: Some(DEFAULT_PRIORITY),
+            ..wire::CallerNoItem::default()
+        };
+        document.caller_no = wire::CallerNo::Many(vec![only]);
+    }
+}
+
+/// The skill queue or access code must be one that the operator has bound.
+fn check_answering(document: &wire::Campaign, context: &ConvertContext) -> Result<(), BrokenRule> {
+    match convert::campaign_to_domain(document, context).value.0.answering {
+        Answering::Agents { group: None } => {
+            let rule = "no binding says which queue of the home it is";
+            Err(BrokenRule::new(NO_SKILL_QUEUE, "skillParam.skillId", rule))
+        }
+        Answering::Script { name: None } => {
+            let rule = "no binding says which script of the home it is";
+            Err(BrokenRule::new(WRONG_VALUE, "ivrParam.deviceSign", rule))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Today's midnight in the account's zone.
+fn today(context: &ConvertContext, now: Timestamp) -> Timestamp {
+    let day = now.to_zoned(context.zone.clone()).date();
+    day.to_zoned(context.zone.clone()).map_or(now, |midnight| midnight.timestamp())
+}
+
+/// Days and tries per day of the first ordinary policy; they stand inside `policy`, or beside
+/// `type` as in the edition of 2023 (reference 3.5).
+fn allowance(items: &Value) -> (Option<i64>, Option<i64>) {
+    let ordinary = |item: &&Value| item["type"].as_i64().unwrap_or_default() == 0;
+    let Some(item) = items.as_array().and_then(|items| items.iter().find(ordinary)) else {
+        return (None, None);
+    };
+    let of = |name: &str| item["policy"][name].as_i64().or_else(|| item[name].as_i64());
+    (of("retryDay"), of("retryTimes"))
+}
+
+/// The ordinary policy that a home's tries amount to, in the quotes of the samples.
+fn ordinary(definition: &CampaignDefinition) -> Value {
+    let retry = &definition.retry;
+    let (days, times) = (retry.days.unwrap_or(1), retry.attempts_per_day.unwrap_or(1));
+    format!("[{{'dataType':'SI','type':0,'policy':{{'retryDay':{days},'retryTimes':{times}}}}}]")
+        .into()
+}
