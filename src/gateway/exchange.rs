@@ -185,7 +185,8 @@ impl WorkerGateway {
         Ok(Exchanged { identity, body })
     }
 
-    /// Makes a campaign public that was just made on a home of the asker's own platform.
+    /// Makes a campaign public that was just made on a home of the asker's own platform, which
+    /// calls it so.
     ///
     /// # Errors
     /// `Unclear` whatever fails: the campaign is there, and discovery will find it.
@@ -194,14 +195,14 @@ impl WorkerGateway {
         account: &AccountSlug,
         key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
-        let sighted = self.sight_new(account, native).await;
+        let sighted = self.sight_new(account, key).await;
         sighted.map_err(|error| error.after_a_write(self.shared.clock.new_uuid()))
     }
 
     async fn sight_new(
         &self,
         account: &AccountSlug,
-        native: &NativeId,
+        key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
         let asked_at = self.shared.clock.now();
         let home = self

@@ -1,6 +1,8 @@
 //! External result codes (reference 7). A home of this platform has its tenant's own; for another
 //! home they are made from the table of fail codes, one to one, and cannot be changed.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -56,7 +58,7 @@ pub async fn list_results(facade: Data<Facade>, request: HttpRequest, body: Body
 pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Vdn, |call| async move {
-            let Some((vdn, context)) = emulated(&call).await? else {
+            let Some((vdn, context)) = emulated(&call)? else {
                 return relay::vdn(call, Operation::ResultCodeQuery).await;
             };
             let number = call.request.match_info().query("def").parse::<usize>();
@@ -93,7 +95,7 @@ async fn page(
     name: &str,
     show: impl Fn(usize, &Row) -> Value,
 ) -> Result<HttpResponse, Refused> {
-    let Some((_, context)) = emulated(&call).await? else {
+    let Some((_, context)) = emulated(&call)? else {
         return relay::vdn(call, Operation::ResultCodeQuery).await;
     };
     let query = Fields::of_query(call.request);
@@ -114,9 +116,7 @@ async fn page(
 }
 
 /// The VDN and what is known of its account, where the home has no external codes.
-async fn emulated(
-    call: &Call<'_>,
-) -> Result<Option<(VdnId, std::sync::Arc<ConvertContext>)>, Refused> {
+fn emulated(call: &Call<'_>) -> Result<Option<(VdnId, Arc<ConvertContext>)>, Refused> {
     let vdn = fields::vdn(call.request)?;
     let account = call.gateway.account_of_vdn(&call.asked, vdn);
     let account = account.ok_or(GatewayError::NotFound(Noun::Campaign))?;

@@ -152,8 +152,11 @@ fn campaigns_v1(cfg: &mut ServiceConfig) {
     );
 }
 
+/// A method of a path, and what it asks for.
+type Offer = (fn() -> Route, Operation);
+
 /// A path below a VDN, each of whose methods asks for one operation and goes through as it is.
-fn of_vdn(path: &str, methods: &[(fn() -> Route, Operation)]) -> Resource {
+fn of_vdn(path: &str, methods: &[Offer]) -> Resource {
     methods.iter().fold(resource(path), |resource, (method, operation)| {
         let operation = *operation;
         resource.route(method().to(
@@ -166,7 +169,7 @@ fn of_vdn(path: &str, methods: &[(fn() -> Route, Operation)]) -> Resource {
 }
 
 /// The same below a campaign.
-fn of_campaign(path: &str, methods: &[(fn() -> Route, Operation)]) -> Resource {
+fn of_campaign(path: &str, methods: &[Offer]) -> Resource {
     methods.iter().fold(resource(path), |resource, (method, operation)| {
         let operation = *operation;
         resource.route(method().to(

@@ -48,11 +48,11 @@ pub async fn create_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -
 }
 
 pub async fn modify_v1(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
-    facade.answer(&request, body, Doing::Modify, |call| modify(call, Version::One)).await
+    facade.answer(&request, body, Doing::Modify, |call| Box::pin(modify(call, Version::One))).await
 }
 
 pub async fn modify_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
-    facade.answer(&request, body, Doing::Modify, |call| modify(call, Version::Two)).await
+    facade.answer(&request, body, Doing::Modify, |call| Box::pin(modify(call, Version::Two))).await
 }
 
 /// `archiveHistory` chooses between moving results to history and losing them; the ledger keeps
@@ -119,7 +119,7 @@ pub async fn set_retry_policy(
             let items = quoted_json(&text);
             let items =
                 items.ok_or_else(|| BrokenRule::new(UNREADABLE, "policyJson", "it is not JSON"))?;
-            let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+            let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
             let mut after = shown(&change.before)?;
             let policy = after.retry_policy.get_or_insert_default();
             policy.policy_type = Some(policy_type);
@@ -127,7 +127,7 @@ pub async fn set_retry_policy(
             let (days, times) = allowance(&items);
             policy.retry_day = days.or(policy.retry_day);
             policy.retry_times = times.or(policy.retry_times);
-            write(&change, after).await
+            Box::pin(write(&change, after)).await
         })
         .await
 }
@@ -135,7 +135,7 @@ pub async fn set_retry_policy(
 pub async fn add_callers(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Campaign, |call| {
-            change_callers(call, |known, given| {
+            Box::pin(change_callers(call, |known, given| {
                 for caller in given {
                     if known.iter().any(|k| k.access_code == caller.access_code) {
                         let rule = "the campaign has this number already";
@@ -144,7 +144,7 @@ pub async fn add_callers(facade: Data<Facade>, request: HttpRequest, body: Body)
                     known.push(caller);
                 }
                 Ok(())
-            })
+            }))
         })
         .await
 }
@@ -157,7 +157,7 @@ pub async fn remove_callers(
 ) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Campaign, |call| {
-            change_callers(call, |known, given| {
+            Box::pin(change_callers(call, |known, given| {
                 for caller in given {
                     let place = known.iter().position(|k| k.access_code == caller.access_code);
                     let Some(place) = place else {
@@ -171,7 +171,7 @@ pub async fn remove_callers(
                     return Err(BrokenRule::new(WRONG_VALUE, "callerNo", rule));
                 }
                 Ok(())
-            })
+            }))
         })
         .await
 }
@@ -223,7 +223,7 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
     }
     let mut after =
         definition::read(&call.body, (version, Purpose::Modify), Timestamp::UNIX_EPOCH)?;
-    let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+    let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     if change.before.fetched.status == CampaignStatus::Ended {
         return Err(GatewayError::State("the campaign has ended".to_owned()).into());
     }
@@ -255,7 +255,7 @@ async fn change_callers(
         return relay::pass(&call, Target::Campaign(key), operation).await;
     }
     let given = caller_list(&Fields::of_body(&call.body)?)?;
-    let change = call.gateway.begin_change(&call.asked, key, operation).await?;
+    let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     let mut after = shown(&change.before)?;
     as_v2(&mut after);
     let mut callers = match after.caller_no {
@@ -275,7 +275,8 @@ async fn write(change: &Change<'_>, after: wire::Campaign) -> Result<HttpRespons
         convert::campaign_to_domain(&sorted(wire), context).value.0
     };
     let definition = change.before.fetched.definition.clone();
-    let view = change.write(&definition.with_edit(&said(&before), said(&after))).await?;
+    let definition = definition.with_edit(&said(&before), said(&after));
+    let view = Box::pin(change.write(&definition)).await?;
     let source = serde_json::to_value(&after).map_err(unreadable)?;
     change.keep(view, source, None).await?;
     Ok(super::json(Success::new("")?.bytes()))
