@@ -9,6 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
@@ -36,6 +37,8 @@ pub struct CampaignView {
     pub context: Arc<ConvertContext>,
     /// The campaign's document in the asker's words as far as a client wrote it.
     pub written: Option<Value>,
+    /// When it was found to be deleted, of one that its home does not show any more.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// Which campaigns a list wants of those that the client may see.
@@ -138,6 +141,27 @@ impl WorkerGateway {
             .flights
             .share(flight, async || render(&self.view(asked.platform, identity).await?))
             .await
+    }
+
+    /// A campaign that is deleted on its home, as it was seen last.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::resolve`]; `NotFound` too when it is not known to be deleted.
+    pub async fn deleted_campaign(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<CampaignView, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
+        let entry = self.shared.ledger.find_entry(identity.uuid).await?;
+        let entry = entry.filter(|entry| entry.gone || entry.snapshot.deleted);
+        let entry = entry.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+        let mut view = self.view_of_entry(asked.platform, entry)?;
+        let written = self.written_of(vec![identity.uuid]).await?;
+        if let Some(written) = written.get(&identity.uuid) {
+            view.written = written.shown(asked.platform, &view.fetched, &view.context);
+        }
+        Ok(view)
     }
 
     /// Campaigns of the client's accounts, newest first, as the directory has them.
@@ -313,7 +337,7 @@ impl WorkerGateway {
             Route::Native => None,
             _ => self.written(asked_as, &identity, &fetched, &context).await?,
         };
-        Ok(CampaignView { identity, route, fetched, context, written })
+        Ok(CampaignView { identity, route, fetched, context, written, deleted_at: None })
     }
 
     pub(super) fn view_of_entry(
@@ -322,6 +346,8 @@ impl WorkerGateway {
         entry: DirectoryEntry,
     ) -> Result<CampaignView, GatewayError> {
         let home = self.home(&entry.identity)?;
+        let is_deleted = entry.gone || entry.snapshot.deleted;
+        let deleted_at = is_deleted.then_some(entry.fetched_at);
         let document = Bytes::from(entry.snapshot.document);
         let fetched =
             home.adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
@@ -334,6 +360,7 @@ impl WorkerGateway {
             fetched,
             identity: Arc::new(entry.identity),
             written: None,
+            deleted_at,
         })
     }
 

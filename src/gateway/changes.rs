@@ -96,8 +96,9 @@ impl WorkerGateway {
                 return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
             }
         }
-        self.mark_deleted(&identity).await?;
-        Ok(Deleted { at: self.shared.clock.now(), before: change.before })
+        let at = self.shared.clock.now();
+        self.mark_deleted(&identity, at).await?;
+        Ok(Deleted { at, before: change.before })
     }
 
     /// Brings the directory up to date after a write.
@@ -107,7 +108,10 @@ impl WorkerGateway {
         operation: Operation,
     ) -> Result<(), GatewayError> {
         match operation {
-            Operation::CampaignDelete => self.mark_deleted(identity).await,
+            // A platform may answer with success and have deleted nothing.
+            Operation::CampaignDelete if self.is_gone(identity).await? => {
+                self.mark_deleted(identity, self.shared.clock.now()).await
+            }
             Operation::CampaignModify | Operation::CampaignChain => {
                 let adapter = &self.home(identity)?.adapter;
                 let asked_at = self.shared.clock.now();
@@ -135,7 +139,11 @@ impl WorkerGateway {
     }
 
     /// The directory shows the campaign as deleted from now on.
-    async fn mark_deleted(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
+    async fn mark_deleted(
+        &self,
+        identity: &CampaignIdentity,
+        at: Timestamp,
+    ) -> Result<(), GatewayError> {
         let Some(entry) = self.shared.ledger.find_entry(identity.uuid).await? else {
             return Ok(());
         };
@@ -147,8 +155,7 @@ impl WorkerGateway {
             GatewayError::Internal("a document in the directory cannot be read".to_owned())
         })?;
         fetched.deleted = true;
-        let now = self.shared.clock.now();
-        self.sight(&identity.home, adapter, vec![fetched], now).await.map(drop)
+        self.sight(&identity.home, adapter, vec![fetched], at).await.map(drop)
     }
 }
 

@@ -248,6 +248,18 @@ impl WorkerGateway {
         if found.is_empty() { Err(GatewayError::NotFound(Noun::Contact)) } else { Ok(found) }
     }
 
+    /// The ids that clients hold of a campaign's newest contacts, by what the home calls them.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn public_contacts(
+        &self,
+        campaign: Uuid,
+    ) -> Result<HashMap<String, Uuid>, GatewayError> {
+        let known = self.contacts_by_native(campaign).await?.into_iter();
+        Ok(known.map(|(native, row)| (native.as_str().to_owned(), row.uuid)).collect())
+    }
+
     /// What the home calls a contact: what it told when the contact was added, or the id itself.
     ///
     /// # Errors

@@ -118,7 +118,11 @@ impl WorkerGateway {
         }
     }
 
-    async fn campaign_of(
+    /// The campaign to which an object of a home's own says that it belongs.
+    ///
+    /// # Errors
+    /// Whatever keeps the home or the ledger from answering.
+    pub async fn campaign_of(
         &self,
         account: &AccountSlug,
         fetched: &FetchedPart,

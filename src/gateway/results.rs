@@ -193,6 +193,15 @@ impl WorkerGateway {
         self.attempt(asked, id).await
     }
 
+    /// Records that an attempt is deleted on its home.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn note_deleted_attempt(&self, id: Uuid) -> Result<(), GatewayError> {
+        self.shared.ledger.delete_attempt(id, self.shared.clock.now()).await?;
+        Ok(())
+    }
+
     /// One recorded attempt by its public id, or by the name that its platform gave the call.
     ///
     /// # Errors

@@ -10,4 +10,5 @@ mod refusals;
 mod repeated;
 mod sharing;
 mod troubles;
+mod voipbin_draft;
 mod voipbin_life;

@@ -25,3 +25,4 @@ mod structure;
 mod support;
 mod translation;
 mod transport;
+mod walk;

@@ -5,14 +5,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
 use crate::domain::ids::{CampaignKey, CampaignPart};
-use crate::gateway::error::GatewayError;
+use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::results::{AttemptListing, AttemptView};
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::error::Doing;
 use crate::http::voipbin_api::paging::{self, Asks, Row};
-use crate::http::voipbin_api::profile::Profile;
+use crate::http::voipbin_api::profile::{Profile, is_sentinel};
 use crate::http::voipbin_api::{Facade, json, native, unreadable};
 use crate::platforms::Operation;
 use crate::platforms::voipbin::convert;
@@ -33,8 +33,11 @@ pub async fn list_of_campaign(facade: Data<Facade>, request: HttpRequest) -> Htt
         .answer(&request, Doing::Campaign, |call| async move {
             let key = CampaignKey::Uuid(call.id()?);
             let asks = Asks::of(&call)?;
-            let listing = call.gateway.attempts_of(&call.asked, key, asks.window()).await?;
-            Ok(paging::page(&rows(&listing, call.profile)?, call.profile))
+            match call.gateway.attempts_of(&call.asked, key, asks.window()).await {
+                // Nobody was called yet.
+                Err(GatewayError::NotFound(Noun::Draft)) => Ok(paging::page(&[], call.profile)),
+                listing => Ok(paging::page(&rows(&listing?, call.profile)?, call.profile)),
+            }
         })
         .await
 }
@@ -58,7 +61,13 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                 let what = (Operation::ResultDelete, path, id);
                 let target = Target::Campaign(CampaignKey::Uuid(view.identity.uuid));
                 let addresses = ["source", "destination"];
-                return Ok(json(native::delete(&call, target, what, &addresses).await?));
+                let body = native::delete(&call, target, what, &addresses).await?;
+                call.gateway.note_deleted_attempt(id).await?;
+                let mut document = Document::parse(&body).map_err(unreadable)?;
+                if let Some(contact) = view.contact {
+                    document.replace("outdial_target_id", &contact).map_err(unreadable)?;
+                }
+                return Ok(json(serde_json::to_vec(&document).map_err(unreadable)?.into()));
             }
             let view = call.gateway.delete_attempt(&call.asked, id).await?;
             Ok(json(render(&view, call.profile)?))
@@ -86,6 +95,14 @@ fn render(view: &AttemptView, profile: &Profile) -> Result<Bytes, GatewayError> 
     document.set("campaign_id", &campaign).map_err(unreadable)?;
     if let (Route::Native, Some(contact)) = (view.route, view.contact) {
         document.replace("outdial_target_id", &contact).map_err(unreadable)?;
+    }
+    if let (Route::Native, Some(at)) = (view.route, view.row.deleted_at)
+        && document.text("tm_delete").is_none_or(|known| known.is_empty() || is_sentinel(&known))
+    {
+        // Deleted since the home was read last.
+        for name in ["tm_update", "tm_delete"] {
+            document.replace(name, &profile.timestamp(at)).map_err(unreadable)?;
+        }
     }
     profile.restate_addresses(&mut document, &["source", "destination"])?;
     profile.restate_document(&mut document)?;

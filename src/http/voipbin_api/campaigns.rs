@@ -83,6 +83,11 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     let row = call.gateway.draft(&call.asked, id).await?;
                     Ok(json(draft(&row, profile)?))
                 }
+                // What is deleted stays readable (reference 1.5), also where the home forgets it.
+                Err(GatewayError::NotFound(Noun::Campaign)) => {
+                    let view = call.gateway.deleted_campaign(&call.asked, key).await?;
+                    Ok(json(render(&view, profile)?))
+                }
                 rendered => Ok(json(rendered?)),
             }
         })
@@ -418,8 +423,8 @@ pub fn bundle(view: &CampaignView, profile: &Profile) -> wire::CampaignBundle {
     NIL_UUID.clone_into(&mut campaign.customer_id);
     let created = profile.timestamp(fetched.created_at.unwrap_or(identity.list_at));
     campaign.tm_create = Some(created.clone());
-    campaign.tm_update = profile.never();
-    campaign.tm_delete = profile.never();
+    campaign.tm_update = profile.at_or_never(view.deleted_at);
+    campaign.tm_delete = profile.at_or_never(view.deleted_at);
     if let Some(outplan) = &mut bundle.outplan {
         outplan.id = part_id(identity, CampaignPart::DialingRules);
         NIL_UUID.clone_into(&mut outplan.customer_id);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::domain::ids::CampaignPart;
 use crate::gateway::error::GatewayError;
 use crate::platforms::Operation;
-use crate::platforms::voipbin::wire::{Campaign, NIL_UUID, Outdial, Outplan, is_unset};
+use crate::platforms::voipbin::wire::{Action, Campaign, NIL_UUID, Outdial, Outplan};
 
 /// The five PUTs that change a campaign and not its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl CampaignEdit {
                 campaign.end_handle = body.end_handle;
             }
             CampaignEdit::ServiceLevel => campaign.service_level = body.service_level,
-            CampaignEdit::Actions => campaign.actions = body.actions,
+            CampaignEdit::Actions => campaign.actions = actions(body.actions),
             CampaignEdit::Resources => {
                 campaign.outplan_id = or_nil(body.outplan_id);
                 campaign.outdial_id = or_nil(body.outdial_id);
@@ -88,7 +88,7 @@ pub fn new_campaign(body: Campaign) -> Campaign {
         status: "stop".to_owned(),
         service_level: body.service_level,
         end_handle: body.end_handle,
-        actions: body.actions,
+        actions: actions(body.actions),
         outplan_id: or_nil(body.outplan_id),
         outdial_id: or_nil(body.outdial_id),
         queue_id: or_nil(body.queue_id),
@@ -137,6 +137,19 @@ pub fn set_id(id: &str) -> Option<Uuid> {
     Uuid::try_parse(id).ok().filter(|id| !id.is_nil())
 }
 
+/// Actions as the platform keeps them: ids that are left out are the nil UUID (reference 2.2).
+fn actions(mut actions: Vec<Action>) -> Vec<Action> {
+    for action in &mut actions {
+        for id in [&mut action.id, &mut action.next_id] {
+            if set_id(id).is_none() {
+                NIL_UUID.clone_into(id);
+            }
+        }
+    }
+    actions
+}
+
+/// Text that is no UUID is read as the nil UUID (reference 1.5).
 fn or_nil(id: String) -> String {
-    if is_unset(&id) { NIL_UUID.to_owned() } else { id }
+    if set_id(&id).is_some() { id } else { NIL_UUID.to_owned() }
 }

@@ -1,14 +1,17 @@
 //! Outdialtargets (reference 7): the contacts of a campaign.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use serde_json::value::{RawValue, to_raw_value};
+use url::form_urlencoded;
 use uuid::Uuid;
 
 use crate::domain::contact::ContactNumber;
-use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart};
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::contacts::{
     AddedTo, ContactListing, ContactView, ContactWindow, Distinct, Incoming, NextPage,
@@ -16,6 +19,7 @@ use crate::gateway::contacts::{
 use crate::gateway::drafts::{DocumentsWanted, NewDocument, ObjectKind, ObjectRow, ObjectState};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange;
+use crate::gateway::parts::PartHome;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::auth::query;
@@ -43,6 +47,13 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
             };
             match place(&call, id).await? {
                 Place::Waiting(list) => waiting(&call, &list, asks).await,
+                Place::Own { account, campaign } => {
+                    let known = match &campaign {
+                        Some(identity) => call.gateway.public_contacts(identity.uuid).await?,
+                        None => HashMap::new(),
+                    };
+                    Ok(json(own_page(&call, account, id, &window, &known).await?))
+                }
                 Place::On(identity) => {
                     let listing = call.gateway.list_contacts(&call.asked, identity, window).await?;
                     Ok(json(page(&listing, id, call.profile)?))
@@ -72,18 +83,15 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     let row = waiting_target(&call, &list, target).await?;
                     Ok(json(shown_waiting(&row, call.profile)?))
                 }
+                Place::Own { account, campaign } => {
+                    let native = own_name(&call, campaign.as_deref(), target).await?;
+                    let path = format!("{}/{native}", targets_of(id));
+                    let exchange = Exchange::new(Operation::ContactDetail, "GET", path);
+                    let place = exchange::Target::Account(account);
+                    let body = native::pass(&call, place, exchange, &DESTINATIONS).await?;
+                    Ok(json(named(&body, target)?))
+                }
                 Place::On(identity) => {
-                    let key = CampaignKey::Uuid(identity.uuid);
-                    let operation = Operation::ContactDetail;
-                    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-                    if route == Route::Native {
-                        let native = call.gateway.native_contact(&identity, target).await?;
-                        let path = format!("/outdials/{id}/targets/{native}");
-                        let exchange = Exchange::new(operation, "GET", path);
-                        let place = exchange::Target::Campaign(key);
-                        let body = native::pass(&call, place, exchange, &DESTINATIONS).await?;
-                        return Ok(json(named(&body, target)?));
-                    }
                     let view = call.gateway.contact(&identity, target).await?;
                     Ok(json(show_elsewhere(&call, &view, &identity, id)?))
                 }
@@ -102,20 +110,16 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     let row = call.gateway.delete_document(&call.asked, &row).await?;
                     Ok(json(shown_waiting(&row, call.profile)?))
                 }
+                Place::Own { account, campaign } => {
+                    let native = own_name(&call, campaign.as_deref(), target).await?;
+                    let path = format!("{}/{native}", targets_of(id));
+                    let place = exchange::Target::Account(account);
+                    let what = (Operation::ContactDelete, path, native);
+                    let body = native::delete(&call, place, what, &DESTINATIONS).await?;
+                    call.gateway.note_deleted_contact(target).await?;
+                    Ok(json(named(&body, target)?))
+                }
                 Place::On(identity) => {
-                    let key = CampaignKey::Uuid(identity.uuid);
-                    let operation = Operation::ContactDelete;
-                    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-                    if route == Route::Native {
-                        let native = call.gateway.native_contact(&identity, target).await?;
-                        let path = format!("/outdials/{id}/targets/{native}");
-                        let own = Uuid::try_parse(native.as_str()).unwrap_or_default();
-                        let place = exchange::Target::Campaign(key);
-                        let what = (operation, path, own);
-                        let body = native::delete(&call, place, what, &DESTINATIONS).await?;
-                        call.gateway.note_deleted_contact(target).await?;
-                        return Ok(json(named(&body, target)?));
-                    }
                     let view = call.gateway.delete_contact(&call.asked, &identity, target).await?;
                     Ok(json(show_elsewhere(&call, &view, &identity, id)?))
                 }
@@ -133,22 +137,89 @@ fn named(target: &[u8], id: Uuid) -> Result<Bytes, GatewayError> {
 
 /// Where the contacts of a list are.
 enum Place {
+    /// With a campaign on a home of another platform.
     On(Arc<CampaignIdentity>),
+    /// In an outdial of a VoIPBin account's own, which may belong to a campaign.
+    Own { account: AccountSlug, campaign: Option<Arc<CampaignIdentity>> },
     /// With the gateway, until the campaign is made.
     Waiting(Box<ObjectRow>),
 }
 
 async fn place(call: &Call<'_>, id: Uuid) -> Result<Place, GatewayError> {
-    if let Some(row) = call.gateway.document(&call.asked, ObjectKind::ContactList, id).await? {
-        let Some(campaign) = row.parent else { return Ok(Place::Waiting(Box::new(row))) };
-        return match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
-            Ok(identity) => Ok(Place::On(identity)),
-            Err(GatewayError::NotFound(_)) => Ok(Place::Waiting(Box::new(row))),
-            Err(error) => Err(error),
-        };
+    match call.gateway.part_home(&call.asked, CampaignPart::ContactList, id).await? {
+        PartHome::Derived(identity) => Ok(Place::On(identity)),
+        PartHome::Own { account, fetched } => {
+            let campaign = call.gateway.campaign_of(&account, &fetched).await?;
+            Ok(Place::Own { account, campaign })
+        }
+        PartHome::Kept(row) => {
+            let Some(campaign) = row.parent else { return Ok(Place::Waiting(Box::new(row))) };
+            match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
+                Ok(identity) => Ok(Place::On(identity)),
+                Err(GatewayError::NotFound(_)) => Ok(Place::Waiting(Box::new(row))),
+                Err(error) => Err(error),
+            }
+        }
     }
-    let part = CampaignPart::ContactList;
-    call.gateway.resolve_part(&call.asked, part, id).await.map(Place::On)
+}
+
+fn targets_of(outdial: Uuid) -> String {
+    format!("/outdials/{outdial}/targets")
+}
+
+/// What the platform calls a target.
+async fn own_name(
+    call: &Call<'_>,
+    campaign: Option<&CampaignIdentity>,
+    target: Uuid,
+) -> Result<Uuid, GatewayError> {
+    let Some(identity) = campaign else { return Ok(target) };
+    let native = call.gateway.native_contact(identity, target).await?;
+    Ok(Uuid::try_parse(native.as_str()).unwrap_or(target))
+}
+
+/// A page of an outdial's targets as its platform tells it, under the ids that clients hold.
+async fn own_page(
+    call: &Call<'_>,
+    account: AccountSlug,
+    outdial: Uuid,
+    window: &ContactWindow,
+    known: &HashMap<String, Uuid>,
+) -> Result<Bytes, GatewayError> {
+    let mut query = form_urlencoded::Serializer::new(format!("page_size={}", window.limit));
+    if let Some(token) = &window.cursor {
+        query.append_pair("page_token", token);
+    }
+    let exchange = Exchange::new(Operation::ContactList, "GET", targets_of(outdial));
+    let exchange = exchange.with_query(query.finish());
+    let target = exchange::Target::Account(account);
+    let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
+    let page: Page<&RawValue> = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+    let shown = page.result.into_iter().map(|row| {
+        let mut document = Document::parse(row.get().as_bytes()).map_err(unreadable)?;
+        if let Some(id) = document.text("id").and_then(|id| known.get(&id)) {
+            document.set("id", id).map_err(unreadable)?;
+        }
+        call.profile.restate_addresses(&mut document, &DESTINATIONS)?;
+        call.profile.restate_document(&mut document)?;
+        to_raw_value(&document).map_err(unreadable)
+    });
+    let result: Vec<Box<RawValue>> = shown.collect::<Result<_, _>>()?;
+    let page = Page { result, next_page_token: page.next_page_token };
+    Ok(serde_json::to_vec(&page).map_err(unreadable)?.into())
+}
+
+/// The members of a client's new target; slots without a target are left out, for the platform would
+/// dial them (reference 9.4).
+fn new_target(target: &Target) -> serde_json::Value {
+    let (name, detail, data) = (&target.name, &target.detail, &target.data);
+    let mut body = serde_json::json!({ "name": name, "detail": detail, "data": data });
+    for (name, slot) in DESTINATIONS.iter().zip(slots(target)) {
+        if let Some(address) = slot.filter(|address| !address.target.is_empty()) {
+            body[*name] = serde_json::json!(address);
+        }
+    }
+    body
 }
 
 fn target_id(call: &Call<'_>) -> Result<Uuid, Refused> {
@@ -162,7 +233,13 @@ async fn put_on(call: &Call<'_>, id: Uuid, target: &Target) -> Result<Bytes, Gat
     check(target)?;
     match place(call, id).await? {
         Place::Waiting(list) => wait(call, &list, target).await,
-        Place::On(identity) => {
+        Place::Own { account, campaign: None } => {
+            let exchange = Exchange::new(Operation::ContactAdd, "POST", targets_of(id))
+                .with_body(serde_json::to_vec(&new_target(target)).map_err(unreadable)?);
+            let place = exchange::Target::Account(account);
+            native::pass(call, place, exchange, &DESTINATIONS).await
+        }
+        Place::On(identity) | Place::Own { campaign: Some(identity), .. } => {
             let key = CampaignKey::Uuid(identity.uuid);
             let read =
                 |route, context: &ConvertContext| Ok(vec![read(target, id, route, context)?]);
