@@ -114,6 +114,11 @@ impl IdCache {
     /// `home_epoch` stays; answers the one that stays in memory. sled follows on its own thread; under
     /// a flood of new ids it may miss some, which the ledger then answers.
     pub fn insert(&self, identity: CampaignIdentity) -> Arc<CampaignIdentity> {
+        if let Some(known) = self.inner.memory.get(CampaignKey::Uuid(identity.uuid))
+            && *known == identity
+        {
+            return known;
+        }
         let kept = self.inner.memory.insert(&Arc::new(identity));
         self.inner.disk.insert_later(&kept);
         kept

@@ -40,6 +40,7 @@ directory = "{root}/ids"
 slug = "bench"
 platform = "isales"
 base_url = "http://{upstream}"
+writes = "allow"
 time_zone = "Asia/Shanghai"
 number_region = "CN"
 trunk_prefix = "0"
@@ -50,7 +51,7 @@ vdns = [{VDN}]
 [[clients]]
 name = "bench"
 accounts = ["bench"]
-scope = "read"
+scope = "write"
 [clients.voipbin]
 access_key = "{ACCESS_KEY}"
 profile = "head"
@@ -71,14 +72,15 @@ profile = "head"
         gateway
     }
 
-    /// Waits until discovery has met every campaign, and returns the path of each.
-    pub fn campaign_paths(&self) -> Vec<String> {
+    /// Waits until discovery has met every campaign, and returns the path of each, with what follows
+    /// its id.
+    pub fn campaign_paths(&self, below: &str) -> Vec<String> {
         for _ in 0..200 {
             let ids = self.list_ids();
             if ids.len() == CAMPAIGNS {
                 return ids
                     .iter()
-                    .map(|id| format!("/v1.0/campaigns/{id}?accesskey={ACCESS_KEY}"))
+                    .map(|id| format!("/v1.0/campaigns/{id}{below}?accesskey={ACCESS_KEY}"))
                     .collect();
             }
             std::thread::sleep(Duration::from_millis(50));

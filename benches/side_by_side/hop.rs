@@ -1,10 +1,10 @@
-//! The translated hop against `nginx proxy_pass` of the same upstream document.
+//! The translated hop against `nginx proxy_pass` of the same upstream: details, and starts and stops.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::gateway::Gateway;
-use crate::load::{Measured, get, paced, saturate};
+use crate::load::{Measured, get, paced, put, saturate};
 use crate::nginx::Nginx;
 use crate::pin;
 use crate::report::{Report, median};
@@ -14,23 +14,34 @@ const SATURATED: Duration = Duration::from_secs(3);
 const PACED: Duration = Duration::from_secs(4);
 const CALLERS: usize = 64;
 
-pub fn run(rounds: usize, with_load: bool, report: &mut Report) {
+/// What is measured beside the idle gateway's memory.
+#[derive(Clone, Copy)]
+pub struct Parts {
+    pub reads: bool,
+    pub writes: bool,
+}
+
+pub fn run(rounds: usize, parts: Parts, report: &mut Report) {
     // As in the reference measurement: the proxy under test has one core, load and upstream the other.
     pin::this_process_on_load_core();
     let upstream = upstream::start();
     let gateway = Gateway::start(upstream);
-    let paths = gateway.campaign_paths();
+    let paths = gateway.campaign_paths("");
     report.at_most("idle gateway, resident memory", gateway.resident_mb(), 64.0, "MB");
-    if !with_load {
+    if !parts.reads && !parts.writes {
         return;
     }
     let nginx = Nginx::start(upstream);
 
-    let translated: Vec<Vec<u8>> = paths.iter().map(|path| get(path)).collect();
-    let proxied: Vec<Vec<u8>> = upstream::detail_paths().iter().map(|path| get(path)).collect();
-
-    saturation(rounds, &gateway, &nginx, &translated, &proxied, report);
-    added_latency(rounds, upstream, &gateway, &nginx, (&translated, &proxied), report);
+    if parts.reads {
+        let translated: Vec<Vec<u8>> = paths.iter().map(|path| get(path)).collect();
+        let proxied: Vec<Vec<u8>> = upstream::detail_paths().iter().map(|path| get(path)).collect();
+        saturation(rounds, &gateway, &nginx, &translated, &proxied, report);
+        added_latency(rounds, upstream, &gateway, &nginx, (&translated, &proxied), report);
+    }
+    if parts.writes {
+        status_changes(rounds, &gateway, &nginx, report);
+    }
     report.at_most("gateway after load, resident memory", gateway.resident_mb(), 128.0, "MB");
 }
 
@@ -64,6 +75,35 @@ fn saturation(
         "translated detail, one hot campaign, 64 callers: req/s over nginx",
         median(hot),
         1.0,
+        None,
+    );
+}
+
+/// Every campaign is resumed, then every one paused, and so on: each request changes something.
+fn status_changes(rounds: usize, gateway: &Gateway, nginx: &Nginx, report: &mut Report) {
+    let paths = gateway.campaign_paths("/status");
+    let translated: Vec<Vec<u8>> = ["run", "stop"]
+        .iter()
+        .flat_map(|status| {
+            let body = format!(r#"{{"status":"{status}"}}"#);
+            paths.iter().map(move |path| put(path, &body))
+        })
+        .collect();
+    let proxied = [true, false].into_iter().flat_map(upstream::status_paths);
+    let proxied: Vec<Vec<u8>> = proxied.map(|path| put(&path, "")).collect();
+    let mut ratios = Vec::new();
+    for round in 0..=rounds {
+        let peer = saturate(nginx.address, &proxied, CALLERS, SATURATED);
+        let ours = saturate(gateway.address, &translated, CALLERS, SATURATED);
+        print_round(round, &[("nginx PUT", &peer), ("PUT status", &ours)]);
+        if round > 0 {
+            ratios.push(ours.requests_per_second / peer.requests_per_second);
+        }
+    }
+    report.at_least(
+        "translated start and stop, durable before and after: req/s over nginx",
+        median(ratios),
+        0.35,
         None,
     );
 }

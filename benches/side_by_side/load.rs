@@ -187,3 +187,10 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub fn get(path_and_query: &str) -> Vec<u8> {
     format!("GET {path_and_query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").into_bytes()
 }
+
+/// A PUT as bytes.
+pub fn put(path_and_query: &str, body: &str) -> Vec<u8> {
+    let head = format!("PUT {path_and_query} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    let length = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
+    format!("{head}{length}\r\n\r\n{body}").into_bytes()
+}

@@ -2,7 +2,7 @@
 //!
 //! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
 //! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
-//! `cargo bench -- hop` (or `ids`, `idle`) runs one part; `-- --rounds 5` more rounds.
+//! `cargo bench -- hop` (or `status`, `ids`, `idle`) runs one part; `-- --rounds 5` more rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -40,14 +40,15 @@ fn main() -> ExitCode {
         .and_then(|n| n.parse().ok())
         .unwrap_or(3);
     let wanted = |part: &str| {
-        let parts = ["hop", "ids", "idle"];
+        let parts = ["hop", "status", "ids", "idle"];
         !arguments.iter().any(|a| parts.contains(&a.as_str()))
             || arguments.iter().any(|a| a == part)
     };
 
     let mut report = Report::default();
-    if wanted("hop") || wanted("idle") {
-        hop::run(rounds, wanted("hop"), &mut report);
+    let parts = hop::Parts { reads: wanted("hop"), writes: wanted("status") };
+    if parts.reads || parts.writes || wanted("idle") {
+        hop::run(rounds, parts, &mut report);
     }
     if wanted("ids") {
         ids::run(&mut report);

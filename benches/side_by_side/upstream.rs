@@ -1,9 +1,10 @@
 //! The platform that both nginx and the gateway stand in front of: a raw socket loop that answers the
-//! documented CC-iSales campaign detail, and the campaign list that discovery needs. Not a simulator:
-//! it must cost next to nothing.
+//! documented CC-iSales campaign detail, the campaign list that discovery needs, and pause and resume.
+//! Not a simulator: it must cost next to nothing.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,9 @@ use crate::load::find;
 pub const CAMPAIGNS: usize = 200;
 pub const VDN: u16 = 11;
 const FIRST_ID: usize = 1000;
+/// Statuses of a campaign (cc-isales.md 3.14).
+const RUNNING: u8 = 2;
+const PAUSED: u8 = 3;
 
 const DETAIL: &str = include_str!("../../fixtures/isales/campaign-detail.lizhan_test.json");
 
@@ -45,8 +49,17 @@ pub fn detail_paths() -> Vec<String> {
         .collect()
 }
 
+/// The paths that pause (`false`) or resume them.
+pub fn status_paths(runs: bool) -> Vec<String> {
+    let verb = if runs { "resume" } else { "pause" };
+    detail_paths().into_iter().map(|path| format!("{path}/{verb}")).collect()
+}
+
 struct Answers {
-    details: Vec<Vec<u8>>,
+    /// While it is paused and while it runs.
+    details: Vec<[Vec<u8>; 2]>,
+    runs: Vec<AtomicBool>,
+    done: Vec<u8>,
     list: Vec<u8>,
     empty_list: Vec<u8>,
 }
@@ -59,17 +72,24 @@ impl Answers {
                 let mut document = envelope["returnObject"].clone();
                 document["id"] = (FIRST_ID + n).into();
                 document["name"] = format!("campaign {n}").into();
+                document["status"] = PAUSED.into();
                 document
             })
             .collect();
         let details = documents
             .iter()
             .map(|document| {
-                let mut answer = envelope.clone();
-                answer["returnObject"] = document.clone();
-                http(&answer)
+                [PAUSED, RUNNING].map(|status| {
+                    let mut answer = envelope.clone();
+                    answer["returnObject"] = document.clone();
+                    answer["returnObject"]["status"] = status.into();
+                    http(&answer)
+                })
             })
             .collect();
+        let mut done = envelope.clone();
+        done["returnObject"] = serde_json::Value::Null;
+        let runs = (0..CAMPAIGNS).map(|_| AtomicBool::new(false)).collect();
         let page = |rows: &[serde_json::Value]| {
             http(&serde_json::json!({
                 "resultCode": "0200000", "resultDesc": "", "returnCode": "0200000", "returnDesc": "",
@@ -77,16 +97,26 @@ impl Answers {
                 "curSkillQueueCount": 0, "curIvrCount": 0, "data": rows,
             }))
         };
-        Self { details, list: page(&documents), empty_list: page(&[]) }
+        Self { details, runs, done: http(&done), list: page(&documents), empty_list: page(&[]) }
     }
 
     fn find(&self, request_line: &str) -> &[u8] {
         let target = request_line.split(' ').nth(1).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, runs) = match path.rsplit_once('/') {
+            Some((path, "resume")) => (path, Some(true)),
+            Some((path, "pause")) => (path, Some(false)),
+            _ => (path, None),
+        };
         let id = path.rsplit('/').next().and_then(|id| id.parse::<usize>().ok());
-        match id {
-            Some(id) if (FIRST_ID..FIRST_ID + CAMPAIGNS).contains(&id) => {
-                &self.details[id - FIRST_ID]
+        let number = id.and_then(|id| id.checked_sub(FIRST_ID)).filter(|n| *n < CAMPAIGNS);
+        match (number, runs) {
+            (Some(number), Some(runs)) => {
+                self.runs[number].store(runs, Ordering::Relaxed);
+                &self.done
+            }
+            (Some(number), None) => {
+                &self.details[number][usize::from(self.runs[number].load(Ordering::Relaxed))]
             }
             _ if query.contains("curPage=1&") || query.ends_with("curPage=1") => &self.list,
             _ => &self.empty_list,
@@ -111,7 +141,7 @@ async fn serve(mut stream: TcpStream, answers: Arc<Answers>) {
             Ok(read) if read > 0 => {}
             _ => return,
         }
-        // Only GETs without a body come here; answer each complete head.
+        // Only requests without a body come here; answer each complete head.
         while let Some(at) = find(&buffer, b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..at]).into_owned();
             buffer.drain(..at + 4);

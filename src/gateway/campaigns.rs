@@ -216,43 +216,65 @@ impl WorkerGateway {
         {
             return Err(GatewayError::Unsupported(reason));
         }
-        let before = self.view(asked.platform, Arc::clone(&identity)).await?;
         let job = self.shared.clock.new_uuid();
-        let ledger = &self.shared.ledger;
         if desire == Desire::Stop && self.shared.loading.end(identity.uuid) {
             // It stands still while its contacts are loaded; it must not go on afterwards.
-            let entry = self.journal_entry(asked, desire, &identity, job);
-            ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
+            self.record_desire(asked, desire, &identity, job).await?;
             return self.view(asked.platform, identity).await;
         }
-        if desire.needs_no_write(&before.fetched.status, repeat)? {
-            return Ok(before);
-        }
-        if desire == Desire::Run && before.fetched.deleted {
-            return Err(GatewayError::State("the campaign is deleted".to_owned()));
+        // Where the home looks after that itself, asking it costs nothing but the question.
+        if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
+            let before = self.view(asked.platform, Arc::clone(&identity)).await?;
+            if desire.needs_no_write(&before.fetched, repeat)? {
+                return Ok(before);
+            }
         }
         if desire == Desire::Run {
             let by = (&*asked.client.name, Some(&*asked.request_id));
             self.check_rules(by, &identity).await?;
         }
-        let entry = self.journal_entry(asked, desire, &identity, job);
-        ledger.record_desired_status(identity.uuid, desire.status(), entry).await?;
+        let wanted_before = self.record_desire(asked, desire, &identity, job).await?;
         let written = self.write_status(&identity, desire, job).await;
-        let Ok(after) = self.read(asked.platform, Arc::clone(&identity)).await else {
-            // What was asked was done or refused; only how things stand now is not known.
-            return Err(written.err().unwrap_or(GatewayError::Unclear { job }));
-        };
+        let after = self.read(asked.platform, Arc::clone(&identity)).await;
         let entry = self.journal_entry(asked, desire, &identity, job);
-        ledger.record_actual_status(identity.uuid, after.fetched.status.clone(), entry).await?;
-        // After the status, so that the change is the client's and not one found outside.
-        self.notice(&identity, &after.fetched, self.shared.clock.now()).await?;
-        match written {
-            Ok(()) => Ok(after),
-            Err(GatewayError::Unclear { .. }) if desire.is_met_by(&after.fetched.status) => {
+        if let Ok(after) = &after {
+            self.record_outcome(&identity, &after.fetched, entry.clone()).await?;
+        }
+        match (written, after) {
+            (Ok(()), Ok(after)) => Ok(after),
+            // What was asked was done; only how things stand now is not known.
+            (Ok(()), Err(_)) => Err(GatewayError::Unclear { job }),
+            (Err(GatewayError::State(_) | GatewayError::Unclear { .. }), Ok(after))
+                if desire.is_met_by(&after.fetched.status) =>
+            {
                 Ok(after)
             }
-            Err(error) => Err(error),
+            (Err(error @ GatewayError::Unclear { .. }), _) => Err(error),
+            (Err(error), after) => {
+                let refused = JournalEntry { reason: Some(format!("refused, job {job}")), ..entry };
+                self.shared
+                    .ledger
+                    .record_desired_status(identity.uuid, wanted_before, refused)
+                    .await?;
+                match after {
+                    Ok(after) => desire.needs_no_write(&after.fetched, repeat).and(Err(error)),
+                    Err(_) => Err(error),
+                }
+            }
         }
+    }
+
+    /// Journals what is wanted before anybody is asked for it; answers what was wanted until now.
+    async fn record_desire(
+        &self,
+        asked: &Asked,
+        desire: Desire,
+        identity: &CampaignIdentity,
+        job: Uuid,
+    ) -> Result<CampaignStatus, GatewayError> {
+        let entry = self.journal_entry(asked, desire, identity, job);
+        let ledger = &self.shared.ledger;
+        Ok(ledger.record_desired_status(identity.uuid, desire.status(), entry).await?)
     }
 
     /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
@@ -444,9 +466,17 @@ impl Desire {
 
     /// Whether the campaign stands as wanted already, as far as the asker's platform calls that
     /// right; an ended campaign never runs again.
-    fn needs_no_write(self, status: &CampaignStatus, repeat: Repeat) -> Result<bool, GatewayError> {
+    fn needs_no_write(
+        self,
+        campaign: &FetchedCampaign,
+        repeat: Repeat,
+    ) -> Result<bool, GatewayError> {
+        let status = &campaign.status;
         if self == Desire::Run && *status == CampaignStatus::Ended {
             return Err(GatewayError::State("the campaign has ended".to_owned()));
+        }
+        if self == Desire::Run && campaign.deleted {
+            return Err(GatewayError::State("the campaign is deleted".to_owned()));
         }
         match (self.is_met_by(status), repeat) {
             (true, Repeat::Refused) => {

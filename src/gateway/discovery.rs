@@ -20,6 +20,7 @@ use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::directory::Snapshot;
 use crate::ledger::identity::{PairSource, Sighting};
+use crate::ledger::journal::JournalEntry;
 use crate::platforms::{Adapter, FetchedCampaign, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -244,6 +245,18 @@ impl WorkerGateway {
         self.sight(&identity.home, adapter, vec![fetched.clone()], asked_at).await.map(drop)
     }
 
+    /// The directory shows how a campaign was found after it was changed; the entry says by whom.
+    pub(super) async fn record_outcome(
+        &self,
+        identity: &CampaignIdentity,
+        found: &FetchedCampaign,
+        entry: JournalEntry,
+    ) -> Result<(), GatewayError> {
+        self.shared.ledger.record_outcome(identity.uuid, snapshot(found), entry).await?;
+        self.shared.memory.remember_sight(identity.uuid, digest(found));
+        Ok(())
+    }
+
     fn sighting(
         &self,
         account: &AccountSlug,
@@ -262,18 +275,22 @@ impl WorkerGateway {
             proposed_uuid: names
                 .uuid
                 .unwrap_or_else(|| propose_campaign_uuid(account, &campaign.native)),
-            native: campaign.native,
             pair,
             // A platform that gives no UUIDs gives unique names.
             is_known_by_name: names.uuid.is_none(),
-            snapshot: Snapshot {
-                name: campaign.definition.name,
-                status: campaign.status,
-                document: String::from_utf8_lossy(&campaign.raw).into_owned(),
-                created_at: campaign.created_at,
-                deleted: campaign.deleted,
-            },
+            snapshot: snapshot(&campaign),
+            native: campaign.native,
         })
+    }
+}
+
+fn snapshot(campaign: &FetchedCampaign) -> Snapshot {
+    Snapshot {
+        name: campaign.definition.name.clone(),
+        status: campaign.status.clone(),
+        document: String::from_utf8_lossy(&campaign.raw).into_owned(),
+        created_at: campaign.created_at,
+        deleted: campaign.deleted,
     }
 }
 

@@ -241,6 +241,7 @@ impl Store {
         identities: impl IntoIterator<Item = &'i CampaignIdentity>,
     ) -> sled::Result<()> {
         let mut batch = sled::Batch::default();
+        let mut has_news = false;
         for identity in identities {
             let key = record::key(CampaignKey::Uuid(identity.uuid));
             let record = record::encode(identity);
@@ -250,12 +251,13 @@ impl Store {
                     continue;
                 }
             }
+            has_news = true;
             batch.insert(key, record);
             if let Some(pair) = identity.pair {
                 batch.insert(record::key(CampaignKey::Pair(pair)), identity.uuid.as_bytes());
             }
         }
-        self.db.apply_batch(batch)
+        if has_news { self.db.apply_batch(batch) } else { Ok(()) }
     }
 
     fn complete(&self) -> sled::Result<()> {

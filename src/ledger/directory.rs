@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Records what a client wants of a campaign, and journals it, before the platform is asked.
-    /// `before` and `after` of the entry are filled in.
+    /// `before` and `after` of the entry are filled in. Answers what was wanted until now.
     ///
     /// # Errors
     /// `Missing` when there is no such campaign.
@@ -93,7 +93,7 @@ impl Ledger {
         campaign: Uuid,
         desired: CampaignStatus,
         entry: JournalEntry,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<CampaignStatus, LedgerError> {
         self.write(RecordStatus { campaign, column: "desired", status: desired, entry }).await
     }
 
@@ -109,7 +109,22 @@ impl Ledger {
         actual: CampaignStatus,
         entry: JournalEntry,
     ) -> Result<(), LedgerError> {
-        self.write(RecordStatus { campaign, column: "actual", status: actual, entry }).await
+        let verb = RecordStatus { campaign, column: "actual", status: actual, entry };
+        self.write(verb).await.map(drop)
+    }
+
+    /// Keeps how the campaign was found after it was changed. A status that is another one now is
+    /// journalled as the entry says, with `before` and `after` filled in. The desired status stays.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such campaign.
+    pub async fn record_outcome(
+        &self,
+        campaign: Uuid,
+        snapshot: Snapshot,
+        entry: JournalEntry,
+    ) -> Result<(), LedgerError> {
+        self.write(RecordOutcome { campaign, snapshot, entry }).await
     }
 }
 
@@ -118,12 +133,14 @@ pub(super) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// Replaces the snapshot of a campaign that was seen again, and journals what changed outside.
+/// Replaces the snapshot of a campaign that was seen again, and journals what changed: as `by` says,
+/// or as a change from outside, which then is what is desired.
 pub(super) async fn refresh<S: Statements>(
     store: &mut S,
     id: i64,
     snapshot: &Snapshot,
     now: Timestamp,
+    by: Option<&JournalEntry>,
 ) -> Result<(), LedgerError> {
     let sql = format!(
         "SELECT desired, actual, fetched_at, gone_at FROM campaign WHERE id = $1{}",
@@ -141,9 +158,19 @@ pub(super) async fn refresh<S: Statements>(
         journal::append_outside(store, id, "campaign.seen-again", None, now).await?;
     }
     if actual != snapshot.status {
-        let change = (actual.as_str(), snapshot.status.as_str());
-        journal::append_outside(store, id, "campaign.status", Some(change), now).await?;
-        wanted = identity::desired_after(&snapshot.status).unwrap_or(desired);
+        let (before, after) = (actual.as_str(), snapshot.status.as_str());
+        if let Some(entry) = by {
+            let entry = JournalEntry {
+                before: Some(before.to_owned()),
+                after: Some(after.to_owned()),
+                ..entry.clone()
+            };
+            journal::append(store, Some(id), &entry).await?;
+        } else {
+            let change = Some((before, after));
+            journal::append_outside(store, id, "campaign.status", change, now).await?;
+            wanted = identity::desired_after(&snapshot.status).unwrap_or(desired);
+        }
     }
     store
         .execute(
@@ -355,10 +382,26 @@ struct RecordStatus {
     entry: JournalEntry,
 }
 
-impl Verb for RecordStatus {
+struct RecordOutcome {
+    campaign: Uuid,
+    snapshot: Snapshot,
+    entry: JournalEntry,
+}
+
+impl Verb for RecordOutcome {
     type Answer = ();
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let id = identity::campaign_id(store, self.campaign).await?;
+        refresh(store, id, &self.snapshot, self.entry.at, Some(&self.entry)).await
+    }
+}
+
+impl Verb for RecordStatus {
+    /// What it was until now.
+    type Answer = CampaignStatus;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<CampaignStatus, LedgerError> {
         let Self { column, .. } = self;
         let sql = format!("SELECT id, {column} FROM campaign WHERE uuid = $1{}", S::ROW_LOCK);
         let row = store.row(&sql, &[self.campaign.into()]).await?;
@@ -366,8 +409,9 @@ impl Verb for RecordStatus {
         let (id, before) = (row.int()?, row.text()?);
         let after = self.status.as_str();
         // A wish is journalled even when it is the old one: somebody acted.
+        let answer = CampaignStatus::from_term(&before);
         if *column == "actual" && before == after {
-            return Ok(());
+            return Ok(answer);
         }
         // What was seen on the platform before this was asked of it no longer counts.
         let fetched = "fetched_at = CASE WHEN fetched_at < $3 THEN $3 ELSE fetched_at END";
@@ -382,7 +426,8 @@ impl Verb for RecordStatus {
             after: Some(after.to_owned()),
             ..self.entry.clone()
         };
-        journal::append(store, Some(id), &entry).await
+        journal::append(store, Some(id), &entry).await?;
+        Ok(answer)
     }
 }
 

@@ -244,7 +244,7 @@ impl Verb for SightCampaigns {
         for sighting in order {
             let id = match find_ref(store, account, &sighting.native).await? {
                 Some((id, true)) => {
-                    directory::refresh(store, id, &sighting.snapshot, self.seen_at).await?;
+                    directory::refresh(store, id, &sighting.snapshot, self.seen_at, None).await?;
                     id
                 }
                 // The campaign lives elsewhere by now; what is left here tells nothing of it.

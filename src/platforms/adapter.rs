@@ -88,6 +88,15 @@ impl Adapter {
         }
     }
 
+    /// Whether the platform itself refuses a start or a stop that the campaign's state does not allow
+    /// (CC-iSales: reference 3.7, 3.8). Another one does as it is told, also where that is wrong.
+    pub fn guards_its_states(&self) -> bool {
+        match self {
+            Adapter::Voipbin(_) => false,
+            Adapter::Isales(_) => true,
+        }
+    }
+
     /// What conversions need to know of the account.
     pub fn context(&self) -> &ConvertContext {
         match self {

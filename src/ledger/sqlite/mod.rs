@@ -167,10 +167,15 @@ fn read_in_snapshot<V: Verb>(
     connection: &mut Connection,
     verb: &V,
 ) -> Result<V::Answer, LedgerError> {
-    connection.execute_batch("BEGIN").map_err(|error| ledger_error(&error))?;
+    control(connection, "BEGIN").map_err(|error| ledger_error(&error))?;
     let answer = run_verb(connection, verb);
-    connection.execute_batch("ROLLBACK").map_err(|error| ledger_error(&error))?;
+    control(connection, "ROLLBACK").map_err(|error| ledger_error(&error))?;
     answer
+}
+
+/// A statement that begins or ends something, parsed once per connection.
+fn control(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(drop)
 }
 
 fn run_reader(connection: &mut Connection, jobs: &Mutex<Receiver<ReadJob>>) {

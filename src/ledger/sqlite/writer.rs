@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use crate::ledger::LedgerError;
 use crate::ledger::statements::Verb;
 
-use super::run_verb;
 use super::statements::ledger_error;
+use super::{control, run_verb};
 
 /// Verbs that share one commit at most.
 const MAX_BATCH_JOBS: usize = 1024;
@@ -48,16 +48,17 @@ fn run_in_savepoint<V: Verb>(
     connection: &mut Connection,
     verb: &V,
 ) -> Result<V::Answer, LedgerError> {
-    let statement = |connection: &Connection, sql: &str| {
-        connection.execute_batch(sql).map_err(|error| ledger_error(&error))
-    };
+    let statement =
+        |connection: &Connection, sql| control(connection, sql).map_err(|e| ledger_error(&e));
     statement(connection, "SAVEPOINT verb")?;
     match run_verb(connection, verb) {
         Ok(answer) => statement(connection, "RELEASE verb").map(|()| answer),
         // When the disk is full SQLite may have rolled everything back, the savepoint with it.
         Err(error) if connection.is_autocommit() => Err(error),
         Err(error) => {
-            if statement(connection, "ROLLBACK TO verb; RELEASE verb").is_err() {
+            let undone = statement(connection, "ROLLBACK TO verb")
+                .and_then(|()| statement(connection, "RELEASE verb"));
+            if undone.is_err() {
                 // Half a verb must not be committed: give up the whole batch.
                 statement(connection, "ROLLBACK")?;
             }
@@ -87,7 +88,7 @@ impl Writer {
     }
 
     fn commit_together(&mut self, mut next: impl FnMut() -> Option<WriteJob>) {
-        if let Err(error) = self.connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = control(&self.connection, "BEGIN IMMEDIATE") {
             let error = ledger_error(&error);
             for job in std::iter::from_fn(next).take(MAX_BATCH_JOBS) {
                 job(Err(error.clone()))(&Err(error.clone()));
@@ -112,9 +113,9 @@ impl Writer {
     }
 
     fn commit(&mut self) -> Result<(), LedgerError> {
-        let Err(error) = self.connection.execute_batch("COMMIT") else { return Ok(()) };
+        let Err(error) = control(&self.connection, "COMMIT") else { return Ok(()) };
         let rolled_back =
-            self.connection.is_autocommit() || self.connection.execute_batch("ROLLBACK").is_ok();
+            self.connection.is_autocommit() || control(&self.connection, "ROLLBACK").is_ok();
         match error.sqlite_error_code() {
             // The log may or may not have reached the disk.
             Some(rusqlite::ErrorCode::SystemIoFailure) => {
