@@ -21,7 +21,7 @@ use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener
 use crate::gateway::discovery::Discovery;
 use crate::gateway::jobs::JobWorker;
 use crate::gateway::{Gateway, GatewayParts};
-use crate::http::{self, Facades};
+use crate::http::{self, Administration, Facades};
 use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
 use crate::ledger::identity::AccountRow;
@@ -103,7 +103,9 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
     let into = (&mut servers, &mut tasks);
     let facades_at = serve("facades", &config.listeners.facades, options.workers, configure, into)?;
-    let configure = move |cfg: &mut ServiceConfig| http::configure_admin(cfg, &gateway);
+    let administration = Administration::new(&config);
+    let configure =
+        move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);
     let into = (&mut servers, &mut tasks);
     let admin_at = serve("admin", &config.listeners.admin, Some(1), configure, into)?;
     tracing::info!(facades = %facades_at, admin = %admin_at, "serving");
@@ -249,6 +251,19 @@ fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facade
             tracing::error!(%error, "a worker has no connection to the platforms");
             cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
         }
+    }
+}
+
+/// The operator's listener; the probes answer also while the rest cannot.
+fn configure_operators(
+    cfg: &mut ServiceConfig,
+    gateway: &Gateway,
+    administration: &Administration,
+) {
+    http::configure_probes(cfg, gateway);
+    match gateway.for_worker() {
+        Ok(worker) => http::configure_api(cfg, administration, &worker),
+        Err(error) => tracing::error!(%error, "the API has no connection to the platforms"),
     }
 }
 

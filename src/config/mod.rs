@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -47,7 +48,10 @@ pub struct Config {
     pub id_cache: IdCacheConfig,
     pub accounts: Vec<AccountConfig>,
     pub clients: Vec<ClientConfig>,
+    pub api_tokens: Vec<ApiToken>,
     pub bindings: Bindings,
+    /// From the end of one listing of all accounts to the next.
+    pub discovery_interval: Duration,
     /// Overlay of `mappings/`, row by row.
     pub mappings_dir: Option<PathBuf>,
 }
@@ -57,6 +61,8 @@ pub struct Config {
 pub struct Listeners {
     pub facades: Listener,
     pub admin: Listener,
+    /// What platforms push; they must be able to reach it.
+    pub callbacks: Listener,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +127,8 @@ pub struct AccountLimits {
 pub enum PlatformSettings {
     Voipbin {
         access_key: SecretString,
+        /// Signs what the platform pushes; asked for at the platform when it is not given.
+        webhook_secret: Option<SecretString>,
         /// VDN under which the account's campaigns appear in the pair-shaped API.
         virtual_vdn: VdnId,
     },
@@ -163,6 +171,23 @@ pub struct ClientConfig {
 pub enum ClientScope {
     Read,
     Write,
+}
+
+/// Who may use the gateway's own API, and for which accounts.
+#[derive(Debug, Clone)]
+pub struct ApiToken {
+    pub name: String,
+    pub token: SecretString,
+    pub scopes: Vec<ApiScope>,
+    pub accounts: Vec<AccountSlug>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiScope {
+    /// Look at campaigns, jobs and accounts.
+    Read,
+    /// Start and stop campaigns.
+    Operate,
 }
 
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ use crate::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, propose_campaign_uuid,
 };
 use crate::gateway::error::{GatewayError, Noun, Refusal};
-use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::directory::Snapshot;
 use crate::ledger::identity::{PairSource, Sighting};
 use crate::ledger::journal::JournalEntry;
@@ -77,13 +77,14 @@ impl Discovery {
     pub async fn run_once(&self) -> Result<DiscoveryReport, GatewayError> {
         let mut report = DiscoveryReport::default();
         for (account, Home { adapter, .. }) in self.gateway.homes.iter() {
-            match self.list(account, adapter, &mut report).await? {
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(%account, %error, "account could not be listed");
-                    report.failed_accounts += 1;
-                }
+            let listed = self.list(account, adapter, &mut report).await?;
+            if let Err(error) = &listed {
+                tracing::warn!(%account, %error, "account could not be listed");
+                report.failed_accounts += 1;
             }
+            let error = listed.err().map(|error| error.to_string());
+            let Shared { ledger, clock, .. } = &*self.gateway.shared;
+            ledger.record_reading(account.clone(), error, clock.now()).await?;
         }
         self.gateway.shared.discovered.store(true, Ordering::Release);
         tracing::debug!(?report, "discovery");

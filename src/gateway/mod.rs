@@ -19,6 +19,7 @@ pub mod groups;
 pub mod idempotency;
 pub mod jobs;
 pub mod merged;
+pub mod overview;
 pub mod parts;
 pub mod passthrough;
 pub mod results;

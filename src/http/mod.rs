@@ -1,9 +1,10 @@
-//! Being talked to: one facade per platform, and the operator's listener.
+//! Being talked to: one facade per platform, and the operator's listener with the gateway's own API.
 //!
 //! A handler makes four moves: authenticate, parse, call the gateway, render. It never asks where a
 //! campaign lives. Each facade has one `render(error, operation)`.
 
 pub mod admin;
+mod api;
 mod document;
 pub mod endpoints;
 pub mod isales_api;
@@ -54,10 +55,31 @@ pub fn configure_facades(cfg: &mut ServiceConfig, facades: &Facades, gateway: &W
     isales_api::configure(cfg, facades, gateway);
 }
 
-/// Registers the operator's paths.
-pub fn configure_admin(cfg: &mut ServiceConfig, gateway: &Gateway) {
+/// Who may use the gateway's own API. Made once, cloned into every worker.
+#[derive(Clone)]
+pub struct Administration {
+    operators: Arc<api::Operators>,
+}
+
+impl Administration {
+    pub fn new(config: &Config) -> Self {
+        Self { operators: Arc::new(api::Operators::new(&config.api_tokens)) }
+    }
+}
+
+/// Registers what tells whether the gateway lives.
+pub fn configure_probes(cfg: &mut ServiceConfig, gateway: &Gateway) {
     cfg.app_data(Data::new(gateway.clone()));
     admin::configure(cfg);
+}
+
+/// Registers the gateway's own API; called in each worker's app factory.
+pub fn configure_api(
+    cfg: &mut ServiceConfig,
+    administration: &Administration,
+    gateway: &WorkerGateway,
+) {
+    api::configure(cfg, Arc::clone(&administration.operators), gateway);
 }
 
 /// The client's key for a request that it may send again, if it gives one.

@@ -158,6 +158,7 @@ fn account(platform: &str, address: &str) -> Account {
             format!("http://{address}/v1.0"),
             PlatformSettings::Voipbin {
                 access_key: SecretString::from(VOIPBIN_KEY),
+                webhook_secret: None,
                 virtual_vdn: vdn(1),
             },
         ),

@@ -116,9 +116,48 @@ fn uncommented(text: &str) -> String {
 }
 
 #[test]
+fn tokens_of_the_own_api_are_checked() {
+    let token = |name: &str, token: &str, scopes: &str, accounts: &str| {
+        let rest = format!("scopes = [{scopes}]\naccounts = [{accounts}]\n");
+        format!("[[api_tokens]]\nname = \"{name}\"\ntoken = \"{token}\"\n{rest}")
+    };
+    let with = |tokens: &[String]| read(&format!("{GOOD}{}", tokens.concat()));
+    let (long, other) = ("0123456789abcdef", "fedcba9876543210");
+    let good = token("ops", long, "\"read\"", "\"acme-hw\"");
+    let config = with(&[good.clone(), token("night", other, "\"operate\"", "\"acme-cloud\"")]);
+    let config = config.map_err(|mistakes| mistakes.to_string()).unwrap();
+    assert_eq!(config.api_tokens.len(), 2);
+    assert_eq!(config.api_tokens[0].accounts[0].as_str(), "acme-hw");
+    let wrong = [
+        (token("", long, "\"read\"", "\"acme-hw\""), "empty or used twice"),
+        (token("ops", "short", "\"read\"", "\"acme-hw\""), "at least 16"),
+        (token("ops", "with a blank in it", "\"read\"", "\"acme-hw\""), "at least 16"),
+        (token("ops", long, "\"write\"", "\"acme-hw\""), "some of read, operate"),
+        (token("ops", long, "", "\"acme-hw\""), "scopes"),
+        (token("ops", long, "\"read\"", "\"acme\""), "slugs of accounts"),
+        (token("ops", long, "\"read\"", ""), "accounts"),
+        (good.clone() + &token("ops", other, "\"read\"", "\"acme-hw\""), "used twice"),
+        (good.clone() + &token("night", long, "\"read\"", "\"acme-hw\""), "the same"),
+    ];
+    for (text, rule) in wrong {
+        let mistakes = with(&[text]).expect_err(rule).to_string();
+        assert!(mistakes.contains(rule), "{rule}: {mistakes}");
+        assert!(!mistakes.contains(long) && !mistakes.contains("short"), "{mistakes}");
+    }
+}
+
+#[test]
 fn the_default_file_names_every_setting_that_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["acme-east.secret", "acme-cloud.key", "crm.key", "crm.secret", "crm.password"] {
+    for name in [
+        "acme-east.secret",
+        "acme-cloud.key",
+        "acme-cloud.webhook",
+        "crm.key",
+        "crm.secret",
+        "crm.password",
+        "night-shift.token",
+    ] {
         fs::write(folder.path().join(name), SECRET).unwrap();
     }
     let file = folder.path().join("dialbridge.toml");

@@ -9,6 +9,7 @@
 )]
 
 mod adapter_bytes;
+mod api;
 mod capabilities;
 mod config;
 mod demo;

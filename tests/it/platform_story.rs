@@ -70,7 +70,11 @@ impl Stage {
                 let base = format!("{}/v1.0", simulator.base_url());
                 let access_key = customer.access_key;
                 let virtual_vdn = VdnId::new(1).unwrap();
-                (simulator, base, PlatformSettings::Voipbin { access_key, virtual_vdn })
+                (
+                    simulator,
+                    base,
+                    PlatformSettings::Voipbin { access_key, webhook_secret: None, virtual_vdn },
+                )
             }
             PlatformKind::Isales => {
                 use simulators::isales::{ACCESS_KEY, Options, SECRET_KEY, start};

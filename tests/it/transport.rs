@@ -52,6 +52,7 @@ fn account(address: &str) -> AccountConfig {
         ca_file: None,
         platform: PlatformSettings::Voipbin {
             access_key: SecretString::from(SECRET),
+            webhook_secret: None,
             virtual_vdn: VdnId::new(1).unwrap(),
         },
     }

@@ -230,6 +230,7 @@ impl Loader<'_> {
         seen: &mut Seen,
     ) -> Option<PlatformSettings> {
         let access_key = self.required_secret(section, "access_key");
+        let webhook_secret = self.secret(section, "webhook_secret").map(|at| at.value);
         let before = self.reader.mistakes.len();
         let virtual_vdn = self.reader.integer(section, "virtual_vdn", 1..=9999);
         if virtual_vdn.is_none() && self.reader.mistakes.len() == before {
@@ -239,7 +240,7 @@ impl Loader<'_> {
         let virtual_vdn = virtual_vdn?;
         let virtual_vdn = At { value: virtual_vdn.value.cast_signed(), place: virtual_vdn.place };
         let virtual_vdn = self.vdn(&virtual_vdn, seen)?;
-        Some(PlatformSettings::Voipbin { access_key: access_key?, virtual_vdn })
+        Some(PlatformSettings::Voipbin { access_key: access_key?, webhook_secret, virtual_vdn })
     }
 
     fn isales_account(

@@ -13,6 +13,7 @@ use crate::config::{Config, IdCacheConfig, LedgerConfig, Listener, Listeners, Tl
 use crate::platforms::{Binding, Bindings};
 
 mod accounts;
+mod api;
 mod clients;
 mod creation;
 mod secrets;
@@ -66,6 +67,8 @@ struct Seen {
     voipbin_keys: HashSet<String>,
     usernames: HashSet<String>,
     isales_keys: HashSet<String>,
+    token_names: HashSet<String>,
+    tokens: HashSet<String>,
 }
 
 impl Loader<'_> {
@@ -76,17 +79,30 @@ impl Loader<'_> {
         let mut seen = Seen::default();
         let accounts = self.accounts(root, &mut seen);
         let clients = self.clients(root, &mut seen);
+        let api_tokens = self.api_tokens(root, &mut seen);
         let bindings = self.bindings(root);
+        let discovery_interval = self.discovery_interval(root);
         let mappings_dir = self.path(root, "mappings_dir");
-        Config { listeners, ledger, id_cache, accounts, clients, bindings, mappings_dir }
+        Config {
+            listeners,
+            ledger,
+            id_cache,
+            accounts,
+            clients,
+            api_tokens,
+            bindings,
+            discovery_interval,
+            mappings_dir,
+        }
     }
 
     fn listeners(&mut self, root: &mut Section<'_>) -> Listeners {
         let mut section = self.reader.section(root, "listeners");
         let facades = self.listener(&mut section, "facades", 8080);
         let admin = self.listener(&mut section, "admin", 8081);
+        let callbacks = self.listener(&mut section, "callbacks", 8082);
         self.reader.finish(&section);
-        Listeners { facades, admin }
+        Listeners { facades, admin, callbacks }
     }
 
     fn listener(&mut self, parent: &mut Section<'_>, key: &str, default_port: u16) -> Listener {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use dialbridge::app::{self, StartOptions};
 use dialbridge::clock::Clock;
 use dialbridge::config::{
-    AccountConfig, AccountLimits, ClientConfig, ClientScope, Config, IdCacheConfig, IsalesClient,
-    IsalesRelease, LedgerConfig, Listener, Listeners, PlatformSettings, VoipbinClient,
-    VoipbinProfile, WritePolicy,
+    AccountConfig, AccountLimits, ApiScope, ApiToken, ClientConfig, ClientScope, Config,
+    IdCacheConfig, IsalesClient, IsalesRelease, LedgerConfig, Listener, Listeners,
+    PlatformSettings, VoipbinClient, VoipbinProfile, WritePolicy,
 };
 use dialbridge::domain::ids::{AccountSlug, VdnId};
 use dialbridge::domain::phone::NumberPlan;
@@ -207,6 +207,24 @@ impl TestApp {
         let reply = self.cc(method, path, body).await;
         assert_eq!(reply.code(), "0200000", "{method} {path}: {}", reply.text);
         reply.json()
+    }
+
+    /// The gateway's own API, asked with the token of an operator.
+    pub async fn api_as(&self, operator: &str, method: &str, path: &str) -> Reply {
+        let url = format!("{}/api/v1{path}", self.admin());
+        let token = ("authorization", format!("Bearer {operator:.<24}"));
+        self.send(method, &url, &[token], None).await
+    }
+
+    /// What the operator of `vb` and `cc` sees there.
+    pub async fn api(&self, path: &str) -> Value {
+        let reply = self.api_as("operator", "GET", path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()
+    }
+
+    pub fn admin(&self) -> String {
+        format!("http://{}", self.running.as_ref().unwrap().admin)
     }
 
     /// A request as it is, to any URL.
@@ -468,6 +486,7 @@ fn config(
     let voipbin_account = |slug, number, vdn| {
         let platform = PlatformSettings::Voipbin {
             access_key: voipbin::Account::numbered(number).access_key,
+            webhook_secret: None,
             virtual_vdn: VdnId::new(vdn).unwrap(),
         };
         account(slug, &format!("{}/v1.0", voipbin.base_url()), platform)
@@ -486,7 +505,7 @@ fn config(
     };
     let (other, other_secret) = (isales::OTHER_ACCESS_KEY, isales::OTHER_SECRET_KEY);
     Config {
-        listeners: Listeners { facades: listener(), admin: listener() },
+        listeners: Listeners { facades: listener(), admin: listener(), callbacks: listener() },
         ledger: LedgerConfig::Sqlite { path: directory.path().join("ledger.db") },
         id_cache: IdCacheConfig { directory: directory.path().join("ids"), capacity_mb: 16 },
         accounts: vec![
@@ -501,8 +520,24 @@ fn config(
             Caller::Reader.config("reader", &["vb", "cc"], ClientScope::Read),
             Caller::Other.config("other", &["vb-other", "cc-other"], ClientScope::Write),
         ],
+        api_tokens: vec![
+            api_token("operator", &[ApiScope::Read, ApiScope::Operate], &["vb", "cc"]),
+            api_token("viewer", &[ApiScope::Read], &["vb", "cc"]),
+            api_token("other", &[ApiScope::Read, ApiScope::Operate], &["vb-other", "cc-other"]),
+        ],
         bindings: Bindings::default(),
+        discovery_interval: Duration::from_secs(60),
         mappings_dir: None,
+    }
+}
+
+/// Its token is its name and some dots.
+fn api_token(name: &str, scopes: &[ApiScope], accounts: &[&str]) -> ApiToken {
+    ApiToken {
+        name: name.to_owned(),
+        token: SecretString::from(format!("{name:.<24}")),
+        scopes: scopes.to_vec(),
+        accounts: accounts.iter().map(|slug| AccountSlug::new(slug).unwrap()).collect(),
     }
 }
 

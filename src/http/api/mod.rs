@@ -1,0 +1,167 @@
+//! The gateway's own API, `/api/v1`, on the operator's listener: campaigns under both their ids, jobs,
+//! accounts and what is possible where. A bearer token says who asks, for which accounts, and whether
+//! they may start and stop.
+//!
+//! Errors are problem documents (RFC 9457), lists have cursors, times are RFC 3339 in UTC.
+
+mod auth;
+mod bodies;
+mod campaigns;
+mod capabilities;
+mod error;
+mod jobs;
+mod openapi;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
+use serde::Serialize;
+
+use crate::config::ApiScope;
+use crate::gateway::WorkerGateway;
+use crate::http::ANSWER_DEADLINE;
+
+pub use auth::Operators;
+
+use auth::Operator;
+use error::Problem;
+
+/// Rows of a page when the request does not say how many, and at most.
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+
+static NO_SNIFFING: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// What a handler works with, one per worker.
+struct Api {
+    operators: Arc<Operators>,
+    gateway: WorkerGateway,
+}
+
+/// One authenticated request.
+struct Call<'a> {
+    gateway: &'a WorkerGateway,
+    operator: &'a Operator,
+    request: &'a HttpRequest,
+    query: HashMap<String, String>,
+}
+
+pub(super) fn configure(
+    cfg: &mut ServiceConfig,
+    operators: Arc<Operators>,
+    gateway: &WorkerGateway,
+) {
+    let api = Data::new(Api { operators, gateway: gateway.clone() });
+    let scope = web::scope("/api/v1")
+        .app_data(api)
+        .service(resource("/openapi.json").route(web::get().to(openapi::document)))
+        .service(resource("/campaigns").route(web::get().to(campaigns::list)))
+        .service(resource("/campaigns/{id}").route(web::get().to(campaigns::detail)))
+        .service(resource("/campaigns/{id}/history").route(web::get().to(campaigns::history)))
+        .service(resource("/campaigns/{id}/start").route(web::post().to(campaigns::start)))
+        .service(resource("/campaigns/{id}/stop").route(web::post().to(campaigns::stop)))
+        .service(resource("/jobs").route(web::get().to(jobs::list)))
+        .service(resource("/jobs/{id}").route(web::get().to(jobs::detail)))
+        .service(resource("/accounts").route(web::get().to(capabilities::accounts)))
+        .service(resource("/capabilities").route(web::get().to(capabilities::list)))
+        .default_service(web::to(nothing));
+    cfg.service(scope);
+    openapi::configure(cfg);
+}
+
+/// A path; a method that it does not have is as unknown as a path that is not there.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(nothing))
+}
+
+/// Which paths exist is nobody's business without a token.
+async fn nothing(api: Data<Api>, request: HttpRequest) -> HttpResponse {
+    api.answer(&request, ApiScope::Read, async |_| Err::<(), _>(Problem::NotFound("the path")))
+        .await
+}
+
+impl Api {
+    /// Authenticates, works within the deadline, renders the answer or what went wrong.
+    async fn answer<'a, T: Serialize>(
+        &'a self,
+        request: &'a HttpRequest,
+        needs: ApiScope,
+        work: impl AsyncFnOnce(Call<'a>) -> Result<T, Problem>,
+    ) -> HttpResponse {
+        let outcome = async {
+            let operator = self.operators.authenticate(request)?;
+            if !operator.scopes.contains(&needs) {
+                return Err(Problem::Scope(needs));
+            }
+            let query = words(request.query_string())?;
+            let call = Call { gateway: &self.gateway, operator, request, query };
+            let answer = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
+            answer.unwrap_or(Err(Problem::TookTooLong))
+        };
+        match outcome.await {
+            Ok(answer) => ready(HttpResponse::Ok().json(answer)),
+            Err(problem) => {
+                tracing::debug!(reason = ?problem, "refused");
+                ready(problem.response())
+            }
+        }
+    }
+}
+
+impl Call<'_> {
+    /// A word of the query, of those that the path takes; others are refused by [`Call::only`].
+    fn word(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// # Errors
+    /// When the query has a word that means nothing here: a misspelt filter must not list everything.
+    fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.query.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(_) => {
+                Err(Problem::invalid("the query", &format!("{} are known", known.join(", "))))
+            }
+        }
+    }
+
+    fn limit(&self) -> Result<u32, Problem> {
+        let Some(word) = self.word("limit") else { return Ok(DEFAULT_LIMIT) };
+        let limit = word.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        limit.ok_or_else(|| Problem::invalid("limit", &format!("1 to {MAX_LIMIT} is expected")))
+    }
+
+    /// Where the page begins: the cursor that the page before it gave.
+    fn cursor(&self) -> Result<Option<i64>, Problem> {
+        let Some(word) = self.word("cursor") else { return Ok(None) };
+        let cursor = word.parse().ok().filter(|cursor: &i64| *cursor >= 0);
+        cursor.map(Some).ok_or_else(|| Problem::invalid("cursor", "a page's own is expected"))
+    }
+}
+
+/// The words of a query; a word that is there twice says nothing.
+fn words(query: &str) -> Result<HashMap<String, String>, Problem> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|_| Problem::invalid("the query", "it cannot be read"))?;
+    let mut words = HashMap::new();
+    for (name, value) in pairs.into_inner() {
+        if words.insert(name, value).is_some() {
+            return Err(Problem::invalid("the query", "a word is there twice"));
+        }
+    }
+    Ok(words)
+}
+
+/// Answers hold what is now, and belong to one operator.
+fn ready(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(NO_SNIFFING.clone(), HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
