@@ -8,13 +8,15 @@ use dialbridge::domain::policy::DayPeriod;
 use dialbridge::gateway::route::{Route, route};
 use dialbridge::http::endpoints::Endpoint;
 use dialbridge::platforms::{Binding, Bindings, PlatformKind};
+use dialbridge::simulators::voipbin::Account;
 use jiff::civil::time;
 
 use crate::support::{Reply, TestApp};
 
+mod isales;
 mod voipbin;
 
-/// A queue that is bound to skill 5.
+/// A queue that VoIPBin does not have and that is bound to skill 5 on CC-iSales.
 const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
 
 /// What a walk wants to ask.
@@ -60,7 +62,11 @@ fn only_on(home: PlatformKind) -> impl FnOnce(&mut Config) {
         if let Some(client) = &mut config.clients[0].voipbin {
             client.pass_through = vec!["GET /numbers/**".parse().unwrap()];
         }
-        let skill = Binding { voipbin: QUEUE.to_owned(), isales: "5".to_owned() };
+        let queue = match home {
+            PlatformKind::Voipbin => Account::numbered(1).queue_id.to_string(),
+            PlatformKind::Isales => QUEUE.to_owned(),
+        };
+        let skill = Binding { voipbin: queue, isales: "5".to_owned() };
         config.bindings = Bindings { agent_groups: vec![skill], scripts: Vec::new() };
         for account in &mut config.accounts {
             if let PlatformSettings::Isales { creation, .. } = &mut account.platform {
