@@ -31,8 +31,6 @@ use crate::mapping::table::Tables;
 const DRAIN_S: u64 = 20;
 /// After that, whatever still runs is left behind.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(25);
-/// Pause between two discoveries of the same account.
-const DISCOVERY_INTERVAL: Duration = Duration::from_secs(60);
 /// Ids read from the ledger at a time when the id cache is filled again.
 const REFILL_PAGE: u32 = 10_000;
 const REFILL_RETRY: Duration = Duration::from_secs(30);
@@ -94,8 +92,10 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let mut tasks = vec![
         spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
         spawn("jobs", work(gateway.job_worker()?, stop.clone())),
-        spawn("discovery", discover(gateway.discovery()?, clock, stop.clone())),
     ];
+    for discovery in gateway.discoveries(config.discovery_interval)? {
+        tasks.push(spawn("discovery", discover(discovery, clock.clone(), stop.clone())));
+    }
     let mut servers = Vec::new();
     // Found out here, where it can still be said, rather than in a worker.
     gateway.for_worker().context("connecting the accounts")?;
@@ -302,16 +302,16 @@ async fn refill(id_cache: IdCache, ledger: Ledger, clock: Clock, stop: Cancellat
     stop.cancelled().await;
 }
 
-async fn discover(discovery: Discovery, clock: Clock, stop: CancellationToken) {
-    loop {
-        match discovery.run_once().await {
-            Ok(report) => tracing::debug!(?report, "discovery"),
-            Err(error) => tracing::warn!(%error, "discovery failed; it is tried again"),
+/// Lists one account again and again. A listing may be broken off anywhere: each page is whole.
+async fn discover(mut discovery: Discovery, clock: Clock, stop: CancellationToken) {
+    let again_and_again = async {
+        loop {
+            clock.sleep(discovery.run_once().await).await;
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = clock.sleep(DISCOVERY_INTERVAL) => {}
-        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = again_and_again => {}
     }
 }
 

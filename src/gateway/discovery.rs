@@ -1,12 +1,11 @@
 //! Discovery: what campaigns each account has, kept in the ledger's directory.
 //!
-//! A run lists every account, *sights* each page (insert or get the public ids, refresh the
+//! A run lists an account, *sights* each page (insert or get the public ids, refresh the
 //! snapshots), and marks what a whole list no longer has as gone. Between runs a public id that
 //! nobody knows is looked up where the home can be asked for it; ids that nobody knows there either
 //! are remembered for a while, so that guessing ids does not become load on the platforms.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,18 +32,33 @@ const MAX_REMEMBERED_SIGHTS: usize = 2_000_000;
 /// Pages of one account's list that a run reads.
 const MAX_PAGES: u32 = 10_000;
 
-/// The discovery step over all accounts of a gateway.
+/// Longest wait after a listing that failed, unless the interval is longer.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(900);
+
+/// The discovery of one account. Each has its own, so that one that is slow or down holds nobody up.
 pub struct Discovery {
     gateway: WorkerGateway,
+    account: AccountSlug,
+    /// From the end of one listing to the next.
+    interval: Duration,
+    /// Listings in a row that failed.
+    failures: u32,
+    /// When this process recorded its last whole listing.
+    recorded_at: Option<Timestamp>,
 }
 
-/// What a run met.
+/// What a listing met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DiscoveryReport {
-    pub campaigns: u64,
-    pub gone: u64,
-    /// Accounts that could not be listed; the others were.
-    pub failed_accounts: u64,
+struct Listed {
+    campaigns: u64,
+    gone: u64,
+}
+
+/// Why a listing did not come to its end.
+enum Unlisted {
+    Platform(PlatformError),
+    Gateway(GatewayError),
+    Endless,
 }
 
 /// What is remembered between requests: ids that nobody knows, and what snapshots say.
@@ -65,57 +79,114 @@ pub(super) enum LookedFor {
 }
 
 impl Discovery {
-    pub(super) fn new(gateway: WorkerGateway) -> Self {
-        Self { gateway }
+    pub(super) fn new(gateway: WorkerGateway, account: AccountSlug, interval: Duration) -> Self {
+        Self { gateway, account, interval, failures: 0, recorded_at: None }
     }
 
-    /// Lists every account once. An account that does not answer is logged, counted and left for
-    /// the next run.
-    ///
-    /// # Errors
-    /// When the ledger does not answer.
-    pub async fn run_once(&self) -> Result<DiscoveryReport, GatewayError> {
-        let mut report = DiscoveryReport::default();
-        for (account, Home { adapter, .. }) in self.gateway.homes.iter() {
-            let listed = self.list(account, adapter, &mut report).await?;
-            if let Err(error) = &listed {
-                tracing::warn!(%account, %error, "account could not be listed");
-                report.failed_accounts += 1;
-            }
-            let error = listed.err().map(|error| error.to_string());
-            let Shared { ledger, clock, .. } = &*self.gateway.shared;
-            ledger.record_reading(account.clone(), error, clock.now()).await?;
+    /// Lists the account to its end, unless another replica just did, and answers how long to wait
+    /// for the next time. A failure is logged and recorded, and waits longer each time.
+    pub async fn run_once(&mut self) -> Duration {
+        if let Some(left) = self.fresh_by_another().await {
+            return left;
         }
-        self.gateway.shared.discovered.store(true, Ordering::Release);
-        tracing::debug!(?report, "discovery");
-        Ok(report)
+        let outcome = self.list().await;
+        let now = self.gateway.shared.clock.now();
+        let account = &self.account;
+        let (error, wait) = match &outcome {
+            Ok(listed) => {
+                tracing::debug!(%account, ?listed, "discovery");
+                self.failures = 0;
+                self.recorded_at = Some(now);
+                (None, self.interval)
+            }
+            Err(error) => {
+                let wait = self.backoff(error.retry_after());
+                self.failures = self.failures.saturating_add(1);
+                tracing::warn!(%account, %error, ?wait, "account could not be listed");
+                (Some(error.to_string()), wait)
+            }
+        };
+        let ledger = &self.gateway.shared.ledger;
+        if let Err(error) = ledger.record_reading(account.clone(), error, now).await {
+            tracing::warn!(%account, %error, "a listing is not recorded");
+        }
+        self.gateway.shared.was_tried(account);
+        wait
     }
 
-    async fn list(
-        &self,
-        account: &AccountSlug,
-        adapter: &Adapter,
-        report: &mut DiscoveryReport,
-    ) -> Result<Result<(), PlatformError>, GatewayError> {
-        let since = self.gateway.shared.clock.now();
+    /// What is left of the interval since another replica listed the account.
+    async fn fresh_by_another(&self) -> Option<Duration> {
+        let own = self.recorded_at?;
+        let readings = self.gateway.shared.ledger.account_readings().await.ok()?;
+        let mut readings = readings.into_iter();
+        let listed_at = readings.find(|reading| reading.account == self.account)?.listed_at?;
+        let age = Duration::try_from(self.gateway.shared.clock.now().duration_since(listed_at));
+        (listed_at > own)
+            .then(|| self.interval.saturating_sub(age.unwrap_or_default()))
+            .filter(|left| !left.is_zero())
+    }
+
+    /// The interval, doubled for every failure before this one, and a random part of it less, so that
+    /// what failed together does not come back together.
+    fn backoff(&self, retry_after: Option<Duration>) -> Duration {
+        let doubled = self.interval.saturating_mul(1 << self.failures.min(16));
+        let wait = doubled.min(MAX_BACKOFF.max(self.interval));
+        let part = 0.5 + self.gateway.shared.clock.random_fraction() / 2.0;
+        wait.mul_f64(part).max(retry_after.unwrap_or_default())
+    }
+
+    async fn list(&self) -> Result<Listed, Unlisted> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let Some(Home { adapter, .. }) = self.gateway.homes.get(&self.account) else {
+            return Err(GatewayError::unavailable("the account is not configured").into());
+        };
+        let since = clock.now();
+        let mut listed = Listed::default();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
-            let asked_at = self.gateway.shared.clock.now();
-            let page = match adapter.list_campaigns(Lane::Enrichment, cursor.as_deref()).await {
-                Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
-            };
-            report.campaigns += page.campaigns.len() as u64;
-            self.gateway.sight(account, adapter, page.campaigns, asked_at).await?;
+            let asked_at = clock.now();
+            let page = adapter.list_campaigns(Lane::Enrichment, cursor.as_deref()).await?;
+            listed.campaigns += page.campaigns.len() as u64;
+            self.gateway.sight(&self.account, adapter, page.campaigns, asked_at).await?;
             cursor = page.next;
             if cursor.is_none() {
-                let ledger = &self.gateway.shared.ledger;
-                let now = self.gateway.shared.clock.now();
-                report.gone += ledger.mark_unseen_as_gone(account.clone(), since, now).await?;
-                break;
+                let gone = ledger.mark_unseen_as_gone(self.account.clone(), since, clock.now());
+                listed.gone = gone.await.map_err(GatewayError::from)?;
+                return Ok(listed);
             }
         }
-        Ok(Ok(()))
+        Err(Unlisted::Endless)
+    }
+}
+
+impl Unlisted {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Unlisted::Platform(error) => error.retry_after,
+            Unlisted::Gateway(_) | Unlisted::Endless => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Unlisted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unlisted::Platform(error) => error.fmt(f),
+            Unlisted::Gateway(error) => error.fmt(f),
+            Unlisted::Endless => write!(f, "its list has no end within {MAX_PAGES} pages"),
+        }
+    }
+}
+
+impl From<PlatformError> for Unlisted {
+    fn from(error: PlatformError) -> Self {
+        Unlisted::Platform(error)
+    }
+}
+
+impl From<GatewayError> for Unlisted {
+    fn from(error: GatewayError) -> Self {
+        Unlisted::Gateway(error)
     }
 }
 

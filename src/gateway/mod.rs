@@ -33,8 +33,10 @@ mod written;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -65,6 +67,9 @@ pub struct GatewayParts {
     pub id_cache: IdCache,
     pub clock: Clock,
 }
+
+/// After this the gateway is ready even if an account is still being listed for the first time.
+pub const READY_AT_LATEST: Duration = Duration::from_secs(120);
 
 /// The part that all workers share. Clones are cheap.
 #[derive(Clone)]
@@ -132,14 +137,15 @@ struct Shared {
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
-    /// Every account has been listed once, or was tried.
-    discovered: AtomicBool,
+    started_at: Timestamp,
 }
 
 /// An account's settings, and its connection as all workers share it.
 struct ConfiguredAccount {
     settings: AccountConfig,
     connection: Account,
+    /// It has been listed once, or that was tried.
+    was_tried: AtomicBool,
 }
 
 impl Gateway {
@@ -150,9 +156,12 @@ impl Gateway {
         for settings in parts.accounts {
             let (tables, bindings) = (Arc::clone(&parts.tables), Arc::clone(&parts.bindings));
             let connection = Account::new(&settings, tables, bindings, parts.clock.clone())?;
-            accounts.insert(settings.slug.clone(), ConfiguredAccount { settings, connection });
+            let slug = settings.slug.clone();
+            let was_tried = AtomicBool::new(false);
+            accounts.insert(slug, ConfiguredAccount { settings, connection, was_tried });
         }
         let board = Board::new(parts.clock.new_uuid());
+        let started_at = parts.clock.now();
         let shared = Shared {
             accounts,
             ledger: parts.ledger,
@@ -168,7 +177,7 @@ impl Gateway {
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),
-            discovered: AtomicBool::new(false),
+            started_at,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -187,12 +196,14 @@ impl Gateway {
         Ok(WorkerGateway { shared: Arc::clone(&self.shared), homes: Arc::new(homes) })
     }
 
-    /// The discovery step; `app` runs it again and again.
+    /// The discovery of each account; `app` gives each a task.
     ///
     /// # Errors
     /// When a client for one of the accounts cannot be built.
-    pub fn discovery(&self) -> anyhow::Result<Discovery> {
-        Ok(Discovery::new(self.for_worker()?))
+    pub fn discoveries(&self, interval: Duration) -> anyhow::Result<Vec<Discovery>> {
+        let worker = self.for_worker()?;
+        let of = |slug: &AccountSlug| Discovery::new(worker.clone(), slug.clone(), interval);
+        Ok(self.shared.accounts.keys().map(of).collect())
     }
 
     /// The worker of jobs; `app` gives it a task.
@@ -203,13 +214,23 @@ impl Gateway {
         Ok(JobWorker::new(self.for_worker()?))
     }
 
-    /// True once the first discovery is done and while the ledger answers.
+    /// True while the ledger answers, once every account has been listed or that was tried; one that
+    /// takes longer than [`READY_AT_LATEST`] is not waited for.
     pub async fn is_ready(&self) -> bool {
-        self.shared.discovered.load(Ordering::Acquire) && self.shared.ledger.meta().await.is_ok()
+        let Shared { accounts, started_at, clock, ledger, .. } = &*self.shared;
+        let was_tried = |account: &ConfiguredAccount| account.was_tried.load(Ordering::Acquire);
+        let in_time = clock.now() < *started_at + READY_AT_LATEST;
+        (!in_time || accounts.values().all(was_tried)) && ledger.meta().await.is_ok()
     }
 }
 
 impl Shared {
+    fn was_tried(&self, account: &AccountSlug) {
+        if let Some(account) = self.accounts.get(account) {
+            account.was_tried.store(true, Ordering::Release);
+        }
+    }
+
     fn account(&self, slug: &AccountSlug) -> Result<&AccountConfig, GatewayError> {
         match self.accounts.get(slug) {
             Some(account) => Ok(&account.settings),

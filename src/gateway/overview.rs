@@ -15,10 +15,11 @@ use crate::gateway::drafts::NOT_MADE;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::merged::{Listed, Source, SourcePage, merged};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Client, WorkerGateway};
+use crate::gateway::{Asked, Client, Gateway, Shared, WorkerGateway};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::jobs::JobFilter;
 use crate::ledger::objects::{ObjectFilter, ObjectKind, ObjectRow};
+use crate::ledger::readings::AccountReading;
 use crate::mapping::table::Kind;
 use crate::platforms::translation::Direction;
 use crate::platforms::{Operation, PlatformKind};
@@ -271,24 +272,9 @@ impl WorkerGateway {
         &self,
         accounts: &[AccountSlug],
     ) -> Result<Vec<AccountOverview>, GatewayError> {
-        let readings = self.shared.ledger.account_readings().await?;
-        let mine = readings.into_iter().filter(|reading| accounts.contains(&reading.account));
-        mine.map(|reading| {
-            Ok(AccountOverview {
-                platform: self.shared.account(&reading.account)?.kind(),
-                account: reading.account,
-                listed_at: reading.listed_at,
-                stale_s: reading.listed_at.map(|at| self.seconds_since(at)),
-                failed_since: reading.failed_since,
-                error: reading.error,
-            })
-        })
-        .collect()
-    }
-
-    fn seconds_since(&self, at: Timestamp) -> u64 {
-        let age = self.shared.clock.now().duration_since(at).as_secs();
-        u64::try_from(age).unwrap_or(0)
+        let mut all = self.shared.account_overviews().await?;
+        all.retain(|overview| accounts.contains(&overview.account));
+        Ok(all)
     }
 
     fn of_entry(&self, entry: DirectoryEntry) -> Result<CampaignOverview, GatewayError> {
@@ -302,7 +288,7 @@ impl WorkerGateway {
                 desired: entry.desired,
                 actual: entry.snapshot.status,
                 fetched_at: entry.fetched_at,
-                stale_s: self.seconds_since(entry.fetched_at),
+                stale_s: self.shared.seconds_since(entry.fetched_at),
                 gone: entry.gone || entry.snapshot.deleted,
             },
             list_at: entry.identity.list_at,
@@ -355,6 +341,40 @@ impl WorkerGateway {
             }
         }
         losses
+    }
+}
+
+impl Gateway {
+    /// How every account stands, by name.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn accounts(&self) -> Result<Vec<AccountOverview>, GatewayError> {
+        self.shared.account_overviews().await
+    }
+}
+
+impl Shared {
+    /// Of accounts that were configured once and are no longer, nothing is said.
+    async fn account_overviews(&self) -> Result<Vec<AccountOverview>, GatewayError> {
+        let readings = self.ledger.account_readings().await?;
+        let overview = |reading: AccountReading| {
+            let platform = self.account(&reading.account).ok()?.kind();
+            Some(AccountOverview {
+                account: reading.account,
+                platform,
+                listed_at: reading.listed_at,
+                stale_s: reading.listed_at.map(|at| self.seconds_since(at)),
+                failed_since: reading.failed_since,
+                error: reading.error,
+            })
+        };
+        Ok(readings.into_iter().filter_map(overview).collect())
+    }
+
+    fn seconds_since(&self, at: Timestamp) -> u64 {
+        let age = self.clock.now().duration_since(at).as_secs();
+        u64::try_from(age).unwrap_or(0)
     }
 }
 

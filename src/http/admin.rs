@@ -2,8 +2,10 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig, get};
+use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
+use crate::gateway::overview::AccountOverview;
 
 pub(super) fn configure(cfg: &mut ServiceConfig) {
     cfg.route("/livez", get().to(livez)).route("/readyz", get().to(readyz));
@@ -11,14 +13,28 @@ pub(super) fn configure(cfg: &mut ServiceConfig) {
 
 /// The process answers at all.
 async fn livez() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+    HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
-/// The ledger answers and every account has been listed once (or was tried).
+/// The ledger answers and every account has been listed once (or was tried). How fresh the lists are
+/// is said and decides nothing: an account that is down is no reason to turn clients away.
 async fn readyz(gateway: Data<Gateway>) -> HttpResponse {
+    let accounts = gateway.accounts().await.unwrap_or_default();
+    let accounts: Vec<_> = accounts.iter().map(freshness).collect();
     if gateway.is_ready().await {
-        HttpResponse::Ok().json(serde_json::json!({"status": "ready"}))
+        HttpResponse::Ok().json(json!({"status": "ready", "accounts": accounts}))
     } else {
-        HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "starting"}))
+        HttpResponse::ServiceUnavailable().json(json!({"status": "starting", "accounts": accounts}))
     }
+}
+
+fn freshness(account: &AccountOverview) -> Value {
+    json!({
+        "account": account.account.as_str(),
+        "platform": account.platform.as_str(),
+        "listed_at": account.listed_at.map(|at| at.to_string()),
+        "stale_s": account.stale_s,
+        "failed_since": account.failed_since.map(|at| at.to_string()),
+        "error": account.error,
+    })
 }

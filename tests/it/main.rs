@@ -14,6 +14,7 @@ mod capabilities;
 mod config;
 mod demo;
 mod facades;
+mod freshness;
 mod idcache;
 mod ledger_story;
 mod platform_resume;

@@ -1,0 +1,3 @@
+//! How the directory and details stay true to the platforms: discovery, pushes, the read cache.
+
+mod discovery;
