@@ -103,6 +103,8 @@ pub struct AccountConfig {
     pub time_zone: TimeZone,
     pub numbers: NumberPlan,
     pub limits: AccountLimits,
+    /// For how long details may be told again without asking the platform; zero: never.
+    pub cache_ttl: Duration,
     /// Extra trust anchor for the platform's certificate, PEM.
     pub ca_file: Option<PathBuf>,
     pub platform: PlatformSettings,

@@ -20,7 +20,7 @@ use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
 use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Home, WorkerGateway, rules};
+use crate::gateway::{Asked, Home, Shared, WorkerGateway, rules};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{
@@ -124,7 +124,8 @@ impl WorkerGateway {
         self.view(asked.platform, identity).await
     }
 
-    /// The campaign, live and rendered; identical reads under way share the call and the answer.
+    /// The campaign rendered, live or as its account lets it be kept; identical reads under way
+    /// share the call and the answer.
     ///
     /// # Errors
     /// As [`WorkerGateway::campaign`], and those of `render`.
@@ -136,11 +137,22 @@ impl WorkerGateway {
         render: impl FnOnce(&CampaignView) -> Result<Bytes, GatewayError>,
     ) -> Result<Bytes, GatewayError> {
         let identity = self.resolve(asked, key).await?;
-        let flight = (identity.uuid, identity.home_epoch, (asked.platform, generation));
-        self.shared
-            .flights
-            .share(flight, async || render(&self.view(asked.platform, identity).await?))
-            .await
+        let wanted = (identity.uuid, identity.home_epoch, (asked.platform, generation));
+        let Shared { reads, flights, clock, .. } = &*self.shared;
+        let (stamp, asked_at) = (reads.stamp(&identity), clock.now());
+        if let Some(kept) = reads.recall(&identity.home, &wanted, stamp, asked_at) {
+            return Ok(kept);
+        }
+        let work = async || {
+            let view = self.view(asked.platform, Arc::clone(&identity)).await?;
+            let body = render(&view)?;
+            // A campaign that is stopping will have stopped in a moment, and nobody tells us.
+            if view.fetched.status != CampaignStatus::Stopping {
+                reads.keep(&identity.home, wanted, (stamp, asked_at), &body);
+            }
+            Ok(body)
+        };
+        flights.share((wanted, stamp), work).await
     }
 
     /// A campaign that is deleted on its home, as it was seen last.
@@ -211,6 +223,7 @@ impl WorkerGateway {
     ) -> Result<CampaignView, GatewayError> {
         let known = self.resolve(asked, key).await?;
         let identity = self.for_writing(asked, known.uuid).await?;
+        let _writing = self.shared.reads.writing(&identity);
         if let Route::Unsupported(reason) =
             route(desire.operation(), self.home(&identity)?.adapter.platform(), asked.platform)
         {

@@ -16,6 +16,7 @@ use crate::domain::campaign::CampaignDefinition;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::CampaignView;
 use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::read_cache::Writing;
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::platforms::{Effect, Operation, PlatformErrorKind};
@@ -28,6 +29,7 @@ pub struct Change<'a> {
     operation: Operation,
     /// The campaign as it is before the change.
     pub before: CampaignView,
+    _writing: Writing<'a>,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -67,8 +69,9 @@ impl WorkerGateway {
         {
             return Err(GatewayError::Unsupported(reason));
         }
+        let writing = self.shared.reads.writing(&identity);
         let before = Box::pin(self.view(asked.platform, identity)).await?;
-        Ok(Change { gateway: self, asked, operation, before, _turn: turn })
+        Ok(Change { gateway: self, asked, operation, before, _writing: writing, _turn: turn })
     }
 
     /// Deletes a campaign on its home; its results stay in the ledger. Answers how it stood before.

@@ -132,6 +132,7 @@ impl WorkerGateway {
         let sent: Vec<Contact> = new.iter().map(|new| as_sent(new.uuid, &new.contact)).collect();
         let now = self.shared.clock.now();
         let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
+        let _writing = self.shared.reads.writing(&identity);
         let (lane, native) = (Lane::FacadeWrite, &identity.native);
         let outcome = match documents {
             Some(documents) => home.adapter.add_contact_documents(lane, native, &documents).await,
@@ -310,6 +311,7 @@ impl WorkerGateway {
         self.shared.ledger.append_journal(entry).await?;
         let reference = contact.simple().to_string();
         let name = ContactName { native: row.native.as_ref(), reference: &reference };
+        let _writing = self.shared.reads.writing(&identity);
         let lane = Lane::FacadeWrite;
         if row.state != ContactState::Deleted
             && let Err(error) = home.adapter.delete_contact(lane, &identity.native, name).await

@@ -199,6 +199,9 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let identity = bind(run, home, &object, (&mut progress, input.run)).await?;
     if input.run {
         gateway.shared.loading.begin(identity.uuid);
+        // From now on it is shown running, and when this is over it may not be.
+        gateway.shared.reads.drop_campaign(&identity.home, &identity.native);
+        let _writing = gateway.shared.reads.writing(&identity);
         let loaded = load(run, home, &object, &identity, &mut progress).await;
         let done = match loaded {
             Ok(()) => let_dial(run, home, &identity).await,

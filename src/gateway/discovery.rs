@@ -297,7 +297,10 @@ impl WorkerGateway {
         let ledger = &self.shared.ledger;
         let entries = ledger.sight_campaigns(account.clone(), sightings, asked_at).await?;
         let identities = entries.into_iter().zip(digests).map(|(entry, digest)| {
-            self.shared.memory.remember_sight(entry.identity.uuid, digest);
+            if self.shared.memory.remember_sight(entry.identity.uuid, digest) {
+                let CampaignIdentity { home, native, .. } = &entry.identity;
+                self.shared.reads.drop_campaign(home, native);
+            }
             self.shared.id_cache.insert(entry.identity)
         });
         Ok(identities.collect())
@@ -378,12 +381,13 @@ impl Memory {
         self.sights.read().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
     }
 
-    fn remember_sight(&self, campaign: Uuid, digest: u64) {
+    /// True when something else was remembered.
+    fn remember_sight(&self, campaign: Uuid, digest: u64) -> bool {
         let mut sights = self.sights.write().unwrap_or_else(PoisonError::into_inner);
         if sights.len() >= MAX_REMEMBERED_SIGHTS {
             sights.clear();
         }
-        sights.insert(campaign, digest);
+        sights.insert(campaign, digest).is_some_and(|before| before != digest)
     }
 }
 

@@ -75,6 +75,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     };
     ledger.record_desired_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
     let native = &identity.native;
+    let _writing = gateway.shared.reads.writing(&identity);
     // Stopping what stands does no harm, so nothing need be looked up.
     run.step("stop", async |_| match home.adapter.stop_campaign(Lane::Stop, native).await {
         Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),

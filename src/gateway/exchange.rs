@@ -168,6 +168,11 @@ impl WorkerGateway {
             }
         }
         let job = self.shared.clock.new_uuid();
+        let reads = &self.shared.reads;
+        let _writing = is_write.then(|| match &identity {
+            Some(identity) => reads.writing(identity),
+            None => reads.writing_on(&account),
+        });
         if is_write {
             let entry = self.operation_entry(asked, operation, identity.as_deref(), job);
             self.shared.ledger.append_journal(entry).await?;

@@ -22,6 +22,7 @@ pub mod merged;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;
+mod read_cache;
 pub mod results;
 mod retry;
 pub mod route;
@@ -42,13 +43,13 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
-use crate::gateway::campaigns::Rendering;
 use crate::gateway::changes::Turns;
 use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
 use crate::gateway::jobs::{Board, JobWorker};
+use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
 use crate::gateway::statistics::LastCounts;
@@ -125,8 +126,9 @@ struct Shared {
     ledger: Ledger,
     id_cache: IdCache,
     clock: Clock,
-    /// Details under way: campaign, epoch of its home, and in whose words.
-    flights: Flights<(Uuid, i64, Rendering), Bytes>,
+    /// Details under way, by where the campaign stood when they were asked for.
+    flights: Flights<(Wanted, Stamp), Bytes>,
+    reads: ReadCache,
     /// Readings of attempts under way.
     sweeping: Flights<(Uuid, i64), ()>,
     sweeps: Sweeps,
@@ -152,6 +154,8 @@ impl Gateway {
     /// # Errors
     /// When an account's settings cannot be turned into a connection (a bad trust anchor, say).
     pub fn new(parts: GatewayParts) -> anyhow::Result<Self> {
+        let kept_for = |account: &AccountConfig| (account.slug.clone(), account.cache_ttl);
+        let reads = ReadCache::new(parts.accounts.iter().map(kept_for));
         let mut accounts = HashMap::new();
         for settings in parts.accounts {
             let (tables, bindings) = (Arc::clone(&parts.tables), Arc::clone(&parts.bindings));
@@ -168,6 +172,7 @@ impl Gateway {
             id_cache: parts.id_cache,
             clock: parts.clock,
             flights: Flights::new(),
+            reads,
             sweeping: Flights::new(),
             sweeps: Sweeps::default(),
             memory: Memory::default(),

@@ -53,6 +53,7 @@ impl WorkerGateway {
             .get(&account)
             .ok_or_else(|| GatewayError::unavailable("the client's account is not configured"))?;
         let job = self.shared.clock.new_uuid();
+        let _writing = request.is_write().then(|| self.shared.reads.writing_on(&account));
         if request.is_write() {
             self.may_write(asked, &account)?;
             let mut entry = self.operation_entry(asked, operation, None, job);

@@ -191,6 +191,7 @@ fn account(platform: &str, address: &str) -> Account {
             request_timeout_ms: 20_000,
             body_limit_bytes: 1024 * 1024,
         },
+        cache_ttl: Duration::ZERO,
         ca_file: None,
         platform: settings,
     };

@@ -1,3 +1,4 @@
 //! How the directory and details stay true to the platforms: discovery, pushes, the read cache.
 
+mod cache;
 mod discovery;

@@ -109,6 +109,7 @@ impl Stage {
                 request_timeout_ms: 20_000,
                 body_limit_bytes: 8 * 1024 * 1024,
             },
+            cache_ttl: Duration::ZERO,
             ca_file: None,
             platform: settings,
         };

@@ -49,6 +49,7 @@ fn account(address: &str) -> AccountConfig {
             request_timeout_ms: 20_000,
             body_limit_bytes: 1024,
         },
+        cache_ttl: Duration::ZERO,
         ca_file: None,
         platform: PlatformSettings::Voipbin {
             access_key: SecretString::from(SECRET),

@@ -1,5 +1,7 @@
 //! `[[accounts]]`: credentials on a platform and how to behave there.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use url::Url;
 
@@ -11,6 +13,8 @@ use crate::domain::phone::NumberPlan;
 
 /// VoIPBin allows a customer 16.7 a second, shared by all of the customer's programs (reference 1.6).
 const VOIPBIN_REQUESTS_PER_SECOND: u32 = 16;
+/// A detail that is older than this is not fresh by anybody's measure; lists are for that.
+const MAX_CACHE_TTL_MS: u64 = 60_000;
 
 impl Loader<'_> {
     pub(super) fn accounts(
@@ -41,6 +45,7 @@ impl Loader<'_> {
             .unwrap_or(WritePolicy::Deny);
         let time_zone = self.time_zone(section);
         let ca_file = self.path(section, "ca_file");
+        let cache_ttl = self.reader.integer(section, "cache_ttl_ms", 0..=MAX_CACHE_TTL_MS);
         let mut pace = None;
         let platform = match kind.as_ref().map(|at| at.value.as_str()) {
             Some("voipbin") => {
@@ -76,6 +81,7 @@ impl Loader<'_> {
             time_zone,
             numbers,
             limits,
+            cache_ttl: Duration::from_millis(cache_ttl.map_or(0, |at| at.value)),
             ca_file,
             platform: platform?,
         })

@@ -558,6 +558,7 @@ fn account(slug: &str, base_url: &str, platform: PlatformSettings) -> AccountCon
             request_timeout_ms: 10_000,
             body_limit_bytes: 8 * 1024 * 1024,
         },
+        cache_ttl: Duration::ZERO,
         ca_file: None,
         platform,
     }
