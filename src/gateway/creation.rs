@@ -81,8 +81,8 @@ impl WorkerGateway {
     /// Creates a campaign on a home of another platform and waits until it is there.
     ///
     /// # Errors
-    /// `Forbidden` when client or account may not write, what the home refuses, and `Unclear` with
-    /// the job's id when it takes longer than a facade may.
+    /// `Forbidden` when client or account may not write, `Duplicate` when the account has the name,
+    /// what the home refuses, and `Unclear` with the job's id when it takes longer than a facade may.
     pub async fn create_campaign(
         &self,
         asked: &Asked,
@@ -97,6 +97,9 @@ impl WorkerGateway {
             }
             None => clock.new_uuid(),
         };
+        if self.shared.ledger.find_object(uuid).await?.is_none() {
+            self.refuse_known_name(&new.account, &new.name).await?;
+        }
         let object = NewObject {
             uuid,
             kind: ObjectKind::Campaign,

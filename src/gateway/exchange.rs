@@ -116,6 +116,9 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
     ) -> Result<(AccountSlug, PlatformKind), GatewayError> {
+        if asked.client.scope == ClientScope::Read {
+            return Err(GatewayError::Forbidden(Refusal::ReadOnlyClient));
+        }
         let Some(slug) = asked.client.create_on.clone() else {
             let reason = "the client has several accounts and none is set as create_on";
             return Err(GatewayError::State(reason.to_owned()));

@@ -19,6 +19,7 @@ pub mod groups;
 pub mod idempotency;
 pub mod jobs;
 pub mod merged;
+mod names;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;

@@ -10,6 +10,7 @@
 
 mod adapter_bytes;
 mod api;
+mod bad_input;
 mod capabilities;
 mod config;
 mod demo;

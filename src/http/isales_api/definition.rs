@@ -6,8 +6,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use crate::http::isales_api::error::{
-    BAD_CHARACTERS, BEGINS_BEFORE_TODAY, BrokenRule, COMBINATION, EMPTY, TOO_MANY, UNREADABLE,
-    WRONG_VALUE,
+    BAD_CHARACTERS, BEGINS_BEFORE_TODAY, BrokenRule, COMBINATION, EMPTY, HALF_A_TIME, TOO_MANY,
+    UNREADABLE, WRONG_VALUE,
 };
 use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
 use crate::platforms::isales::wire;
@@ -179,6 +179,10 @@ fn schedule(fields: &Fields) -> Result<(), BrokenRule> {
 
 fn clock(schedule: &Fields, name: &str) -> Result<Option<Time>, BrokenRule> {
     let Some(text) = schedule.text(name, 8)? else { return Ok(None) };
+    if !text.contains(':') {
+        let rule = "hour and minute must both be given";
+        return Err(BrokenRule::new(HALF_A_TIME, name, rule));
+    }
     let rule = || BrokenRule::new(WRONG_VALUE, name, "HH:mm is expected");
     Time::strptime("%H:%M", &*text).map(Some).map_err(|_| rule())
 }

@@ -70,6 +70,7 @@ pub const WRONG_TYPE: &str = "02000006";
 pub const WRONG_VALUE: &str = "02000007";
 pub const UNREADABLE: &str = "02000008";
 pub const COMBINATION: &str = "02000009";
+pub const HALF_A_TIME: &str = "02000010";
 pub const TOO_MANY: &str = "02000011";
 
 impl BrokenRule {
@@ -140,7 +141,7 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         }
         E::State(_) if doing == Doing::Delete => STILL_RUNNING,
         E::State(_) if doing == Doing::Modify => HAS_ENDED,
-        E::Forbidden(_) | E::State(_) | E::Unenforced(_) => match doing {
+        E::State(_) | E::Unenforced(_) => match doing {
             Doing::PauseOrResume => WRONG_STATE,
             Doing::AddNumbers => STATE_FORBIDS_NUMBERS,
             _ => GENERIC,
@@ -151,6 +152,7 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,
         E::Unavailable { .. } | E::Unclear { .. } | E::Quota { .. } | E::Internal(_) => SYSTEM,
         E::NotFound(_)
+        | E::Forbidden(Refusal::ReadOnlyClient | Refusal::WritesDenied)
         | E::Duplicate(_)
         | E::Invalid { .. }
         | E::Unsupported(_)

@@ -145,8 +145,8 @@ async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
 async fn make(call: &Call<'_>, sent: Outdial, bytes: &Bytes) -> Result<Bytes, GatewayError> {
     let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
     if platform == PlatformKind::Voipbin {
-        let exchange =
-            Exchange::new(Operation::PartCreate, "POST", "/outdials").with_body(bytes.clone());
+        let exchange = Exchange::new(Operation::PartCreate, "POST", "/outdials")
+            .with_body(with_text_data(bytes, &sent)?);
         let target = Target::Account(account);
         return native::pass(call, target, exchange, &[]).await;
     }
@@ -178,7 +178,7 @@ async fn change(
                 PartHome::Own { account, .. } => {
                     let path = format!("/outdials/{id}{}", edit.below());
                     let exchange = Exchange::new(Operation::PartModify, "PUT", path)
-                        .with_body(call.bytes(body)?);
+                        .with_body(with_text_data(&call.bytes(body)?, &sent)?);
                     let target = Target::Account(account);
                     Ok(json(native::pass(&call, target, exchange, &[]).await?))
                 }
@@ -187,6 +187,20 @@ async fn change(
             }
         })
         .await
+}
+
+/// The platform takes text only; its own command line sends an object (reference 11.2), which is kept
+/// as its text.
+fn with_text_data(bytes: &Bytes, sent: &Outdial) -> Result<Bytes, GatewayError> {
+    let mut document = Document::parse(bytes).map_err(unreadable)?;
+    match document.get("data") {
+        None | Some("null") => Ok(bytes.clone()),
+        Some(text) if text.starts_with('"') => Ok(bytes.clone()),
+        Some(_) => {
+            document.set("data", &sent.data).map_err(unreadable)?;
+            Ok(serde_json::to_vec(&document).map_err(unreadable)?.into())
+        }
+    }
 }
 
 async fn change_kept(

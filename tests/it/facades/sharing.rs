@@ -47,7 +47,7 @@ async fn refused_writes_and_unknown_paths_cost_no_upstream_call() {
     let reply = app.vb("PUT", &path, Some(json!({"status": "run"}))).await;
     assert_eq!((reply.status, reply.reason().as_str()), (403, "PERMISSION_DENIED"));
     let path = format!("v1/openapi/campaigns/{VDN}/{number}/resume");
-    assert_eq!(app.cc("PUT", &path, None).await.code(), "0200011");
+    assert_eq!(app.cc("PUT", &path, None).await.code(), "0200001");
     for (method, path) in [
         ("GET", "/calls"),
         ("DELETE", "/campaigns"),

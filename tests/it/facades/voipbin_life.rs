@@ -148,3 +148,22 @@ async fn on_an_account_of_the_same_platform() {
 async fn on_an_account_of_the_other_platform() {
     live_on("cc", QUEUE).await;
 }
+
+/// The platform's command line sends an object where text is due (reference 11.2).
+#[actix_web::test]
+async fn an_outdials_data_may_be_an_object() {
+    for slug in ["vb", "cc"] {
+        let app = TestApp::simulators(|config| {
+            config.clients[0].create_on = Some(AccountSlug::new(slug).unwrap());
+        });
+        let app = app.await.serve().await;
+        let campaign = ok(&app, "POST", "/campaigns", Some(json!({"name": "n"}))).await;
+        let outdial = json!({"campaign_id": campaign["id"], "name": "n", "detail": "d",
+            "data": {"a": 1}});
+        let outdial = ok(&app, "POST", "/outdials", Some(outdial)).await;
+        assert_eq!(outdial["data"], r#"{"a":1}"#, "on {slug}");
+        let path = format!("/outdials/{}/data", id(&outdial));
+        assert_eq!(ok(&app, "PUT", &path, Some(json!({"data": {}}))).await["data"], "{}");
+        app.finish().await;
+    }
+}

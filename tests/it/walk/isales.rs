@@ -71,7 +71,8 @@ impl Walk {
         let results = walk.at("v1", "/callresult/{campaign}");
         until(async || {
             let found = walk.app.cc_ok("POST", &results, Some(any_result())).await;
-            walk.call = found["data"][0]["callId"].as_str().unwrap_or_default().to_owned();
+            let call = found["data"][0]["callId"].as_str().unwrap_or_default();
+            call.clone_into(&mut walk.call);
             !walk.call.is_empty()
         })
         .await;
