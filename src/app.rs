@@ -17,9 +17,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, TlsFiles};
+use crate::config::{
+    AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles,
+};
 use crate::gateway::discovery::Discovery;
 use crate::gateway::jobs::JobWorker;
+use crate::gateway::pushes::Refresher;
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http::{self, Administration, Facades};
 use crate::idcache::{CacheOwner, IdCache};
@@ -47,6 +50,7 @@ pub struct Running {
     /// Where the facades listen: the configured address, with the port that the system chose for 0.
     pub facades: SocketAddr,
     pub admin: SocketAddr,
+    pub callbacks: SocketAddr,
     servers: Vec<ServerHandle>,
     tasks: Vec<Task>,
     stop: CancellationToken,
@@ -96,20 +100,37 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     for discovery in gateway.discoveries(config.discovery_interval)? {
         tasks.push(spawn("discovery", discover(discovery, clock.clone(), stop.clone())));
     }
+    for refresher in gateway.refreshers()? {
+        tasks.push(spawn("refresher", refresh(refresher, stop.clone())));
+    }
     let mut servers = Vec::new();
     // Found out here, where it can still be said, rather than in a worker.
     gateway.for_worker().context("connecting the accounts")?;
+    let Listeners { facades: facing, callbacks: called, admin: own } = &config.listeners;
     let shared = gateway.clone();
     let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
     let into = (&mut servers, &mut tasks);
-    let facades_at = serve("facades", &config.listeners.facades, options.workers, configure, into)?;
+    let facades_at = serve("facades", facing, options.workers, configure, into)?;
+    let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
+    let configure = move |cfg: &mut ServiceConfig| configure_receiver(cfg, &shared, limit_bytes);
+    let into = (&mut servers, &mut tasks);
+    let callbacks_at = serve("callbacks", called, Some(1), configure, into)?;
     let administration = Administration::new(&config);
     let configure =
         move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);
     let into = (&mut servers, &mut tasks);
-    let admin_at = serve("admin", &config.listeners.admin, Some(1), configure, into)?;
-    tracing::info!(facades = %facades_at, admin = %admin_at, "serving");
-    Ok(Running { facades: facades_at, admin: admin_at, servers, tasks, stop })
+    let admin_at = serve("admin", own, Some(1), configure, into)?;
+    tracing::info!(
+        facades = %facades_at, admin = %admin_at, callbacks = %callbacks_at, "serving"
+    );
+    Ok(Running {
+        facades: facades_at,
+        admin: admin_at,
+        callbacks: callbacks_at,
+        servers,
+        tasks,
+        stop,
+    })
 }
 
 impl Running {
@@ -247,11 +268,22 @@ where
 fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facades) {
     match gateway.for_worker() {
         Ok(worker) => http::configure_facades(cfg, facades, &worker),
-        Err(error) => {
-            tracing::error!(%error, "a worker has no connection to the platforms");
-            cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
-        }
+        Err(error) => say_unavailable(cfg, &error),
     }
+}
+
+/// What takes what platforms push; without connections nothing can be proved, and the platforms are
+/// told to come back.
+fn configure_receiver(cfg: &mut ServiceConfig, gateway: &Gateway, body_limit_bytes: usize) {
+    match gateway.for_worker() {
+        Ok(worker) => http::callbacks::configure(cfg, body_limit_bytes, &worker),
+        Err(error) => say_unavailable(cfg, &error),
+    }
+}
+
+fn say_unavailable(cfg: &mut ServiceConfig, error: &anyhow::Error) {
+    tracing::error!(%error, "a worker has no connection to the platforms");
+    cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
 }
 
 /// The operator's listener; the probes answer also while the rest cannot.
@@ -307,6 +339,19 @@ async fn discover(mut discovery: Discovery, clock: Clock, stop: CancellationToke
     let again_and_again = async {
         loop {
             clock.sleep(discovery.run_once().await).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = again_and_again => {}
+    }
+}
+
+/// Reads one account's campaigns again as they are named. What still waits is met by discovery.
+async fn refresh(refresher: Refresher, stop: CancellationToken) {
+    let again_and_again = async {
+        loop {
+            refresher.run_once().await;
         }
     };
     tokio::select! {

@@ -32,6 +32,8 @@ impl Gateway {
 address = "127.0.0.1:{facades}"
 [listeners.admin]
 address = "127.0.0.1:{admin}"
+[listeners.callbacks]
+address = "127.0.0.1:0"
 [ledger]
 url = "sqlite:{root}/ledger.db"
 [id_cache]

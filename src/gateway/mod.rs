@@ -23,6 +23,7 @@ mod names;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;
+pub mod pushes;
 mod read_cache;
 pub mod results;
 mod retry;
@@ -50,6 +51,7 @@ use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
 use crate::gateway::jobs::{Board, JobWorker};
+use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
@@ -130,6 +132,8 @@ struct Shared {
     /// Details under way, by where the campaign stood when they were asked for.
     flights: Flights<(Wanted, Stamp), Bytes>,
     reads: ReadCache,
+    /// Campaigns that pushes have named and that are not read again yet.
+    stale: Stale,
     /// Readings of attempts under way.
     sweeping: Flights<(Uuid, i64), ()>,
     sweeps: Sweeps,
@@ -157,6 +161,7 @@ impl Gateway {
     pub fn new(parts: GatewayParts) -> anyhow::Result<Self> {
         let kept_for = |account: &AccountConfig| (account.slug.clone(), account.cache_ttl);
         let reads = ReadCache::new(parts.accounts.iter().map(kept_for));
+        let stale = Stale::new(parts.accounts.iter().map(|account| account.slug.clone()));
         let mut accounts = HashMap::new();
         for settings in parts.accounts {
             let (tables, bindings) = (Arc::clone(&parts.tables), Arc::clone(&parts.bindings));
@@ -174,6 +179,7 @@ impl Gateway {
             clock: parts.clock,
             flights: Flights::new(),
             reads,
+            stale,
             sweeping: Flights::new(),
             sweeps: Sweeps::default(),
             memory: Memory::default(),
@@ -209,6 +215,16 @@ impl Gateway {
     pub fn discoveries(&self, interval: Duration) -> anyhow::Result<Vec<Discovery>> {
         let worker = self.for_worker()?;
         let of = |slug: &AccountSlug| Discovery::new(worker.clone(), slug.clone(), interval);
+        Ok(self.shared.accounts.keys().map(of).collect())
+    }
+
+    /// What reads each account's campaigns again that pushes name; `app` gives each a task.
+    ///
+    /// # Errors
+    /// When a client for one of the accounts cannot be built.
+    pub fn refreshers(&self) -> anyhow::Result<Vec<Refresher>> {
+        let worker = self.for_worker()?;
+        let of = |slug: &AccountSlug| Refresher::new(worker.clone(), slug.clone());
         Ok(self.shared.accounts.keys().map(of).collect())
     }
 

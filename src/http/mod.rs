@@ -1,10 +1,12 @@
-//! Being talked to: one facade per platform, and the operator's listener with the gateway's own API.
+//! Being talked to: one facade per platform, what platforms push, and the operator's listener with the
+//! gateway's own API.
 //!
 //! A handler makes four moves: authenticate, parse, call the gateway, render. It never asks where a
 //! campaign lives. Each facade has one `render(error, operation)`.
 
 pub mod admin;
 mod api;
+pub mod callbacks;
 mod document;
 pub mod endpoints;
 pub mod isales_api;

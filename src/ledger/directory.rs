@@ -80,7 +80,19 @@ impl Ledger {
         since: Timestamp,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        self.write(MarkUnseenAsGone { account, since, now }).await
+        self.write(MarkAsGone { account, only: None, since, now }).await
+    }
+
+    /// Marks one campaign as gone that its home did not know when it was asked at `since`, unless it
+    /// was seen after that.
+    pub async fn mark_as_gone(
+        &self,
+        identity: &CampaignIdentity,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        let (account, only) = (identity.home.clone(), Some(identity.uuid));
+        Ok(self.write(MarkAsGone { account, only, since, now }).await? > 0)
     }
 
     /// Records what a client wants of a campaign, and journals it, before the platform is asked.
@@ -341,23 +353,31 @@ impl Verb for FindEntry {
     }
 }
 
-struct MarkUnseenAsGone {
+struct MarkAsGone {
     account: AccountSlug,
+    /// None: all that are at home on the account.
+    only: Option<Uuid>,
     since: Timestamp,
     now: Timestamp,
 }
 
-impl Verb for MarkUnseenAsGone {
+impl Verb for MarkAsGone {
     type Answer = u64;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
         let account = identity::account_id(store, &self.account).await?;
+        let mut parameters = vec![account.into(), self.since.into()];
+        let mut and = "";
+        if let Some(only) = self.only {
+            parameters.push(only.into());
+            and = " AND uuid = $3";
+        }
         let sql = format!(
-            "SELECT id FROM campaign WHERE home_id = $1 AND fetched_at < $2 AND gone_at IS NULL \
-             ORDER BY id{}",
+            "SELECT id FROM campaign WHERE home_id = $1 AND fetched_at < $2 AND gone_at IS NULL\
+             {and} ORDER BY id{}",
             S::ROW_LOCK
         );
-        let rows = store.rows(&sql, &[account.into(), self.since.into()]).await?;
+        let rows = store.rows(&sql, &parameters).await?;
         let mut count = 0;
         for mut row in rows {
             let id = row.int()?;

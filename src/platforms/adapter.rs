@@ -15,8 +15,8 @@ use crate::mapping::table::Tables;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactName, ContactPage,
     ConvertContext, Exchange, FetchedCampaign, FetchedPart, Made, NewCampaign, Operation,
-    PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames, Support, isales,
-    support, voipbin,
+    PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames, PushError, Pushed,
+    Support, isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -363,6 +363,18 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.list_contacts(lane, native, cursor, limit).await,
             Adapter::Isales(client) => client.list_contacts(lane, native, cursor, limit).await,
+        }
+    }
+
+    /// Reads a push of the platform's. `proof` is what came with the body to prove it; what checks it
+    /// may have to be asked of the platform.
+    ///
+    /// # Errors
+    /// `NotGenuine` always where pushes are not signed: such proof themselves by their address.
+    pub async fn open_push(&self, proof: &str, body: &[u8]) -> Result<Pushed, PushError> {
+        match self {
+            Adapter::Voipbin(client) => client.open_push(proof, body).await,
+            Adapter::Isales(_) => Err(PushError::NotGenuine),
         }
     }
 

@@ -32,6 +32,7 @@ pub mod isales;
 pub mod merge;
 mod operation;
 pub mod passthrough;
+mod push;
 pub mod translation;
 pub mod voipbin;
 
@@ -40,6 +41,7 @@ pub use creation::{CreationDefaults, Made, NewCampaign};
 pub use exchange::{Exchange, Said};
 pub use operation::{Operation, Support};
 pub use passthrough::{PassThrough, PassedBack};
+pub use push::{PushError, Pushed};
 
 /// The platforms that Dialbridge knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

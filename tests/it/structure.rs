@@ -70,6 +70,11 @@ const LAYERS: &[Layer] = &[
         never: PLATFORMS_INSIDE,
     },
     Layer {
+        part: "http::callbacks",
+        may: &["clock", "config", "domain", "gateway", "http", "platforms", "signing"],
+        never: PLATFORMS_INSIDE,
+    },
+    Layer {
         part: "http::voipbin_api",
         may: &[
             "clock",

@@ -161,6 +161,8 @@ fn settings(
 address = "127.0.0.1:{port}"
 [listeners.admin]
 address = "127.0.0.1:0"
+[listeners.callbacks]
+address = "127.0.0.1:0"
 
 [ledger]
 url = "sqlite:ledger.db"

@@ -2,11 +2,17 @@
 //! (reference 10). There is no event for the end of a call: it is `campaigncall_updated` with
 //! `status` done.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use super::auth::VerifiedWebhook;
+use super::auth::{Reading, SECRET_READ_PAUSE, VerifiedWebhook, verify_webhook};
+use super::client::Client;
 use super::wire::{Campaign, Campaigncall};
+use crate::domain::ids::NativeId;
+use crate::platforms::{Operation, PlatformError, PlatformErrorKind, PushError, Pushed};
+use crate::transport::pacing::Lane;
 
 /// An event that concerns the gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +56,88 @@ pub fn parse(webhook: VerifiedWebhook<'_>) -> Result<Event, Unreadable> {
         }
         _ => Event::Other,
     })
+}
+
+/// `webhook_secret` is in the customer that the platform answers, but not in its OpenAPI file
+/// (reference 10.2).
+#[derive(Deserialize)]
+struct Customer {
+    #[serde(default)]
+    webhook_secret: Option<String>,
+}
+
+impl Client {
+    /// Reads a webhook. With a configured secret no other counts; else the platform's own is read
+    /// once, and again when a signature does not fit, for it may have been changed.
+    ///
+    /// # Errors
+    /// `NotGenuine`, and `Unproved` when the secret is not known and the platform does not tell it.
+    pub async fn open_push(&self, signature: &str, body: &[u8]) -> Result<Pushed, PushError> {
+        let keeper = self.webhook_secret();
+        let is_configured = keeper.configured.is_some();
+        let known = keeper.configured.clone().or_else(|| keeper.known());
+        let verified = known.as_ref().and_then(|secret| verify_webhook(secret, signature, body));
+        let verified = match verified {
+            None if !is_configured => {
+                let secret = self.read_webhook_secret(known.as_ref()).await?;
+                secret.and_then(|secret| verify_webhook(&secret, signature, body))
+            }
+            verified => verified,
+        };
+        let event = parse(verified.ok_or(PushError::NotGenuine)?);
+        Ok(match event {
+            Ok(Event::Campaign(campaign) | Event::CampaignDeleted(campaign)) => {
+                match Uuid::try_parse(&campaign.id) {
+                    Ok(id) => Pushed::Campaign(NativeId::new(id.to_string())),
+                    Err(_) => Pushed::Unreadable("a campaign without an id"),
+                }
+            }
+            Ok(Event::Campaigncall(_) | Event::Other) => Pushed::Other,
+            Err(_) => Pushed::Unreadable("no event"),
+        })
+    }
+
+    /// The secret as the platform has it now; None when it is still the one that was `tried`, or
+    /// there is none.
+    async fn read_webhook_secret(
+        &self,
+        tried: Option<&SecretString>,
+    ) -> Result<Option<SecretString>, PushError> {
+        let keeper = self.webhook_secret();
+        let is_news = |secret: &SecretString| {
+            tried.is_none_or(|tried| tried.expose_secret() != secret.expose_secret())
+        };
+        let mut reading = keeper.reading.lock().await;
+        // Somebody else may have read it while this one waited.
+        if let Some(known) = keeper.known().filter(is_news) {
+            return Ok(Some(known));
+        }
+        let operation = Operation::AccountDetail;
+        let now = self.connection().endpoint().clock().now();
+        if let Some(last) = reading.filter(|last| now < last.at + SECRET_READ_PAUSE) {
+            if last.answered {
+                return Ok(None);
+            }
+            let detail = "the webhook secret could not be read a moment ago";
+            let error = PlatformError::new(operation, PlatformErrorKind::Unavailable, detail);
+            return Err(PushError::Unproved(Box::new(error)));
+        }
+        *reading = Some(Reading { at: now, answered: false });
+        let unproved = |error| PushError::Unproved(Box::new(error));
+        let customer =
+            self.get(operation, Lane::FacadeRead, "/customer", None).await.map_err(unproved)?;
+        let customer: Customer = serde_json::from_slice(&customer).map_err(|_| {
+            let detail = "the customer cannot be read";
+            unproved(PlatformError::new(operation, PlatformErrorKind::Malformed, detail))
+        })?;
+        // Without one, nothing is signed.
+        let secret = customer.webhook_secret.filter(|secret| !secret.is_empty());
+        let secret = secret.map(SecretString::from);
+        keeper.keep(secret.clone());
+        let news = secret.filter(is_news);
+        *reading = news.is_none().then_some(Reading { at: now, answered: true });
+        Ok(news)
+    }
 }
 
 #[cfg(test)]

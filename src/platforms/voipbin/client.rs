@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::{Page, happened};
-use super::auth::AccessKey;
+use super::auth::{AccessKey, WebhookSecret};
 use super::requests::{
     campaign_parts, campaign_path, has_destination, segment, target_body, with_dial_info,
 };
@@ -38,6 +38,7 @@ const PAGE_SIZE: u32 = 100;
 pub struct Shared {
     endpoint: Arc<Endpoint>,
     key: AccessKey,
+    webhook_secret: WebhookSecret,
     context: ConvertContext,
 }
 
@@ -66,12 +67,14 @@ impl Shared {
         context: ConvertContext,
         clock: Clock,
     ) -> Result<Self, SetupError> {
-        let PlatformSettings::Voipbin { access_key, .. } = &config.platform else {
+        let PlatformSettings::Voipbin { access_key, webhook_secret, .. } = &config.platform else {
             let problem = "not an account of this platform".to_owned();
             return Err(SetupError { account: config.slug.clone(), problem });
         };
         let key = AccessKey::new(access_key.clone());
-        Ok(Self { endpoint: Arc::new(Endpoint::new(config, clock)?), key, context })
+        let webhook_secret = WebhookSecret::new(webhook_secret.clone());
+        let endpoint = Arc::new(Endpoint::new(config, clock)?);
+        Ok(Self { endpoint, key, webhook_secret, context })
     }
 }
 
@@ -86,6 +89,10 @@ impl Client {
 
     pub(super) fn key(&self) -> &AccessKey {
         &self.shared.key
+    }
+
+    pub(super) fn webhook_secret(&self) -> &WebhookSecret {
+        &self.shared.webhook_secret
     }
 
     /// # Errors

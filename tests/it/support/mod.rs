@@ -223,6 +223,10 @@ impl TestApp {
         reply.json()
     }
 
+    pub fn callbacks(&self) -> String {
+        format!("http://{}", self.running.as_ref().unwrap().callbacks)
+    }
+
     pub fn admin(&self) -> String {
         format!("http://{}", self.running.as_ref().unwrap().admin)
     }

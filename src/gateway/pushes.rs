@@ -1,0 +1,231 @@
+//! Pushes that keep the directory fresh: what a platform says has changed is read again.
+//!
+//! A push is proved genuine by its platform's adapter; then the campaign that it names joins its
+//! account's queue, where it stands once however often it is named, and kept details of it are told
+//! no more. One [`Refresher`] per account reads what waits, within the account's pace. Nothing that a
+//! push says is believed but the name, so copies, late ones and wrong orders do no harm. What is not
+//! read in the end is met by the next discovery.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::ids::{AccountSlug, NativeId};
+use crate::gateway::error::GatewayError;
+use crate::gateway::retry::{self, Decision};
+use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushError, Pushed};
+use crate::transport::pacing::Lane;
+
+/// Campaigns of one account that wait to be read again; a push for one more is refused for now.
+pub const MAX_WAITING_CAMPAIGNS: usize = 10_000;
+/// How often a campaign is read that does not answer; then it is left to discovery.
+const MAX_TRIES: i64 = 4;
+/// How long a platform is told to wait with a push that is not taken now.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a push is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PushRefused {
+    #[error("there is no such account on this platform")]
+    UnknownAccount,
+    #[error("not proved to be the platform's")]
+    NotGenuine,
+    #[error("not now")]
+    NotNow { retry_after: Duration },
+}
+
+/// Reads campaigns of one account again that pushes have named.
+pub struct Refresher {
+    gateway: WorkerGateway,
+    account: AccountSlug,
+}
+
+/// What waits to be read again, by account.
+pub(super) struct Stale {
+    accounts: HashMap<AccountSlug, Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+/// In the order in which they were named first.
+#[derive(Default)]
+struct Waiting {
+    order: VecDeque<NativeId>,
+    members: HashSet<NativeId>,
+}
+
+impl WorkerGateway {
+    /// Whether pushes of `platform` to this account can be taken at all.
+    pub fn takes_pushes(&self, platform: PlatformKind, account: &AccountSlug) -> bool {
+        self.homes.get(account).is_some_and(|home| home.adapter.platform() == platform)
+    }
+
+    /// Takes a push of `platform` to one of its accounts; `proof` is what came with the body to
+    /// prove it genuine.
+    ///
+    /// # Errors
+    /// `NotNow` when it may be genuine and cannot be proved or kept at present.
+    pub async fn receive_push(
+        &self,
+        (platform, account): (PlatformKind, &AccountSlug),
+        proof: &str,
+        body: &[u8],
+    ) -> Result<(), PushRefused> {
+        let home = self.homes.get(account);
+        let home = home.filter(|home| home.adapter.platform() == platform);
+        let home = home.ok_or(PushRefused::UnknownAccount)?;
+        match home.adapter.open_push(proof, body).await {
+            Ok(Pushed::Campaign(native)) => {
+                self.shared.reads.drop_campaign(account, &native);
+                if self.shared.stale.add(account, native) {
+                    return Ok(());
+                }
+                tracing::warn!(%account, "too many campaigns wait to be read again");
+                Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
+            }
+            Ok(Pushed::Other) => Ok(()),
+            Ok(Pushed::Unreadable(why)) => {
+                // It would not become readable by being sent again.
+                tracing::warn!(%account, why, bytes = body.len(), "a genuine push says nothing");
+                Ok(())
+            }
+            Err(PushError::NotGenuine) => {
+                tracing::warn!(%account, bytes = body.len(), "a push is not genuine");
+                Err(PushRefused::NotGenuine)
+            }
+            Err(PushError::Unproved(error)) => {
+                tracing::warn!(%account, %error, "a push cannot be proved genuine now");
+                Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
+            }
+        }
+    }
+}
+
+impl Refresher {
+    pub(super) fn new(gateway: WorkerGateway, account: AccountSlug) -> Self {
+        Self { gateway, account }
+    }
+
+    /// Waits until a campaign is named, and brings the directory up to date with it.
+    pub async fn run_once(&self) {
+        let account = &self.account;
+        let Shared { stale, clock, .. } = &*self.gateway.shared;
+        let native = stale.next(account).await;
+        for attempt in 0..MAX_TRIES {
+            let error = match self.refresh(&native).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(error) => {
+                    tracing::warn!(%account, %native, %error, "a campaign is left to discovery");
+                    return;
+                }
+            };
+            match retry::decide(&error, attempt, clock.random_fraction(), clock.now()) {
+                Decision::Again(at) if attempt + 1 < MAX_TRIES => clock.sleep_until(at).await,
+                _ => tracing::warn!(%account, %native, %error, "a campaign is left to discovery"),
+            }
+        }
+    }
+
+    async fn refresh(&self, native: &NativeId) -> Result<Result<(), PlatformError>, GatewayError> {
+        let account = &self.account;
+        let Shared { clock, ledger, .. } = &*self.gateway.shared;
+        let Some(Home { adapter, .. }) = self.gateway.homes.get(account) else {
+            return Err(GatewayError::unavailable("the account is not configured"));
+        };
+        let asked_at = clock.now();
+        let document = adapter.campaign_document(Lane::Enrichment, native).await;
+        match document.and_then(|document| adapter.read_campaign(native, document)) {
+            Ok(fetched) => {
+                self.gateway.sight(account, adapter, vec![fetched], asked_at).await?;
+                Ok(Ok(()))
+            }
+            Err(error) if error.kind == PlatformErrorKind::NotFound => {
+                let known = ledger.find_by_native(account.clone(), native.clone()).await?;
+                if let Some(known) = known {
+                    ledger.mark_as_gone(&known, asked_at, clock.now()).await?;
+                }
+                Ok(Ok(()))
+            }
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
+impl Stale {
+    pub fn new(accounts: impl Iterator<Item = AccountSlug>) -> Self {
+        Self { accounts: accounts.map(|slug| (slug, Queue::default())).collect() }
+    }
+
+    /// False when there is no room for one more.
+    fn add(&self, account: &AccountSlug, native: NativeId) -> bool {
+        let Some(queue) = self.accounts.get(account) else { return false };
+        {
+            let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.members.contains(&native) {
+                return true;
+            }
+            if waiting.order.len() >= MAX_WAITING_CAMPAIGNS {
+                return false;
+            }
+            waiting.members.insert(native.clone());
+            waiting.order.push_back(native);
+        }
+        queue.news.notify_one();
+        true
+    }
+
+    /// The one that waits longest. What is named from now on is read again after this.
+    async fn next(&self, account: &AccountSlug) -> NativeId {
+        let Some(queue) = self.accounts.get(account) else { return std::future::pending().await };
+        loop {
+            {
+                let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(native) = waiting.order.pop_front() {
+                    waiting.members.remove(&native);
+                    return native;
+                }
+            }
+            // A call that came in between is remembered by the notice.
+            queue.news.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_campaign_waits_once_and_again_after_it_was_taken() {
+        let account = AccountSlug::new("acme").unwrap();
+        let stale = Stale::new(std::iter::once(account.clone()));
+        let native = |name: &str| NativeId::new(name.to_owned());
+        for name in ["a", "b", "a"] {
+            assert!(stale.add(&account, native(name)));
+        }
+        assert_eq!(stale.next(&account).await, native("a"));
+        assert!(stale.add(&account, native("a")));
+        assert_eq!(stale.next(&account).await, native("b"));
+        assert_eq!(stale.next(&account).await, native("a"));
+        let mut empty = Box::pin(stale.next(&account));
+        assert!(futures_util::poll!(empty.as_mut()).is_pending());
+    }
+
+    #[test]
+    fn a_full_queue_refuses_what_is_new_and_knows_what_waits() {
+        let account = AccountSlug::new("acme").unwrap();
+        let stale = Stale::new(std::iter::once(account.clone()));
+        let native = |number: usize| NativeId::new(number.to_string());
+        assert!((0..MAX_WAITING_CAMPAIGNS).all(|number| stale.add(&account, native(number))));
+        assert!(!stale.add(&account, native(MAX_WAITING_CAMPAIGNS)));
+        assert!(stale.add(&account, native(7)));
+    }
+}

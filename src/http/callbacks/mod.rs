@@ -1,0 +1,50 @@
+//! What platforms push: `POST /callbacks/voipbin/{account}`. The listener is open to the world, so a
+//! request is looked at before its body is read, and only what proves itself genuine goes further.
+//!
+//! What is answered decides whether a push comes again. A platform that takes any 4xx for its last
+//! word gets one only when the same bytes would never be taken: no such account, no good signature,
+//! too long. What may be genuine and cannot be judged or kept at present is answered 503.
+
+mod voipbin;
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::RETRY_AFTER;
+use actix_web::web::{self, Data, ServiceConfig, post};
+
+use crate::gateway::WorkerGateway;
+use crate::gateway::pushes::PushRefused;
+
+/// A push is answered within this time: the platform that waits longest for it gives up after 30 s.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a worker of this listener works with.
+struct Receiver {
+    gateway: WorkerGateway,
+    body_limit_bytes: usize,
+}
+
+/// Registers the paths that platforms push to; called in each worker's app factory.
+pub fn configure(cfg: &mut ServiceConfig, body_limit_bytes: usize, gateway: &WorkerGateway) {
+    let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes };
+    cfg.app_data(Data::new(receiver)).service(
+        web::resource("/callbacks/voipbin/{account}")
+            .route(post().to(voipbin::receive))
+            .default_service(web::to(HttpResponse::MethodNotAllowed)),
+    );
+}
+
+/// The answer to a push that is not taken.
+fn refuse(refused: PushRefused) -> HttpResponse {
+    match refused {
+        PushRefused::UnknownAccount => HttpResponse::NotFound().finish(),
+        PushRefused::NotGenuine => HttpResponse::Unauthorized().finish(),
+        PushRefused::NotNow { retry_after } => not_now(retry_after),
+    }
+}
+
+fn not_now(retry_after: Duration) -> HttpResponse {
+    let seconds = retry_after.as_secs().max(1).to_string();
+    HttpResponse::ServiceUnavailable().insert_header((RETRY_AFTER, seconds)).finish()
+}

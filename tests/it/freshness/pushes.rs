@@ -1,0 +1,221 @@
+//! The callbacks listener: VoIPBin's webhooks keep the directory and kept details fresh, and nobody
+//! else gets anything from it.
+
+use std::time::Duration;
+
+use dialbridge::config::{Config, PlatformSettings};
+use dialbridge::signing::webhook;
+use dialbridge::simulators::voipbin;
+use futures_util::future::join_all;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{Reply, TestApp, until};
+
+const SECRET: &str = "a configured secret";
+
+/// Discovery looks once, at start; what is fresh afterwards is so by webhooks.
+fn configured(config: &mut Config) {
+    config.discovery_interval = Duration::from_secs(86_400);
+    for account in &mut config.accounts {
+        if let PlatformSettings::Voipbin { webhook_secret, .. } = &mut account.platform {
+            *webhook_secret = Some(SecretString::from(SECRET));
+        }
+    }
+}
+
+fn event(kind: &str, campaign: &str) -> String {
+    // What a webhook says of the campaign beside its id is not believed.
+    json!({"type": kind, "data": {"id": campaign, "name": "a lie", "status": "run"}}).to_string()
+}
+
+fn signed(secret: &str, body: &str) -> (&'static str, String) {
+    let secret = SecretString::from(secret);
+    (webhook::SIGNATURE_HEADER, webhook::sign(&secret, body.as_bytes()))
+}
+
+async fn push(app: &TestApp, secret: &str, body: &str) -> Reply {
+    let url = format!("{}/callbacks/voipbin/vb", app.callbacks());
+    app.send("POST", &url, &[signed(secret, body)], Some(body.to_owned())).await
+}
+
+fn secret_reads(app: &TestApp) -> u64 {
+    app.voipbin.journal.calls("GET", "/v1.0/customer")
+}
+
+async fn names(app: &TestApp) -> Vec<String> {
+    let page = app.vb_get("/campaigns").await;
+    let rows = page["result"].as_array().unwrap().iter();
+    rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The simulated platform pushes to the gateway, with its own secret, twice and in any order.
+#[tokio::test]
+async fn the_platforms_own_webhooks_keep_lists_and_kept_details_fresh() {
+    let app = TestApp::simulators(|config| {
+        config.discovery_interval = Duration::from_secs(86_400);
+        for account in &mut config.accounts {
+            account.cache_ttl = Duration::from_secs(60);
+        }
+    });
+    let app = app.await.serve().await;
+    app.voipbin.faults.set("duplicate,reorder@0.5".parse().unwrap());
+    let customer = json!({"name": "n", "detail": "d", "email": "e", "phone_number": "p",
+        "address": "a", "webhook_method": "POST",
+        "webhook_uri": format!("{}/callbacks/voipbin/vb", app.callbacks())});
+    app.on_voipbin("PUT", "/customer", Some(customer)).await;
+
+    let ids = app.voipbin_campaign("spring").await;
+    until(async || names(&app).await == ["spring"]).await;
+    let path = format!("/campaigns/{}", ids.campaign);
+    assert_eq!(app.vb_get(&path).await["name"], "spring");
+    let renamed = json!({"name": "autumn", "detail": "d", "type": "call", "service_level": 100,
+        "end_handle": "continue"});
+    app.on_voipbin("PUT", &path, Some(renamed)).await;
+    until(async || names(&app).await == ["autumn"]).await;
+    until(async || app.vb_get(&path).await["name"] == "autumn").await;
+    app.on_voipbin("DELETE", &path, None).await;
+    until(async || app.row_of("autumn").await["tm_delete"].is_string()).await;
+    assert_eq!(secret_reads(&app), 1, "the secret is read once");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_push_is_believed_only_as_far_as_its_name() {
+    let app = TestApp::simulators(configured).await;
+    let app = app.serve().await;
+    let ids = app.voipbin_campaign("made meanwhile").await;
+    let body = event("campaign_deleted", &ids.campaign);
+    assert_eq!(push(&app, SECRET, &body).await.status, 200);
+    until(async || names(&app).await == ["made meanwhile"]).await;
+    let row = app.row_of("made meanwhile").await;
+    assert_eq!((row["status"].as_str(), row["tm_delete"].is_null()), (Some("stop"), true));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_storm_of_copies_costs_a_few_reads() {
+    let app = TestApp::simulators(configured).await;
+    let ids = app.voipbin_campaign("hot").await;
+    let app = app.serve().await;
+    let path = format!("/v1.0/campaigns/{}", ids.campaign);
+    let before = app.voipbin.journal.calls("GET", &path);
+    // The first read hangs, and everything that comes meanwhile is one more.
+    app.voipbin.faults.set("delay=20s#1".parse().unwrap());
+    let body = event("campaign_updated", &ids.campaign);
+    let pushes = join_all((0..100).map(|_| push(&app, SECRET, &body))).await;
+    assert!(pushes.iter().all(|reply| reply.status == 200));
+    until(async || app.voipbin.journal.calls("GET", &path) > before).await;
+    app.voipbin.faults.set("".parse().unwrap());
+    let made = app.voipbin_campaign("the last").await;
+    assert_eq!(push(&app, SECRET, &event("campaign_created", &made.campaign)).await.status, 200);
+    until(async || names(&app).await.len() == 2).await;
+    let reads = app.voipbin.journal.calls("GET", &path) - before;
+    assert!(reads < 50, "{reads} reads for 100 pushes");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_not_genuine_is_refused_for_good_and_touches_nothing() {
+    let app = TestApp::simulators(configured).await.serve().await;
+    let campaign = Uuid::from_u128(7).to_string();
+    let body = event("campaign_updated", &campaign);
+    let requests = || app.isales.journal.pace().requests + app.voipbin.journal.pace().requests;
+    let before = requests();
+    let url = |path: &str| format!("{}{path}", app.callbacks());
+    let (name, good) = signed(SECRET, &body);
+    let changed = good.replace("sha256=", "sha256=0");
+    let cases = [
+        ("POST", "/callbacks/voipbin/vb", vec![], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![(name, String::new())], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![(name, "sha256=".to_owned())], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![(name, changed)], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![(name, good.to_uppercase())], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![signed("another secret", &body)], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![signed(SECRET, "another body")], 401),
+        ("POST", "/callbacks/voipbin/vb", vec![(name, good.clone()), (name, good.clone())], 401),
+        ("POST", "/callbacks/voipbin/nobody", vec![(name, good.clone())], 404),
+        ("POST", "/callbacks/voipbin/VB", vec![(name, good.clone())], 404),
+        ("POST", "/callbacks/voipbin/cc", vec![(name, good.clone())], 404),
+        ("POST", "/callbacks/voipbin/..%2fvb", vec![(name, good.clone())], 404),
+        ("POST", "/callbacks/voipbin/", vec![(name, good.clone())], 404),
+        ("POST", "/callbacks/isales/vb", vec![(name, good.clone())], 404),
+        ("GET", "/callbacks/voipbin/vb", vec![(name, good.clone())], 405),
+        ("PUT", "/callbacks/voipbin/vb", vec![(name, good.clone())], 405),
+        ("GET", "/v1.0/campaigns", vec![], 404),
+        ("GET", "/readyz", vec![], 404),
+    ];
+    for (method, path, headers, status) in cases {
+        let reply = app.send(method, &url(path), &headers, Some(body.clone())).await;
+        assert_eq!((reply.status, reply.text.as_str()), (status, ""), "{method} {path}");
+    }
+    let long = "x".repeat(70 * 1024);
+    assert_eq!(push(&app, SECRET, &long).await.status, 413);
+    assert_eq!(requests(), before, "nobody was asked");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_genuine_push_that_says_nothing_is_received() {
+    let app = TestApp::simulators(configured).await.serve().await;
+    let before = app.voipbin.journal.pace().requests;
+    for body in [
+        "",
+        "[]",
+        "{",
+        "null",
+        "\u{0}",
+        r#"{"type":"campaign_updated"}"#,
+        r#"{"type":"campaign_updated","data":{}}"#,
+        r#"{"type":"campaign_updated","data":{"id":"../customer"}}"#,
+        r#"{"type":"campaign_updated","data":{"id":7}}"#,
+        r#"{"type":"campaign_updated","data":[]}"#,
+        r#"{"type":7,"data":{}}"#,
+        r#"{"type":"call_hangup","data":{"id":"x"}}"#,
+        r#"{"type":"campaigncall_updated","data":{"id":"x","status":"done"}}"#,
+        &"[".repeat(60_000),
+    ] {
+        assert_eq!(push(&app, SECRET, body).await.status, 200, "{body:.40}");
+    }
+    assert_eq!(app.voipbin.journal.pace().requests, before);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_secret_that_changed_is_read_again_once() {
+    let app = TestApp::simulators(|_| {}).await.serve().await;
+    let account = voipbin::Account::numbered(1);
+    let body = event("campaigncall_updated", &Uuid::from_u128(7).to_string());
+    let good = account.webhook_secret.expose_secret();
+    assert_eq!(push(&app, good, &body).await.status, 200);
+    let seed = json!({"customers": [{"id": account.customer_id, "webhook_secret": "rotated"}]});
+    let url = format!("{}/_sim/seed", app.voipbin.base_url());
+    let seeded = app.send("POST", &url, &[], Some(seed.to_string())).await;
+    assert!(seeded.status < 300, "{}", seeded.text);
+    let both = join_all((0..20).map(|_| push(&app, "rotated", &body))).await;
+    assert!(both.iter().all(|reply| reply.status == 200));
+    assert_eq!(secret_reads(&app), 2);
+    // Guesses cost one reading, not one each.
+    let wrong = join_all((0..20).map(|_| push(&app, "a guess", &body))).await;
+    assert!(wrong.iter().all(|reply| reply.status == 401));
+    assert_eq!(push(&app, good, &body).await.status, 401, "it is the old one");
+    assert_eq!(push(&app, "rotated", &body).await.status, 200);
+    assert_eq!(secret_reads(&app), 3);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn while_the_secret_cannot_be_read_the_platform_is_told_to_come_back() {
+    let app = TestApp::simulators(|_| {}).await.serve().await;
+    app.voipbin.faults.set("5xx".parse().unwrap());
+    let body = event("campaigncall_updated", &Uuid::from_u128(7).to_string());
+    let account = voipbin::Account::numbered(1);
+    for _ in 0..3 {
+        let reply = push(&app, account.webhook_secret.expose_secret(), &body).await;
+        assert_eq!(reply.status, 503);
+        assert!(reply.headers.contains_key("retry-after"));
+    }
+    app.voipbin.faults.set("".parse().unwrap());
+    app.finish().await;
+}
