@@ -47,8 +47,6 @@ pub struct Creating {
     pub name: String,
     /// In the client's words; it is what the job reads, and what the client is shown.
     pub document: String,
-    /// A request with the same one is the same request.
-    pub request_key: Option<String>,
     /// Whether it is to dial as soon as it is there.
     pub run: bool,
 }
@@ -91,17 +89,9 @@ impl WorkerGateway {
         asked.client.check_account(&new.account)?;
         self.may_write(asked, &new.account)?;
         let clock = &self.shared.clock;
-        let uuid = match &new.request_key {
-            Some(key) => {
-                Uuid::new_v5(&NAMESPACE, format!("{}/{key}", asked.client.name).as_bytes())
-            }
-            None => clock.new_uuid(),
-        };
-        if self.shared.ledger.find_object(uuid).await?.is_none() {
-            self.refuse_known_name(&new.account, &new.name).await?;
-        }
+        self.refuse_known_name(&new.account, &new.name).await?;
         let object = NewObject {
-            uuid,
+            uuid: clock.new_uuid(),
             kind: ObjectKind::Campaign,
             account: new.account,
             shape: asked.platform.as_str().to_owned(),
@@ -573,9 +563,6 @@ fn platform_of(shape: &str) -> Option<PlatformKind> {
 fn refusal_of(error: Option<&str>) -> GatewayError {
     GatewayError::State(error.unwrap_or("the campaign could not be made").to_owned())
 }
-
-/// Under which the ids of repeated requests are made.
-const NAMESPACE: Uuid = Uuid::from_u128(0x2f6d_1c1e_54f0_5a7b_8a55_93b0_7f0d_11aa);
 
 impl Loading {
     fn begin(&self, campaign: Uuid) {

@@ -3,12 +3,13 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
-use crate::domain::ids::{CampaignKey, CampaignNumber, PublicPair};
+use crate::domain::ids::{AccountSlug, CampaignKey, CampaignNumber, PublicPair, VdnId};
 use crate::gateway::changes::Change;
 use crate::gateway::creation::Creating;
 use crate::gateway::error::{GatewayError, Noun};
@@ -22,8 +23,9 @@ use crate::http::isales_api::error::{
 };
 use crate::http::isales_api::fields::{self, Fields, missing};
 use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
+use crate::http::keyed;
 use crate::platforms::isales::{convert, wire};
-use crate::platforms::{ConvertContext, Operation};
+use crate::platforms::{ConvertContext, Exchange, Operation};
 
 /// Created as paused, by the assumption of reference 3.14.
 const INIT_PAUSED: i64 = 1;
@@ -176,42 +178,65 @@ pub async fn remove_callers(
         .await
 }
 
+/// Makes a campaign, under one idempotency key of a client once.
 async fn create(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
     let vdn = fields::vdn(call.request)?;
     let operation = Operation::CampaignCreate;
     let account = call.gateway.account_of_vdn(&call.asked, vdn);
     let account = account.ok_or(GatewayError::NotFound(Noun::Campaign))?;
-    let route = call.gateway.route_on(&call.asked, &account, operation)?;
-    let id = if route == Route::Native {
+    let keyed = keyed(call.request, &call.body)?;
+    let body = if call.gateway.route_on(&call.asked, &account, operation)? == Route::Native {
         let exchange = relay::exchange(&call, operation)?;
-        let target = Target::Account(account.clone());
-        let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
-        let made: Made = serde_json::from_slice(&answer.body).map_err(unreadable)?;
-        let number = CampaignNumber::new(made.object.id)
-            .map_err(|invalid| GatewayError::Internal(invalid.to_string()))?;
-        call.gateway.made(&account, CampaignKey::Pair(PublicPair { vdn, number })).await?
+        let work = Box::pin(pass_on(&call, (account, vdn), exchange));
+        call.gateway.once(&call.asked, keyed, work).await?
     } else {
-        let context = call.gateway.context_on(&account)?;
-        let today = today(&context, call.gateway.now());
-        let mut document = definition::read(&call.body, (version, Purpose::Create), today)?;
-        check_answering(&document, &context)?;
-        as_v2(&mut document);
-        let run = document.init_status != Some(INIT_PAUSED);
-        document.init_status = None;
-        let key = call.request.headers().get("idempotency-key");
-        let new = Creating {
-            account,
-            vdn: None,
-            name: document.name.clone().unwrap_or_default(),
-            document: serde_json::to_string(&document).map_err(unreadable)?,
-            request_key: key.and_then(|key| key.to_str().ok()).map(str::to_owned),
-            run,
-        };
-        call.gateway.create_campaign(&call.asked, new).await?.identity
+        let new = creating(&call, account, version)?;
+        let work = Box::pin(async {
+            let made = call.gateway.create_campaign(&call.asked, new).await?;
+            made_as(made.identity.pair)
+        });
+        call.gateway.once(&call.asked, keyed, work).await?
     };
-    let pair = id.pair.ok_or(GatewayError::NotFound(Noun::Campaign))?;
-    let answer = Success::new("")?.with("returnObject", &json!({"id": pair.number.get()}))?;
-    Ok(super::json(answer.bytes()))
+    Ok(super::json(body))
+}
+
+/// Has a home of this platform make the campaign.
+async fn pass_on(
+    call: &Call<'_>,
+    (account, vdn): (AccountSlug, VdnId),
+    exchange: Exchange,
+) -> Result<Bytes, GatewayError> {
+    let target = Target::Account(account.clone());
+    let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
+    let made: Made = serde_json::from_slice(&answer.body).map_err(unreadable)?;
+    let number = CampaignNumber::new(made.object.id)
+        .map_err(|invalid| GatewayError::Internal(invalid.to_string()))?;
+    let key = CampaignKey::Pair(PublicPair { vdn, number });
+    made_as(call.gateway.made(&account, key).await?.pair)
+}
+
+/// What a home of another platform is to make, checked.
+fn creating(call: &Call<'_>, account: AccountSlug, version: Version) -> Result<Creating, Refused> {
+    let context = call.gateway.context_on(&account)?;
+    let today = today(&context, call.gateway.now());
+    let mut document = definition::read(&call.body, (version, Purpose::Create), today)?;
+    check_answering(&document, &context)?;
+    as_v2(&mut document);
+    let run = document.init_status != Some(INIT_PAUSED);
+    document.init_status = None;
+    Ok(Creating {
+        account,
+        vdn: None,
+        name: document.name.clone().unwrap_or_default(),
+        document: serde_json::to_string(&document).map_err(unreadable)?,
+        run,
+    })
+}
+
+fn made_as(pair: Option<PublicPair>) -> Result<Bytes, GatewayError> {
+    let pair = pair.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+    let made = json!({"id": pair.number.get()});
+    Ok(Success::new("")?.with("returnObject", &made)?.bytes())
 }
 
 async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {

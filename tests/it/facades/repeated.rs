@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::isales_life::{bound, document};
 use super::voipbin_life::{creating_on, outplan, target};
 use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature};
 
@@ -206,5 +207,83 @@ async fn records_are_added_once_under_a_key() {
         assert_eq!(answers[0], answers[1]);
         app.one_in_doubt();
     }
+    app.finish().await;
+}
+
+/// A signed create of a CC-iSales-shaped campaign under a key.
+async fn post_pair(app: &TestApp, caller: Caller, key: &str, vdn: i64, body: &Value) -> Reply {
+    let url = format!("{}/rest/isales/v2/openapi/campaigns/{vdn}", app.facades());
+    let (access_key, secret) = caller.keys();
+    let keys = c2::Credentials::new(access_key, &SecretString::from(secret)).unwrap();
+    let body = body.to_string();
+    let authorization = ("authorization", signature(&keys, "POST", &url, &body));
+    let headers = [authorization, ("idempotency-key", key.to_owned())];
+    app.send("POST", &url, &headers, Some(body)).await
+}
+
+/// How many campaigns a VDN has.
+async fn campaigns_of(app: &TestApp, vdn: i64) -> Value {
+    let path = format!("v1/openapi/campaigns/{vdn}?status=0&deviceType=0&curPage=1");
+    app.cc_ok("GET", &path, None).await["totalSize"].clone()
+}
+
+#[actix_web::test]
+async fn a_pair_shaped_campaign_is_made_once_on_either_home() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    for vdn in [VDN, VIRTUAL_VDN] {
+        let (key, body) = (format!("{KEY} {vdn}"), document(&app, "spring"));
+        let all = (0..8).map(|_| post_pair(&app, Caller::Both, &key, vdn, &body));
+        let replies = join_all(all).await;
+        let made = post_pair(&app, Caller::Both, &key, vdn, &body).await;
+        assert_eq!(made.code(), "0200000", "{}", made.text);
+        assert!(made.json()["returnObject"]["id"].is_i64(), "{}", made.text);
+        for reply in replies {
+            if reply.text != made.text {
+                assert_eq!(reply.status, 503, "{}", reply.text);
+                assert!(reply.headers.contains_key("retry-after"));
+            }
+        }
+        assert_eq!(campaigns_of(&app, vdn).await, 1);
+        // The key is for this request of this client.
+        let other = post_pair(&app, Caller::Both, &key, vdn, &document(&app, "autumn")).await;
+        assert_eq!(other.code(), "0200001", "{}", other.text);
+        let long = "k".repeat(256);
+        let unsound = post_pair(&app, Caller::Both, &long, vdn, &document(&app, "autumn")).await;
+        assert_eq!(unsound.code(), "0200001", "{}", unsound.text);
+        let theirs = post_pair(&app, Caller::Seed, &key, vdn, &document(&app, "autumn")).await;
+        assert_eq!(theirs.code(), "0200000", "{}", theirs.text);
+        assert_eq!(campaigns_of(&app, vdn).await, 2);
+    }
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_refused_pair_shaped_create_gives_the_key_back() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    for vdn in [VDN, VIRTUAL_VDN] {
+        let key = format!("{KEY} {vdn}");
+        let mut wrong = document(&app, "spring");
+        wrong["skillParam"]["skillId"] = json!(0);
+        let refused = post_pair(&app, Caller::Both, &key, vdn, &wrong).await;
+        assert_ne!(refused.code(), "0200000", "{}", refused.text);
+        let made = post_pair(&app, Caller::Both, &key, vdn, &document(&app, "spring")).await;
+        assert_eq!(made.code(), "0200000", "{}", made.text);
+        assert_eq!(campaigns_of(&app, vdn).await, 1);
+    }
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_pair_shaped_create_whose_answer_was_lost_is_not_sent_again() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    app.isales.faults.set("lost-answer#1".parse().unwrap());
+    let body = document(&app, "spring");
+    let first = post_pair(&app, Caller::Both, KEY, VDN, &body).await;
+    assert_eq!(first.status, 503, "{}", first.text);
+    let second = post_pair(&app, Caller::Both, KEY, VDN, &body).await;
+    assert_eq!((second.status, &second.text), (503, &first.text));
+    let made =
+        app.isales.journal.calls("POST", &format!("/rest/isales/v2/openapi/campaigns/{VDN}"));
+    assert_eq!(made, 1);
     app.finish().await;
 }
