@@ -1,11 +1,13 @@
 //! `dialbridge capabilities`: what each facade does on each home, from the data that routing uses.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Exit, print_out};
+use crate::cli::{Exit, block_on, print_out, running};
+use crate::config;
 use crate::gateway::route::{Route, route};
 use crate::http::endpoints::Endpoint;
 use crate::http::{isales_api, voipbin_api};
@@ -19,6 +21,10 @@ pub struct Args {
     /// Print the page `docs/capabilities.md`.
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
+    /// Also show how fresh each account's list is, as the gateway says that serves this
+    /// configuration.
+    #[arg(long, conflicts_with = "markdown")]
+    config: Option<PathBuf>,
 }
 
 struct Row {
@@ -43,12 +49,23 @@ const FACADES: [(PlatformKind, &[Endpoint]); 2] = [
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (rows, endpoints) = (rows(), endpoints());
+    let accounts = match &args.config {
+        None => None,
+        Some(path) => {
+            let config = config::load_file(path)?;
+            Some(block_on(running::accounts(&config))?)
+        }
+    };
     let text = if args.json {
-        serde_json::to_string_pretty(&as_json(&rows, &endpoints))?
+        let mut document = as_json(&rows, &endpoints);
+        if let Some(accounts) = accounts {
+            document["accounts"] = accounts;
+        }
+        serde_json::to_string_pretty(&document)?
     } else if args.markdown {
         as_markdown(&rows, &endpoints)?
     } else {
-        as_text(&rows)?
+        as_text(&rows)? + &accounts.map_or_else(String::new, |accounts| freshness(&accounts))
     };
     print_out(text.trim_end())?;
     Ok(Exit::Done.into())
@@ -120,6 +137,22 @@ fn as_text(rows: &[Row]) -> Result<String, std::fmt::Error> {
         )?;
     }
     Ok(text)
+}
+
+/// A line for each account.
+fn freshness(accounts: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let line = |account: &Value| {
+        let age = account["stale_s"].as_u64();
+        let age = age.map_or("never listed".to_owned(), |age| format!("listed {age} s ago"));
+        let failing = match text(&account["failed_since"]).as_str() {
+            "" => String::new(),
+            since => format!("; failing since {since}: {}", text(&account["error"])),
+        };
+        let (slug, platform) = (text(&account["account"]), text(&account["platform"]));
+        format!("account {slug:<32} {platform:<8} {age}{failing}\n")
+    };
+    accounts.as_array().into_iter().flatten().map(line).collect()
 }
 
 fn as_markdown(rows: &[Row], endpoints: &[EndpointRow]) -> Result<String, std::fmt::Error> {

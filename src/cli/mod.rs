@@ -4,6 +4,7 @@ mod capabilities;
 mod check;
 mod demo;
 pub mod mappings;
+mod running;
 mod serve;
 mod sign;
 mod simulate;

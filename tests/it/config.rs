@@ -82,6 +82,7 @@ fn a_complete_file_is_read() {
     let [isales, voipbin] = config.accounts.as_slice() else { panic!("two accounts") };
     assert_eq!(isales.writes, WritePolicy::Deny, "nothing is changed until it is allowed");
     assert_eq!(isales.limits.requests_per_second, None);
+    assert!(isales.cache_ttl.is_zero(), "every detail is live unless told otherwise");
     assert_eq!(isales.vdns().iter().map(|vdn| vdn.get()).collect::<Vec<_>>(), [11, 12]);
     let PlatformSettings::Isales { empty_query_line, signed_headers, .. } = &isales.platform else {
         panic!("an isales account")
@@ -218,6 +219,9 @@ fn unknown_settings_are_refused_with_the_known_ones() {
 #[test]
 fn wrong_types_are_told_without_the_value() {
     refuses("time_zone = \"UTC\"", "time_zone = 7", "expected a text, found an integer");
+    let zone = "time_zone = \"UTC\"";
+    refuses(zone, &format!("cache_ttl_ms = 60001\n{zone}"), "cache_ttl_ms: expected");
+    refuses(zone, &format!("cache_ttl_ms = -1\n{zone}"), "cache_ttl_ms: expected");
     refuses("vdns = [11, 12]", "vdns = \"11\"", "expected a list of integers, found a text");
     refuses("vdns = [11, 12]", "vdns = [\"11\"]", "expected an integer, found a text");
     refuses("virtual_vdn = 9001", "virtual_vdn = \"9001\"", "found a text");

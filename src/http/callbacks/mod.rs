@@ -13,21 +13,27 @@ use actix_web::HttpResponse;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data, ServiceConfig, post};
 
+use tokio::sync::Semaphore;
+
 use crate::gateway::WorkerGateway;
 use crate::gateway::pushes::PushRefused;
 
 /// A push is answered within this time: the platform that waits longest for it gives up after 30 s.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
+/// Bodies that are in memory at once; what comes meanwhile waits for its turn.
+const MAX_BODIES: usize = 128;
 
 /// What a worker of this listener works with.
 struct Receiver {
     gateway: WorkerGateway,
     body_limit_bytes: usize,
+    turns: Semaphore,
 }
 
 /// Registers the paths that platforms push to; called in each worker's app factory.
 pub fn configure(cfg: &mut ServiceConfig, body_limit_bytes: usize, gateway: &WorkerGateway) {
-    let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes };
+    let turns = Semaphore::new(MAX_BODIES);
+    let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes, turns };
     cfg.app_data(Data::new(receiver)).service(
         web::resource("/callbacks/voipbin/{account}")
             .route(post().to(voipbin::receive))

@@ -27,6 +27,8 @@ pub async fn receive(
         return refuse(PushRefused::NotGenuine);
     };
     let taken = async {
+        // Never closed.
+        let _turn = receiver.turns.acquire().await;
         let body = match body.to_bytes_limited(receiver.body_limit_bytes).await {
             Ok(Ok(body)) => body,
             // It broke off; the whole of it may come next time.

@@ -1,5 +1,6 @@
 //! The discovery worker: each account on its own, failures recorded and shown, what is gone marked.
 
+use std::process::Command;
 use std::time::Duration;
 
 use dialbridge::config::Config;
@@ -65,5 +66,37 @@ async fn a_campaign_that_is_gone_leaves_the_lists() {
     until(async || app.cc_ok("GET", &list, None).await["totalSize"] == 0).await;
     let row = app.row_of("short-lived").await;
     assert!(row["tm_delete"].is_string(), "this generation goes on listing it: {row}");
+    app.finish().await;
+}
+
+/// `dialbridge capabilities --config` asks the gateway that serves.
+async fn capabilities(address: &str, json: bool) -> std::process::Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("dialbridge.toml");
+    std::fs::write(&file, format!("[listeners.admin]\naddress = \"{address}\"\n")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+    command.args(["capabilities", "--config"]).arg(&file);
+    if json {
+        command.arg("--json");
+    }
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn capabilities_show_how_fresh_each_list_is() {
+    let app = TestApp::start().await;
+    let admin = app.admin().replace("http://", "");
+    let shown = capabilities(&admin, true).await;
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let accounts = shown["accounts"].as_array().unwrap();
+    assert_eq!(accounts.len(), 4);
+    assert!(accounts.iter().all(|row| row["stale_s"].is_u64() && row["error"].is_null()));
+    let shown = capabilities(&admin, false).await;
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains(" s ago")).count(), 4, "{text}");
+    let nobody = capabilities("127.0.0.1:1", true).await;
+    assert_eq!(nobody.status.code(), Some(1));
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert!(said.contains("no gateway answers on 127.0.0.1:1"), "{said}");
     app.finish().await;
 }

@@ -86,6 +86,12 @@ async fn a_push_is_believed_only_as_far_as_its_name() {
     let app = TestApp::simulators(configured).await;
     let app = app.serve().await;
     let ids = app.voipbin_campaign("made meanwhile").await;
+    // One that nobody has, and one of another customer, hold nobody up.
+    let foreign = app.foreign_voipbin_campaign().await;
+    for other in [Uuid::from_u128(7).to_string(), foreign] {
+        let body = event("campaign_updated", &other);
+        assert_eq!(push(&app, SECRET, &body).await.status, 200);
+    }
     let body = event("campaign_deleted", &ids.campaign);
     assert_eq!(push(&app, SECRET, &body).await.status, 200);
     until(async || names(&app).await == ["made meanwhile"]).await;

@@ -256,6 +256,11 @@ async fn unseen_campaigns_are_gone_until_seen_again(place: Place) {
 
     let back = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(20)).await.unwrap();
     assert!(!back[0].gone);
+    // One alone, unless it was seen after its home was asked.
+    let second = ledger.find_campaign(CampaignKey::Uuid(uuid(2))).await.unwrap().unwrap();
+    assert!(!ledger.mark_as_gone(&second, at(12), at(22)).await.unwrap());
+    assert!(ledger.mark_as_gone(&second, at(21), at(22)).await.unwrap());
+    assert!(gone(uuid(2)).await && !gone(uuid(1)).await);
     assert_eq!(history(&ledger, uuid(1)).await, ["campaign.gone", "campaign.seen-again"]);
 }
 
