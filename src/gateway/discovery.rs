@@ -1,7 +1,7 @@
 //! Discovery: what campaigns each account has, kept in the ledger's directory.
 //!
 //! A run lists an account, *sights* each page (insert or get the public ids, refresh the
-//! snapshots), and marks what a whole list no longer has as gone. Between runs a public id that
+//! snapshots), and has what a whole list no longer has asked for by name. Between runs a public id that
 //! nobody knows is looked up where the home can be asked for it; ids that nobody knows there either
 //! are remembered for a while, so that guessing ids does not become load on the platforms.
 
@@ -32,6 +32,8 @@ const MAX_REMEMBERED_SIGHTS: usize = 2_000_000;
 /// Pages of one account's list that a run reads.
 const MAX_PAGES: u32 = 10_000;
 
+/// Campaigns that a list lacks and that are asked for after it; the next one goes on.
+const MAX_MISSING: u32 = 1000;
 /// Longest wait after a listing that failed, unless the interval is longer.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(900);
 
@@ -51,7 +53,8 @@ pub struct Discovery {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Listed {
     campaigns: u64,
-    gone: u64,
+    /// Known, and not in the list.
+    missing: u64,
 }
 
 /// Why a listing did not come to its end.
@@ -136,7 +139,7 @@ impl Discovery {
     }
 
     async fn list(&self) -> Result<Listed, Unlisted> {
-        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let clock = &self.gateway.shared.clock;
         let Some(Home { adapter, .. }) = self.gateway.homes.get(&self.account) else {
             return Err(GatewayError::unavailable("the account is not configured").into());
         };
@@ -150,12 +153,29 @@ impl Discovery {
             self.gateway.sight(&self.account, adapter, page.campaigns, asked_at).await?;
             cursor = page.next;
             if cursor.is_none() {
-                let gone = ledger.mark_unseen_as_gone(self.account.clone(), since, clock.now());
-                listed.gone = gone.await.map_err(GatewayError::from)?;
+                listed.missing = self.ask_for_missing(since).await?;
                 return Ok(listed);
             }
         }
         Err(Unlisted::Endless)
+    }
+}
+
+impl Discovery {
+    /// Has every campaign asked for by its name that the list lacks. Only its home's own word makes it
+    /// gone: a list whose pages shift while it is read leaves rows out, and some rows are unreadable.
+    async fn ask_for_missing(&self, since: Timestamp) -> Result<u64, GatewayError> {
+        let Shared { ledger, stale, .. } = &*self.gateway.shared;
+        let account = &self.account;
+        let missing = ledger.unseen_campaigns(account.clone(), since, MAX_MISSING).await?;
+        let count = missing.len() as u64;
+        for identity in missing {
+            if !stale.add(account, identity.native) {
+                tracing::warn!(%account, count, "the next discovery asks for what is missing");
+                break;
+            }
+        }
+        Ok(count)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Pushes that keep the directory fresh: what a platform says has changed is read again.
+//! Campaigns that are read again, because a push says that they have changed, or because a list no
+//! longer has them.
 //!
 //! A push is proved genuine by its platform's adapter; then the campaign that it names joins its
 //! account's queue, where it stands once however often it is named, and kept details of it are told
@@ -37,7 +38,7 @@ pub enum PushRefused {
     NotNow { retry_after: Duration },
 }
 
-/// Reads campaigns of one account again that pushes have named.
+/// Reads campaigns of one account again that were named.
 pub struct Refresher {
     gateway: WorkerGateway,
     account: AccountSlug,
@@ -150,7 +151,7 @@ impl Refresher {
             Err(error) if error.kind == PlatformErrorKind::NotFound => {
                 let known = ledger.find_by_native(account.clone(), native.clone()).await?;
                 if let Some(known) = known {
-                    ledger.mark_as_gone(&known, asked_at, clock.now()).await?;
+                    ledger.mark_as_gone(known.uuid, asked_at, clock.now()).await?;
                 }
                 Ok(Ok(()))
             }
@@ -165,7 +166,7 @@ impl Stale {
     }
 
     /// False when there is no room for one more.
-    fn add(&self, account: &AccountSlug, native: NativeId) -> bool {
+    pub fn add(&self, account: &AccountSlug, native: NativeId) -> bool {
         let Some(queue) = self.accounts.get(account) else { return false };
         {
             let mut waiting = queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);

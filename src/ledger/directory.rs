@@ -72,27 +72,26 @@ impl Ledger {
         self.read(FindEntry { campaign }).await
     }
 
-    /// Marks campaigns at home on the account that a full discovery begun at `since` did not meet as
-    /// gone, and journals each. Answers how many.
-    pub async fn mark_unseen_as_gone(
+    /// Campaigns at home on the account that were not met since then and are neither gone nor deleted,
+    /// those first that were not met for longest; at most `limit` (and [`MAX_WINDOW_ROWS`]).
+    pub async fn unseen_campaigns(
         &self,
         account: AccountSlug,
         since: Timestamp,
-        now: Timestamp,
-    ) -> Result<u64, LedgerError> {
-        self.write(MarkAsGone { account, only: None, since, now }).await
+        limit: u32,
+    ) -> Result<Vec<CampaignIdentity>, LedgerError> {
+        self.read(UnseenCampaigns { account, since, limit }).await
     }
 
-    /// Marks one campaign as gone that its home did not know when it was asked at `since`, unless it
-    /// was seen after that.
+    /// Marks a campaign as gone that its home did not know when it was asked at `asked_at`, and
+    /// journals it, unless it was met after that or is gone already. Answers whether it was marked.
     pub async fn mark_as_gone(
         &self,
-        identity: &CampaignIdentity,
-        since: Timestamp,
+        campaign: Uuid,
+        asked_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, LedgerError> {
-        let (account, only) = (identity.home.clone(), Some(identity.uuid));
-        Ok(self.write(MarkAsGone { account, only, since, now }).await? > 0)
+        self.write(MarkAsGone { campaign, asked_at, now }).await
     }
 
     /// Records what a client wants of a campaign, and journals it, before the platform is asked.
@@ -353,44 +352,49 @@ impl Verb for FindEntry {
     }
 }
 
-struct MarkAsGone {
+struct UnseenCampaigns {
     account: AccountSlug,
-    /// None: all that are at home on the account.
-    only: Option<Uuid>,
     since: Timestamp,
+    limit: u32,
+}
+
+impl Verb for UnseenCampaigns {
+    type Answer = Vec<CampaignIdentity>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
+        let sql = format!(
+            "SELECT {IDENTITY_COLUMNS} FROM {IDENTITY_TABLES} WHERE a.slug = $1 \
+             AND c.fetched_at < $2 AND c.gone_at IS NULL AND NOT c.deleted \
+             ORDER BY c.fetched_at, c.id LIMIT $3"
+        );
+        let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
+        let parameters = [(&self.account).into(), self.since.into(), limit.into()];
+        let rows = store.rows(&sql, &parameters).await?;
+        rows.into_iter().map(|mut row| identity::read_identity(&mut row)).collect()
+    }
+}
+
+struct MarkAsGone {
+    campaign: Uuid,
+    asked_at: Timestamp,
     now: Timestamp,
 }
 
 impl Verb for MarkAsGone {
-    type Answer = u64;
+    type Answer = bool;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        let account = identity::account_id(store, &self.account).await?;
-        let mut parameters = vec![account.into(), self.since.into()];
-        let mut and = "";
-        if let Some(only) = self.only {
-            parameters.push(only.into());
-            and = " AND uuid = $3";
-        }
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
         let sql = format!(
-            "SELECT id FROM campaign WHERE home_id = $1 AND fetched_at < $2 AND gone_at IS NULL\
-             {and} ORDER BY id{}",
+            "SELECT id FROM campaign WHERE uuid = $1 AND fetched_at < $2 AND gone_at IS NULL{}",
             S::ROW_LOCK
         );
-        let rows = store.rows(&sql, &parameters).await?;
-        let mut count = 0;
-        for mut row in rows {
-            let id = row.int()?;
-            store
-                .execute(
-                    "UPDATE campaign SET gone_at = $2 WHERE id = $1",
-                    &[id.into(), self.now.into()],
-                )
-                .await?;
-            journal::append_outside(store, id, "campaign.gone", None, self.now).await?;
-            count += 1;
-        }
-        Ok(count)
+        let row = store.row(&sql, &[self.campaign.into(), self.asked_at.into()]).await?;
+        let Some(mut row) = row else { return Ok(false) };
+        let id = row.int()?;
+        let sql = "UPDATE campaign SET gone_at = $2 WHERE id = $1";
+        store.execute(sql, &[id.into(), self.now.into()]).await?;
+        journal::append_outside(store, id, "campaign.gone", None, self.now).await?;
+        Ok(true)
     }
 }
 

@@ -3,7 +3,7 @@
 mod account;
 mod campaigns;
 mod contacts_and_results;
-mod isales_life;
+pub mod isales_life;
 mod login;
 mod passthrough;
 mod refusals;

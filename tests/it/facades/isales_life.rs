@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, VDN, VIRTUAL_VDN, until};
 
-pub(super) fn bound(config: &mut Config) {
+pub fn bound(config: &mut Config) {
     let queue = voipbin::Account::numbered(1).queue_id.to_string();
     config.bindings.agent_groups = vec![Binding { voipbin: queue, isales: "5".to_owned() }];
 }
 
 /// May call all day until 2099.
-pub(super) fn document(app: &TestApp, name: &str) -> Value {
+pub fn document(app: &TestApp, name: &str) -> Value {
     let today = app.simulated.now().strftime("%Y-%m-%d 00:00:00").to_string();
     json!({
         "name": name, "description": "d", "deviceType": 2, "strBeginTime": today,

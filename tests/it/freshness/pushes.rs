@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Reply, TestApp, until};
+use crate::facades::isales_life::{bound, document};
+use crate::support::{Reply, TestApp, VIRTUAL_VDN, until};
 
 const SECRET: &str = "a configured secret";
 
@@ -50,6 +51,14 @@ async fn names(app: &TestApp) -> Vec<String> {
     rows.map(|row| row["name"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Has the simulated platform push to the gateway.
+async fn subscribe(app: &TestApp) {
+    let customer = json!({"name": "n", "detail": "d", "email": "e", "phone_number": "p",
+        "address": "a", "webhook_method": "POST",
+        "webhook_uri": format!("{}/callbacks/voipbin/vb", app.callbacks())});
+    app.on_voipbin("PUT", "/customer", Some(customer)).await;
+}
+
 /// The simulated platform pushes to the gateway, with its own secret, twice and in any order.
 #[tokio::test]
 async fn the_platforms_own_webhooks_keep_lists_and_kept_details_fresh() {
@@ -61,11 +70,7 @@ async fn the_platforms_own_webhooks_keep_lists_and_kept_details_fresh() {
     });
     let app = app.await.serve().await;
     app.voipbin.faults.set("duplicate,reorder@0.5".parse().unwrap());
-    let customer = json!({"name": "n", "detail": "d", "email": "e", "phone_number": "p",
-        "address": "a", "webhook_method": "POST",
-        "webhook_uri": format!("{}/callbacks/voipbin/vb", app.callbacks())});
-    app.on_voipbin("PUT", "/customer", Some(customer)).await;
-
+    subscribe(&app).await;
     let ids = app.voipbin_campaign("spring").await;
     until(async || names(&app).await == ["spring"]).await;
     let path = format!("/campaigns/{}", ids.campaign);
@@ -78,6 +83,26 @@ async fn the_platforms_own_webhooks_keep_lists_and_kept_details_fresh() {
     app.on_voipbin("DELETE", &path, None).await;
     until(async || app.row_of("autumn").await["tm_delete"].is_string()).await;
     assert_eq!(secret_reads(&app), 1, "the secret is read once");
+    app.finish().await;
+}
+
+/// The webhook of a campaign that is being made arrives before the job that makes it goes on.
+#[actix_web::test]
+async fn a_campaign_that_is_made_through_the_gateway_and_pushed_meanwhile_is_one() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    subscribe(&app).await;
+    let path = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+    let mut made = Vec::new();
+    for name in ["spring", "autumn", "winter"] {
+        let answer = app.cc_ok("POST", &path, Some(document(&app, name))).await;
+        made.push((name, answer["returnObject"]["id"].as_i64().unwrap()));
+    }
+    let pushed = async || app.voipbin.journal.events().iter().filter(|e| e.delivered).count();
+    until(async || pushed().await >= made.len()).await;
+    assert_eq!(names(&app).await, ["winter", "autumn", "spring"]);
+    for (name, number) in made {
+        assert_eq!(app.number_of(VIRTUAL_VDN, name).await, number);
+    }
     app.finish().await;
 }
 
