@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,16 +12,13 @@ use uuid::Uuid;
 
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
-use crate::domain::ids::{
-    AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId, VdnId,
-};
-use crate::gateway::campaigns::CampaignView;
+use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId, VdnId};
 use crate::gateway::contacts::as_sent;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Asked, Home, WorkerGateway, written};
+use crate::gateway::{Home, WorkerGateway, written};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
-use crate::ledger::jobs::{JobRow, JobState, NewJob};
+use crate::ledger::jobs::JobRow;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
 use crate::mapping::table::Kind;
@@ -33,23 +29,14 @@ use crate::platforms::{
 };
 use crate::transport::pacing::Lane;
 
+mod asked;
+
+pub use asked::Creating;
+
 pub(super) const KIND: &str = "campaign.create";
 
-/// A facade answers within 25 s; this is what it waits for a campaign to be made.
-const PATIENCE: Duration = Duration::from_secs(18);
 /// Contacts that are loaded between two checkpoints.
 const LOADED_AT_ONCE: u32 = 20;
-
-/// A campaign that a client creates on a home that speaks another language.
-pub struct Creating {
-    pub account: AccountSlug,
-    pub vdn: Option<VdnId>,
-    pub name: String,
-    /// In the client's words; it is what the job reads, and what the client is shown.
-    pub document: String,
-    /// Whether it is to dial as soon as it is there.
-    pub run: bool,
-}
 
 /// Campaigns whose contacts are still being loaded: they are wanted running, and shown so.
 #[derive(Default)]
@@ -73,106 +60,6 @@ struct Progress {
     /// Place of the last contact that was loaded.
     loaded_to: Option<Timestamp>,
     is_loaded: bool,
-}
-
-impl WorkerGateway {
-    /// Creates a campaign on a home of another platform and waits until it is there.
-    ///
-    /// # Errors
-    /// `Forbidden` when client or account may not write, `Duplicate` when the account has the name,
-    /// what the home refuses, and `Unclear` with the job's id when it takes longer than a facade may.
-    pub async fn create_campaign(
-        &self,
-        asked: &Asked,
-        new: Creating,
-    ) -> Result<CampaignView, GatewayError> {
-        asked.client.check_account(&new.account)?;
-        self.may_write(asked, &new.account)?;
-        let clock = &self.shared.clock;
-        self.refuse_known_name(&new.account, &new.name).await?;
-        let object = NewObject {
-            uuid: clock.new_uuid(),
-            kind: ObjectKind::Campaign,
-            account: new.account,
-            shape: asked.platform.as_str().to_owned(),
-            parent: None,
-            uses: None,
-            name: new.name,
-            document: new.document,
-            base: None,
-            state: ObjectState::Creating,
-        };
-        let object = self.shared.ledger.insert_object(object, clock.now()).await?;
-        let job = self.submit_creation(asked, &object, new.vdn, new.run).await?;
-        self.made_by(asked, &object, job).await
-    }
-
-    /// Runs a draft: it is made on its account and dials when its contacts are there.
-    ///
-    /// # Errors
-    /// As [`WorkerGateway::create_campaign`].
-    pub async fn run_draft(
-        &self,
-        asked: &Asked,
-        draft: &ObjectRow,
-    ) -> Result<CampaignView, GatewayError> {
-        asked.client.check_account(&draft.account)?;
-        self.may_write(asked, &draft.account)?;
-        let change = ObjectChange { state: Some(ObjectState::Creating), ..ObjectChange::default() };
-        let now = self.shared.clock.now();
-        let object = match draft.state {
-            ObjectState::Draft => self.shared.ledger.change_object(draft.uuid, change, now).await?,
-            ObjectState::Creating | ObjectState::Bound => draft.clone(),
-        };
-        let job = self.submit_creation(asked, &object, None, true).await?;
-        self.made_by(asked, &object, job).await
-    }
-
-    async fn submit_creation(
-        &self,
-        asked: &Asked,
-        object: &ObjectRow,
-        vdn: Option<VdnId>,
-        run: bool,
-    ) -> Result<JobRow, GatewayError> {
-        let clock = &self.shared.clock;
-        let input = Input { vdn: vdn.map(|vdn| i64::from(vdn.get())), run };
-        let input = serde_json::to_string(&input)
-            .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?;
-        let job = NewJob {
-            uuid: clock.new_uuid(),
-            kind: KIND.to_owned(),
-            subject: Some(object.uuid),
-            account: object.account.clone(),
-            actor: asked.client.name.clone(),
-            request_id: Some(asked.request_id.clone()),
-            input,
-            run_at: clock.now(),
-        };
-        self.submit(job).await
-    }
-
-    /// The campaign that a job makes, as soon as it is there.
-    async fn made_by(
-        &self,
-        asked: &Asked,
-        object: &ObjectRow,
-        job: JobRow,
-    ) -> Result<CampaignView, GatewayError> {
-        let there = |row: &JobRow| progress(row).campaign.is_some();
-        let row = self.await_job(job.uuid, PATIENCE, there).await?;
-        if let Some(campaign) = progress(&row).campaign {
-            return self.campaign(asked, CampaignKey::Uuid(campaign)).await;
-        }
-        match row.state {
-            JobState::Failed => Err(refusal_of(row.error.as_deref())),
-            JobState::Cancelled => Err(GatewayError::State("the job was cancelled".to_owned())),
-            _ => {
-                tracing::warn!(campaign = %object.uuid, job = %row.uuid, "still being made");
-                Err(GatewayError::Unclear { job: row.uuid })
-            }
-        }
-    }
 }
 
 /// One turn of the job.
@@ -557,11 +444,6 @@ fn progress(row: &JobRow) -> Progress {
 
 fn platform_of(shape: &str) -> Option<PlatformKind> {
     PlatformKind::ALL.into_iter().find(|platform| platform.as_str() == shape)
-}
-
-/// The home refused, or the operator has not said what it needs; the job's text names it.
-fn refusal_of(error: Option<&str>) -> GatewayError {
-    GatewayError::State(error.unwrap_or("the campaign could not be made").to_owned())
 }
 
 impl Loading {

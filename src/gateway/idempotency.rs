@@ -23,6 +23,9 @@ const UNDER_WAY_RETRY_AFTER: Duration = Duration::from_secs(2);
 /// The name under which a client knows its key.
 const FIELD: &str = "Idempotency-Key";
 
+/// Of the names of jobs that do keyed requests.
+const JOBS: Uuid = Uuid::from_u128(0x8a1f_5b0e_2c67_4d39_9f84_61d2_0c3b_7e15);
+
 /// A client's key for a request, and what the request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keyed {
@@ -45,6 +48,13 @@ impl Keyed {
         let digest = Sha256::new().chain_update(path).chain_update(b"\n").chain_update(body);
         let fingerprint = hexadecimal(&digest.finalize());
         Ok(Self { key: key.to_owned(), fingerprint })
+    }
+
+    /// What a job is called that does the request for this client: by it the request is found again
+    /// when the process that took it is gone.
+    pub fn job(&self, client: &str) -> Uuid {
+        let name = format!("{client}\n{}\n{}", self.key, self.fingerprint);
+        Uuid::new_v5(&JOBS, name.as_bytes())
     }
 }
 

@@ -108,6 +108,12 @@ impl JobWorker {
     /// Works until dropped. Jobs under way are given up where they stand; their checkpoints are in
     /// the ledger.
     pub async fn run(&self) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        match ledger.release_orphaned_leases(clock.now()).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "jobs of a process that ended are taken over"),
+            Err(error) => tracing::warn!(%error, "jobs of a process that ended are left to wait"),
+        }
         let mut under_way = FuturesUnordered::new();
         loop {
             let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));

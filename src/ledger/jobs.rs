@@ -116,7 +116,17 @@ impl Ledger {
 
     /// Gives back what `owner` has leased; the jobs are due at once.
     pub async fn release_leases(&self, owner: Uuid, now: Timestamp) -> Result<u64, LedgerError> {
-        self.write(ReleaseLeases { owner, now }).await
+        self.write(ReleaseLeases { owner: Some(owner), now }).await
+    }
+
+    /// Gives back what processes before this one had leased and cannot be working on any more: on a
+    /// store that one process has for itself that is every lease; on a shared one it is for the
+    /// leases to run out.
+    pub async fn release_orphaned_leases(&self, now: Timestamp) -> Result<u64, LedgerError> {
+        match self {
+            Ledger::Sqlite(_) => self.write(ReleaseLeases { owner: None, now }).await,
+            Ledger::Postgres(_) => Ok(0),
+        }
     }
 
     /// Records that a write is about to be made, and keeps the lease until `until`.
@@ -333,7 +343,8 @@ impl Verb for LeaseJobs {
 }
 
 struct ReleaseLeases {
-    owner: Uuid,
+    /// None: whoever's.
+    owner: Option<Uuid>,
     now: Timestamp,
 }
 
@@ -344,8 +355,9 @@ impl Verb for ReleaseLeases {
         store
             .execute(
                 "UPDATE job SET state = 'waiting', lease_owner = NULL, lease_until = NULL, \
-                 fence = fence + 1, run_at = $2 WHERE state = 'running' AND lease_owner = $1",
-                &[self.owner.into(), self.now.into()],
+                 fence = fence + 1, run_at = $2 WHERE state = 'running' \
+                 AND lease_owner = COALESCE($1, lease_owner)",
+                &[self.owner.map_or(Value::Null, Value::Uuid), self.now.into()],
             )
             .await
     }

@@ -17,6 +17,7 @@ mod demo;
 mod facades;
 mod freshness;
 mod idcache;
+mod kills;
 mod ledger_story;
 mod platform_resume;
 mod platform_story;

@@ -14,6 +14,7 @@ use crate::gateway::changes::Change;
 use crate::gateway::creation::Creating;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
+use crate::gateway::idempotency::Keyed;
 use crate::gateway::route::Route;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::campaigns::shown;
@@ -190,14 +191,29 @@ async fn create(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
         let work = Box::pin(pass_on(&call, (account, vdn), exchange));
         call.gateway.once(&call.asked, keyed, work).await?
     } else {
-        let new = creating(&call, account, version)?;
-        let work = Box::pin(async {
-            let made = call.gateway.create_campaign(&call.asked, new).await?;
-            made_as(made.identity.pair)
-        });
-        call.gateway.once(&call.asked, keyed, work).await?
+        make(&call, creating(&call, account, version)?, keyed).await?
     };
     Ok(super::json(body))
+}
+
+/// Has the gateway make the campaign. A request with a key that was taken before, by a process that
+/// may be gone, gets what came of it.
+async fn make(
+    call: &Call<'_>,
+    mut new: Creating,
+    keyed: Option<Keyed>,
+) -> Result<Bytes, GatewayError> {
+    if let Some(keyed) = &keyed {
+        if let Some(made) = call.gateway.made_before(&call.asked, keyed).await? {
+            return made_as(made.identity.pair);
+        }
+        new.job = Some(keyed.job(&call.asked.client.name));
+    }
+    let work = Box::pin(async {
+        let made = call.gateway.create_campaign(&call.asked, new).await?;
+        made_as(made.identity.pair)
+    });
+    call.gateway.once(&call.asked, keyed, work).await
 }
 
 /// Has a home of this platform make the campaign.
@@ -230,6 +246,7 @@ fn creating(call: &Call<'_>, account: AccountSlug, version: Version) -> Result<C
         name: document.name.clone().unwrap_or_default(),
         document: serde_json::to_string(&document).map_err(unreadable)?,
         run,
+        job: None,
     })
 }
 

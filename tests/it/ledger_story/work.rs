@@ -140,6 +140,9 @@ async fn leases_are_given_back(place: Place) {
     assert_eq!(ledger.release_leases(uuid(1), at(120)).await.unwrap(), 1);
     let new = ledger.lease_jobs(uuid(2), 1, at(900), at(121)).await.unwrap().remove(0);
     assert!(new.fence > old.fence);
+    // Only a store that nobody shares knows that there is nobody else.
+    let orphans = ledger.release_orphaned_leases(at(130)).await.unwrap();
+    assert_eq!(orphans, u64::from(matches!(ledger, Ledger::Sqlite(_))));
 }
 
 async fn jobs_are_listed_newest_first(place: Place) {

@@ -1,0 +1,159 @@
+//! What facades ask of the job that makes campaigns.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Input, KIND, progress};
+use crate::domain::ids::{AccountSlug, CampaignKey, VdnId};
+use crate::gateway::campaigns::CampaignView;
+use crate::gateway::error::GatewayError;
+use crate::gateway::idempotency::Keyed;
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::jobs::{JobRow, JobState, NewJob};
+use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+
+/// A facade answers within 25 s; this is what it waits for a campaign to be made.
+const PATIENCE: Duration = Duration::from_secs(18);
+
+/// A campaign that a client creates on a home that speaks another language.
+pub struct Creating {
+    pub account: AccountSlug,
+    pub vdn: Option<VdnId>,
+    pub name: String,
+    /// In the client's words; it is what the job reads, and what the client is shown.
+    pub document: String,
+    /// Whether it is to dial as soon as it is there.
+    pub run: bool,
+    /// What the job is to be called, for a client that may ask again ([`Keyed::job`]).
+    pub job: Option<Uuid>,
+}
+
+impl WorkerGateway {
+    /// Creates a campaign on a home of another platform and waits until it is there.
+    ///
+    /// # Errors
+    /// `Forbidden` when client or account may not write, `Duplicate` when the account has the name,
+    /// what the home refuses, and `Unclear` with the job's id when it takes longer than a facade may.
+    pub async fn create_campaign(
+        &self,
+        asked: &Asked,
+        new: Creating,
+    ) -> Result<CampaignView, GatewayError> {
+        asked.client.check_account(&new.account)?;
+        self.may_write(asked, &new.account)?;
+        let clock = &self.shared.clock;
+        self.refuse_known_name(&new.account, &new.name).await?;
+        let object = NewObject {
+            uuid: clock.new_uuid(),
+            kind: ObjectKind::Campaign,
+            account: new.account,
+            shape: asked.platform.as_str().to_owned(),
+            parent: None,
+            uses: None,
+            name: new.name,
+            document: new.document,
+            base: None,
+            state: ObjectState::Creating,
+        };
+        let object = self.shared.ledger.insert_object(object, clock.now()).await?;
+        let job = match new.job {
+            // One that failed keeps its name.
+            Some(job) if self.shared.ledger.find_job(job).await?.is_none() => job,
+            _ => clock.new_uuid(),
+        };
+        let job = self.submit_creation(asked, &object, (new.vdn, new.run), job).await?;
+        self.made_by(asked, job).await
+    }
+
+    /// The campaign that an earlier request with this key has made, or is making; None when there
+    /// was none, or it failed.
+    ///
+    /// # Errors
+    /// `Unclear` with the job's id when it takes longer than a facade may.
+    pub async fn made_before(
+        &self,
+        asked: &Asked,
+        keyed: &Keyed,
+    ) -> Result<Option<CampaignView>, GatewayError> {
+        let job = self.shared.ledger.find_job(keyed.job(&asked.client.name)).await?;
+        match job {
+            Some(job) if !matches!(job.state, JobState::Failed | JobState::Cancelled) => {
+                match self.made_by(asked, job).await {
+                    // Deleted since: its answer may be kept.
+                    Err(GatewayError::NotFound(_)) => Ok(None),
+                    made => made.map(Some),
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Runs a draft: it is made on its account and dials when its contacts are there.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::create_campaign`].
+    pub async fn run_draft(
+        &self,
+        asked: &Asked,
+        draft: &ObjectRow,
+    ) -> Result<CampaignView, GatewayError> {
+        asked.client.check_account(&draft.account)?;
+        self.may_write(asked, &draft.account)?;
+        let change = ObjectChange { state: Some(ObjectState::Creating), ..ObjectChange::default() };
+        let now = self.shared.clock.now();
+        let object = match draft.state {
+            ObjectState::Draft => self.shared.ledger.change_object(draft.uuid, change, now).await?,
+            ObjectState::Creating | ObjectState::Bound => draft.clone(),
+        };
+        let job = self.shared.clock.new_uuid();
+        let job = self.submit_creation(asked, &object, (None, true), job).await?;
+        self.made_by(asked, job).await
+    }
+
+    async fn submit_creation(
+        &self,
+        asked: &Asked,
+        object: &ObjectRow,
+        (vdn, run): (Option<VdnId>, bool),
+        job: Uuid,
+    ) -> Result<JobRow, GatewayError> {
+        let clock = &self.shared.clock;
+        let input = Input { vdn: vdn.map(|vdn| i64::from(vdn.get())), run };
+        let input = serde_json::to_string(&input)
+            .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?;
+        let job = NewJob {
+            uuid: job,
+            kind: KIND.to_owned(),
+            subject: Some(object.uuid),
+            account: object.account.clone(),
+            actor: asked.client.name.clone(),
+            request_id: Some(asked.request_id.clone()),
+            input,
+            run_at: clock.now(),
+        };
+        self.submit(job).await
+    }
+
+    /// The campaign that a job makes, as soon as it is there.
+    async fn made_by(&self, asked: &Asked, job: JobRow) -> Result<CampaignView, GatewayError> {
+        let there = |row: &JobRow| progress(row).campaign.is_some();
+        let row = self.await_job(job.uuid, PATIENCE, there).await?;
+        if let Some(campaign) = progress(&row).campaign {
+            return self.campaign(asked, CampaignKey::Uuid(campaign)).await;
+        }
+        match row.state {
+            JobState::Failed => Err(refusal_of(row.error.as_deref())),
+            JobState::Cancelled => Err(GatewayError::State("the job was cancelled".to_owned())),
+            _ => {
+                tracing::warn!(campaign = ?row.subject, job = %row.uuid, "still being made");
+                Err(GatewayError::Unclear { job: row.uuid })
+            }
+        }
+    }
+}
+
+/// The home refused, or the operator has not said what it needs; the job's text names it.
+fn refusal_of(error: Option<&str>) -> GatewayError {
+    GatewayError::State(error.unwrap_or("the campaign could not be made").to_owned())
+}
