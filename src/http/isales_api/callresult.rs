@@ -12,13 +12,15 @@ use crate::domain::ids::{CampaignKey, VdnId};
 use crate::domain::listing::AttemptFilter;
 use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::exchange::Target;
 use crate::gateway::results::AttemptView;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
-use crate::http::isales_api::error::{BrokenRule, Doing};
+use crate::http::isales_api::error::{BrokenRule, Doing, Refused};
 use crate::http::isales_api::fields::{self, Fields};
-use crate::http::isales_api::{Body, Facade, codes, unreadable};
+use crate::http::isales_api::{Body, Facade, codes, relay, unreadable};
+use crate::platforms::Operation;
 use crate::platforms::isales::{convert, wire};
 
 /// Largest pages: with every attempt, and with the final result alone.
@@ -65,6 +67,16 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
     facade
         .answer(&request, body, Doing::ResultDetail, |call| async move {
             let vdn = fields::vdn(call.request)?;
+            let operation = Operation::ResultDetail;
+            if let Some(account) = call.gateway.account_of_vdn(&call.asked, vdn)
+                && call.gateway.route_on(&call.asked, &account, operation)? == Route::Native
+            {
+                let passed = relay::pass(&call, Target::Account(account), operation).await;
+                // What the platform has forgotten may be known here.
+                if !matches!(&passed, Err(Refused::Gateway(GatewayError::Refused { .. }))) {
+                    return passed;
+                }
+            }
             let id = call.request.match_info().query("call").to_owned();
             let view = call.gateway.attempt_by_call(&call.asked, &id).await?;
             let data = render_detail(&view, vdn)?;

@@ -171,7 +171,7 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     let mut campaign = bundle(&deleted.before, call.profile).campaign;
                     campaign.tm_delete = Some(at.clone());
                     campaign.tm_update = Some(at);
-                    Ok(json(serde_json::to_vec(&campaign).map_err(unreadable)?.into()))
+                    Ok(json(shown(campaign, call.profile)?))
                 }
             }
         })
@@ -379,6 +379,11 @@ fn draft(row: &ObjectRow, profile: &Profile) -> Result<Bytes, GatewayError> {
     campaign.tm_create = Some(profile.timestamp(row.list_at));
     campaign.tm_update = profile.at_or_never(row.updated_at);
     campaign.tm_delete = profile.at_or_never(row.deleted_at);
+    shown(campaign, profile)
+}
+
+fn shown(mut campaign: wire::Campaign, profile: &Profile) -> Result<Bytes, GatewayError> {
+    profile.restate_actions(&mut campaign.actions);
     Ok(serde_json::to_vec(&campaign).map_err(unreadable)?.into())
 }
 
@@ -398,8 +403,7 @@ fn native(view: &CampaignView, profile: &Profile) -> Result<Bytes, GatewayError>
 }
 
 fn translated(view: &CampaignView, profile: &Profile) -> Result<Bytes, GatewayError> {
-    let bundle = bundle(view, profile);
-    Ok(serde_json::to_vec(&bundle.campaign).map_err(unreadable)?.into())
+    shown(bundle(view, profile).campaign, profile)
 }
 
 /// A campaign of another platform with its parts, ids and timestamps filled in.

@@ -6,12 +6,13 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::config::VoipbinProfile;
 use crate::gateway::error::GatewayError;
 use crate::http::document::Document;
 use crate::http::voipbin_api::unreadable;
-use crate::platforms::voipbin::wire::Address;
+use crate::platforms::voipbin::wire::{Action, Address};
 
 /// What one generation of VoIPBin answers looks like. Passed once, asked by member.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Profile {
     pub error_envelope: bool,
     /// Lists go on showing what was deleted.
     pub lists_deleted: bool,
+    /// Actions say when they were executed, which is null in a campaign (reference 2.2).
+    action_times: bool,
     /// Rows of a page when the client names no size or one that is out of range.
     pub default_page_size: u32,
 }
@@ -48,6 +51,7 @@ pub static HEAD: Profile = Profile {
     full_addresses: false,
     error_envelope: true,
     lists_deleted: true,
+    action_times: true,
     default_page_size: MAX_PAGE_SIZE,
 };
 
@@ -58,6 +62,7 @@ pub static SEED: Profile = Profile {
     full_addresses: true,
     error_envelope: false,
     lists_deleted: false,
+    action_times: false,
     default_page_size: 10,
 };
 
@@ -149,6 +154,17 @@ impl Profile {
             }
         }
         Ok(())
+    }
+
+    /// A campaign's actions in this generation's form.
+    pub fn restate_actions(&self, actions: &mut [Action]) {
+        for action in actions {
+            if self.action_times {
+                action.extra.entry("tm_execute").or_insert(Value::Null);
+            } else {
+                action.extra.remove("tm_execute");
+            }
+        }
     }
 
     /// An address as this generation prints it.

@@ -129,6 +129,8 @@ impl View {
                 object[key] = json!(text);
             }
         }
+        // Ids are never left out (reference 8).
+        object["wait_flow_id"] = json!(Uuid::nil());
         self.add_times(&mut object, row.times);
         object
     }

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Place, app, check_text, everything};
+use crate::conformance;
 use crate::support::{Caller, Reply, TestApp, signature};
 
 /// Method, path below `/rest/isales/`, body as it is sent; code of the answer.
@@ -260,6 +261,7 @@ impl Table<'_> {
         let shown: String = body.chars().take(200).collect();
         let what = format!("{method} {path} {shown}");
         check_text(&what, &reply);
+        conformance::check_isales(&what, &reply);
         self.rows += 1;
         // Seen together: a rule that is broken is broken in several rows.
         if (reply.status, reply.code().as_str()) != (200, code) {

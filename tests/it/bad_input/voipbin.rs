@@ -1,6 +1,7 @@
 //! Rows of the VoIPBin facade (reference 1.3, 3 to 7).
 
 use super::{Place, app, check_text, everything};
+use crate::conformance;
 use crate::support::{Caller, TestApp};
 
 /// Method, path, body as it is sent; status and reason (empty: any of that status).
@@ -262,6 +263,7 @@ async fn check(app: &TestApp, place: &Place, row: &Row) {
     assert_eq!(reply.status, *status, "{what}: {}", reply.text);
     assert_eq!(reply.reason(), *reason, "{what}: {}", reply.text);
     check_text(&what, &reply);
+    conformance::check_refusal(&what, &reply);
     // The older generation says 400 to nearly everything, and nothing more.
     let reply = send(app, place, row, Caller::Seed).await;
     assert_eq!((reply.status, reply.text.as_str()), (400, ""), "{what}, older");

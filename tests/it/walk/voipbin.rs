@@ -6,7 +6,8 @@ use dialbridge::platforms::{Operation, PlatformKind};
 use serde_json::{Value, json};
 
 use super::{Ask, QUEUE, Step, only_on};
-use crate::support::{TestApp, until};
+use crate::conformance;
+use crate::support::{Caller, TestApp, until};
 
 struct Walk {
     app: TestApp,
@@ -42,6 +43,11 @@ async fn walk(home: PlatformKind) {
             && home == PlatformKind::Voipbin
             && reply.status == 404;
         step.check(&ask, reply.status == 200 || passed, &reply);
+        conformance::check_voipbin(Caller::Both, endpoint, &reply);
+        if endpoint.method == "GET" {
+            let older = walk.app.vb_as(Caller::Seed, "GET", &ask.path, None).await;
+            conformance::check_voipbin(Caller::Seed, endpoint, &older);
+        }
     }
     walk.app.finish().await;
 }
