@@ -19,7 +19,8 @@ use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
+use crate::ledger::MAX_WINDOW_ROWS;
+use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, NewContact, SettledContact};
 use crate::platforms::{
     AddedContacts, ContactName, ConvertContext, Effect, FetchedContact, Operation,
 };
@@ -95,9 +96,6 @@ pub struct ContactMatch {
 
 /// Contacts that one request may delete: each costs the home a request, and the client waits.
 const MAX_MATCHES: usize = 200;
-
-/// Contacts of a campaign that are remembered by the home's ids while a list is put together.
-const REMEMBERED_CONTACTS: u32 = 1000;
 
 impl WorkerGateway {
     /// Adds contacts to a campaign. `read` makes them from what the client sent: as written when
@@ -186,7 +184,8 @@ impl WorkerGateway {
                     )
                     .await
                     .map_err(|error| failed(&error, &identity))?;
-                let known = self.contacts_by_native(identity.uuid).await?;
+                let natives = page.contacts.iter().map(|fetched| fetched.native.clone());
+                let known = self.contacts_by_native(identity.uuid, natives).await?;
                 let live = page.contacts.into_iter();
                 let live = live.map(|fetched| view_of(fetched, &known, route)).collect();
                 (live, page.next.map_or(NextPage::End, NextPage::Cursor))
@@ -235,7 +234,7 @@ impl WorkerGateway {
         let mut found = Vec::new();
         let mut before = None;
         loop {
-            let window = Window::Before { list_at: before, limit: REMEMBERED_CONTACTS };
+            let window = Window::Before { list_at: before, limit: MAX_WINDOW_ROWS };
             let page = self.shared.ledger.list_contacts(identity.uuid, window).await?;
             let Some(last) = page.contacts.last() else { break };
             before = Some(last.list_at);
@@ -249,15 +248,17 @@ impl WorkerGateway {
         if found.is_empty() { Err(GatewayError::NotFound(Noun::Contact)) } else { Ok(found) }
     }
 
-    /// The ids that clients hold of a campaign's newest contacts, by what the home calls them.
+    /// The ids that clients hold of a campaign's contacts, by what the home calls them.
     ///
     /// # Errors
     /// When the ledger does not answer.
     pub async fn public_contacts(
         &self,
         campaign: Uuid,
+        natives: impl Iterator<Item = String>,
     ) -> Result<HashMap<String, Uuid>, GatewayError> {
-        let known = self.contacts_by_native(campaign).await?.into_iter();
+        let natives = natives.map(NativeId::new);
+        let known = self.contacts_by_native(campaign, natives).await?.into_iter();
         Ok(known.map(|(native, row)| (native.as_str().to_owned(), row.uuid)).collect())
     }
 
@@ -323,14 +324,15 @@ impl WorkerGateway {
         Ok(view_of_row(row))
     }
 
-    /// The campaign's newest contacts by the home's ids.
+    /// The campaign's contacts of these ids of the home's, as far as they were added through the
+    /// gateway.
     pub(super) async fn contacts_by_native(
         &self,
         campaign: Uuid,
+        natives: impl Iterator<Item = NativeId>,
     ) -> Result<HashMap<NativeId, ContactRow>, GatewayError> {
-        let window = Window::Offset { offset: 0, limit: REMEMBERED_CONTACTS };
-        let page = self.shared.ledger.list_contacts(campaign, window).await?;
-        let named = page.contacts.into_iter();
+        let names = ContactNames::Native(natives.collect());
+        let named = self.shared.ledger.contacts_named(campaign, names).await?.into_iter();
         Ok(named.filter_map(|row| Some((row.native.clone()?, row))).collect())
     }
 

@@ -4,7 +4,6 @@
 //! within [`SWEEP_GAP`], and stops when its time is up; the next one goes on where it stopped. So
 //! clients that poll cost the home no more than its limits allow.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,8 +22,8 @@ use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::attempts::{AttemptPage, AttemptRow, AttemptScope, SeenAttempt};
-use crate::ledger::contacts::ContactRow;
+use crate::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
+use crate::ledger::contacts::{ContactNames, ContactRow};
 use crate::ledger::directory::DirectoryFilter;
 use crate::platforms::{AttemptQuery, ConvertContext, Exchange, FetchedAttempt, Operation};
 use crate::transport::pacing::Lane;
@@ -49,10 +48,10 @@ pub enum CallView {
     Recorded(Box<AttemptView>),
 }
 
-/// A window of attempts, newest first.
+/// A window of a campaign's attempts, newest first.
 pub struct AttemptListing {
     pub attempts: Vec<AttemptView>,
-    /// Attempts of the scope in all.
+    /// Attempts that meet the filter in all.
     pub total: u64,
 }
 
@@ -69,13 +68,13 @@ const MAX_REMEMBERED_SWEEPS: usize = 100_000;
 pub const SWEEP_STALE: Duration = Duration::from_secs(60);
 /// Newest campaigns among which a list over all looks for ones to read.
 const CAMPAIGNS_LOOKED_AT: u32 = 1000;
-/// Newest contacts of a campaign among which an attempt's contact is looked for.
-const CONTACTS_LOOKED_AT: u32 = 1000;
 
 /// When each campaign was last read, and where reading goes on.
 #[derive(Default)]
 pub(super) struct Sweeps {
     last: Mutex<HashMap<Uuid, Sweep>>,
+    /// When each client's list over all campaigns was last preceded by news, by the client's name.
+    listed: Mutex<HashMap<String, Timestamp>>,
 }
 
 #[derive(Clone)]
@@ -88,7 +87,7 @@ struct Sweep {
 }
 
 impl WorkerGateway {
-    /// A campaign's attempts.
+    /// A campaign's attempts older than `before`, newest first.
     ///
     /// # Errors
     /// Whatever keeps the home from answering while the campaign was never read to its end.
@@ -96,10 +95,11 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         key: CampaignKey,
-        window: Window,
-    ) -> Result<AttemptListing, GatewayError> {
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<AttemptView>, GatewayError> {
         let identity = self.swept(asked, key).await?;
-        self.recorded(asked, AttemptScope::Campaign(identity.uuid), window).await
+        self.recorded(asked, AttemptScope::Campaign(identity.uuid), before, limit).await
     }
 
     /// A campaign's attempts that are over and meet a filter.
@@ -116,10 +116,11 @@ impl WorkerGateway {
         let identity = self.swept(asked, key).await?;
         let filter = filter(&self.home(&identity)?.context);
         let page = self.shared.ledger.search_attempts(identity.uuid, filter, window).await?;
-        self.show_all(asked, page).await
+        let attempts = self.show_all(asked, page.attempts).await?;
+        Ok(AttemptListing { attempts, total: page.total })
     }
 
-    /// Attempts of all campaigns of the client. Campaigns that may have news are read first, as far
+    /// Attempts of all campaigns of the client, older than `before`, newest first. Campaigns that may have news are read first, as far
     /// as the time allows; one whose home does not answer is shown as it was read last.
     ///
     /// # Errors
@@ -127,17 +128,14 @@ impl WorkerGateway {
     pub async fn attempts(
         &self,
         asked: &Asked,
-        window: Window,
-    ) -> Result<AttemptListing, GatewayError> {
-        let deadline = self.shared.clock.now() + SWEEP_BUDGET;
-        for identity in self.with_news(asked).await? {
-            if self.shared.clock.now() >= deadline {
-                break;
-            }
-            // Logged where it failed; the list shows what is known.
-            self.sweep(&identity).await.ok();
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<AttemptView>, GatewayError> {
+        if self.shared.sweeps.list_is_due(&asked.client.name, self.shared.clock.now()) {
+            self.sweep_news(asked).await?;
         }
-        self.recorded(asked, AttemptScope::Accounts(asked.client.accounts.clone()), window).await
+        let scope = AttemptScope::Accounts(asked.client.accounts.clone());
+        self.recorded(asked, scope, before, limit).await
     }
 
     /// One recorded attempt by its public id.
@@ -146,8 +144,7 @@ impl WorkerGateway {
     /// `NotFound` when nobody reported it, `Forbidden` when it is another account's.
     pub async fn attempt(&self, asked: &Asked, id: Uuid) -> Result<AttemptView, GatewayError> {
         let row = self.shared.ledger.find_attempt(id).await?;
-        let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
-        self.show(asked, row, &mut HashMap::new()).await
+        self.show_one(asked, row).await
     }
 
     /// The call of that id: of a recorded attempt whose home has no such objects, else looked for
@@ -216,8 +213,7 @@ impl WorkerGateway {
         }
         let accounts = asked.client.accounts.clone();
         let row = self.shared.ledger.find_attempt_by_call(accounts, call.to_owned()).await?;
-        let row = row.ok_or(GatewayError::NotFound(Noun::Attempt))?;
-        self.show(asked, row, &mut HashMap::new()).await
+        self.show_one(asked, row).await
     }
 
     /// The campaign, with everything that its home reports on it in the ledger.
@@ -241,38 +237,52 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         scope: AttemptScope,
-        window: Window,
-    ) -> Result<AttemptListing, GatewayError> {
-        let page = self.shared.ledger.list_attempts(scope, window).await?;
-        self.show_all(asked, page).await
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<AttemptView>, GatewayError> {
+        let rows = self.shared.ledger.list_attempts(scope, before, limit).await?;
+        self.show_all(asked, rows).await
     }
 
     async fn show_all(
         &self,
         asked: &Asked,
-        page: AttemptPage,
-    ) -> Result<AttemptListing, GatewayError> {
-        let mut contacts = HashMap::new();
-        let mut attempts = Vec::with_capacity(page.attempts.len());
-        for row in page.attempts {
-            attempts.push(self.show(asked, row, &mut contacts).await?);
+        rows: Vec<AttemptRow>,
+    ) -> Result<Vec<AttemptView>, GatewayError> {
+        let mut references: HashMap<Uuid, HashSet<&str>> = HashMap::new();
+        for row in &rows {
+            let reference = row.attempt.contact_reference.as_deref();
+            references.entry(row.campaign).or_default().extend(reference);
         }
-        Ok(AttemptListing { attempts, total: page.total })
+        let mut contacts = HashMap::with_capacity(references.len());
+        for (campaign, references) in references {
+            contacts.insert(campaign, self.contact_index(campaign, references).await?);
+        }
+        let mut attempts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let contact = contacts.get(&row.campaign).and_then(|known| known.contact_of(&row));
+            attempts.push(self.show(asked, row, contact).await?);
+        }
+        Ok(attempts)
+    }
+
+    async fn show_one(
+        &self,
+        asked: &Asked,
+        row: Option<AttemptRow>,
+    ) -> Result<AttemptView, GatewayError> {
+        let shown = self.show_all(asked, row.into_iter().collect()).await?.pop();
+        shown.ok_or(GatewayError::NotFound(Noun::Attempt))
     }
 
     async fn show(
         &self,
         asked: &Asked,
         row: AttemptRow,
-        contacts: &mut HashMap<Uuid, ContactIndex>,
+        contact: Option<Uuid>,
     ) -> Result<AttemptView, GatewayError> {
         let identity = self.resolve(asked, CampaignKey::Uuid(row.campaign)).await?;
         let home = self.home(&identity)?;
-        let index = match contacts.entry(row.campaign) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(self.contact_index(row.campaign).await?),
-        };
-        let contact = row.attempt.contact_reference.as_deref().and_then(|text| index.find(text));
         // After a move the attempt is still in the words of the account that reported it.
         let reporter = self.shared.account(&row.account)?.kind();
         let route = route(Operation::ResultQuery, reporter, asked.platform);
@@ -306,7 +316,6 @@ impl WorkerGateway {
         let mut complete = last.as_ref().is_some_and(|last| last.complete);
         let mut query =
             AttemptQuery { cursor: last.and_then(|last| last.resume), ..AttemptQuery::default() };
-        let contacts = self.contacts_by_native(identity.uuid).await?;
         loop {
             let page = home
                 .adapter
@@ -314,6 +323,8 @@ impl WorkerGateway {
                 .await
                 .map_err(|error| failed(&error, identity))?;
             let now = self.shared.clock.now();
+            let natives = page.attempts.iter().filter_map(|fetched| fetched.contact.clone());
+            let contacts = self.contacts_by_native(identity.uuid, natives).await?;
             let seen = page.attempts.into_iter().map(|fetched| self.seen(fetched, &contacts));
             let seen: Vec<SeenAttempt> = seen.collect();
             if !seen.is_empty() {
@@ -352,6 +363,22 @@ impl WorkerGateway {
         }
     }
 
+    async fn sweep_news(&self, asked: &Asked) -> Result<(), GatewayError> {
+        let deadline = self.shared.clock.now() + SWEEP_BUDGET;
+        let mut silent = HashSet::new();
+        for identity in self.with_news(asked).await? {
+            if self.shared.clock.now() >= deadline {
+                break;
+            }
+            // Logged where it failed; the list shows what is known, and the account's other
+            // campaigns wait for the next list.
+            if !silent.contains(&identity.home) && self.sweep(&identity).await.is_err() {
+                silent.insert(identity.home.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Campaigns of the client that dial now or were not read for a while, longest unread first.
     async fn with_news(&self, asked: &Asked) -> Result<Vec<Arc<CampaignIdentity>>, GatewayError> {
         let filter = DirectoryFilter {
@@ -379,15 +406,17 @@ impl WorkerGateway {
         Ok(candidates.into_iter().take(MAX_SWEPT_PER_LIST).map(|(_, identity)| identity).collect())
     }
 
-    async fn contact_index(&self, campaign: Uuid) -> Result<ContactIndex, GatewayError> {
-        let window = Window::Offset { offset: 0, limit: CONTACTS_LOOKED_AT };
-        let page = self.shared.ledger.list_contacts(campaign, window).await?;
+    async fn contact_index(
+        &self,
+        campaign: Uuid,
+        references: HashSet<&str>,
+    ) -> Result<ContactIndex, GatewayError> {
+        let names = references.into_iter().map(str::to_owned).collect();
+        let names = ContactNames::Reference(names);
         let mut index = ContactIndex::default();
-        for row in page.contacts {
+        for row in self.shared.ledger.contacts_named(campaign, names).await? {
             if let Some(reference) = row.contact.reference {
-                let entry = index.by_reference.entry(reference).or_insert(Some(row.uuid));
-                // A reference that two contacts share names neither.
-                *entry = entry.filter(|uuid| *uuid == row.uuid);
+                index.by_reference.insert(reference, row.uuid);
             }
             index.uuids.insert(row.uuid);
         }
@@ -399,19 +428,30 @@ impl WorkerGateway {
 #[derive(Default)]
 struct ContactIndex {
     uuids: HashSet<Uuid>,
-    by_reference: HashMap<String, Option<Uuid>>,
+    by_reference: HashMap<String, Uuid>,
 }
 
 impl ContactIndex {
-    fn find(&self, reference: &str) -> Option<Uuid> {
+    fn contact_of(&self, row: &AttemptRow) -> Option<Uuid> {
+        let reference = row.attempt.contact_reference.as_deref()?;
         let own = Uuid::try_parse(reference).ok().filter(|uuid| self.uuids.contains(uuid));
-        own.or_else(|| self.by_reference.get(reference).copied().flatten())
+        own.or_else(|| self.by_reference.get(reference).copied())
     }
 }
 
 impl Sweeps {
     fn last(&self, campaign: Uuid) -> Option<Sweep> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).get(&campaign).cloned()
+    }
+
+    /// Whether a client's list looks for news; the pages of one list do it together.
+    fn list_is_due(&self, client: &str, now: Timestamp) -> bool {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = listed.get(client).is_none_or(|last| now >= *last + SWEEP_GAP);
+        if is_due {
+            listed.insert(client.to_owned(), now);
+        }
+        is_due
     }
 
     fn remember(&self, campaign: Uuid, sweep: Sweep) {

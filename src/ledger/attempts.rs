@@ -1,5 +1,6 @@
 //! Call attempts: inserted once per business key, whoever reports them.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,8 +11,8 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
-use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// An attempt as reported now.
 #[derive(Clone)]
@@ -76,13 +77,15 @@ impl Ledger {
         self.write(RecordAttempts { account, campaign, attempts, now }).await
     }
 
-    /// Attempts, newest first.
+    /// Attempts strictly older than `before` (None: from the newest), at most `limit`, newest first.
+    /// Nothing is counted, so that a page of a long list costs what a page of a short one does.
     pub async fn list_attempts(
         &self,
         scope: AttemptScope,
-        window: Window,
-    ) -> Result<AttemptPage, LedgerError> {
-        self.read(ListAttempts { scope, window }).await
+        before: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<AttemptRow>, LedgerError> {
+        self.read(ListAttempts { scope, before, limit: limit.min(MAX_WINDOW_ROWS) }).await
     }
 
     /// Marks an attempt as deleted; doing it again changes nothing. False when there is none.
@@ -340,45 +343,57 @@ fn read_disposition(row: &mut Row) -> Result<Disposition, LedgerError> {
 
 struct ListAttempts {
     scope: AttemptScope,
-    window: Window,
+    before: Option<Timestamp>,
+    limit: u32,
 }
 
 impl Verb for ListAttempts {
-    type Answer = AttemptPage;
+    type Answer = Vec<AttemptRow>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<AttemptPage, LedgerError> {
-        let (condition, parameters) = match &self.scope {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
+        let newest = Window::Before { list_at: self.before, limit: self.limit };
+        let slugs = match &self.scope {
             AttemptScope::Campaign(uuid) => {
                 let id = identity::campaign_id(store, *uuid).await?;
-                ("t.campaign_id = $1".to_owned(), vec![id.into()])
+                return window(store, "t.campaign_id = $1", vec![id.into()], newest).await;
             }
-            AttemptScope::Accounts(slugs) if slugs.is_empty() => {
-                return Ok(AttemptPage::default());
-            }
-            AttemptScope::Accounts(slugs) => (
-                format!("a.slug IN ({})", placeholders(1, slugs.len())),
-                slugs.iter().map(Value::from).collect(),
-            ),
+            AttemptScope::Accounts(slugs) => slugs,
         };
-        page(store, &condition, parameters, self.window).await
+        // One walk along the index for each account: no database merges several by itself.
+        let mut rows = Vec::new();
+        for slug in slugs {
+            let of = "t.account_id = (SELECT id FROM account WHERE slug = $1)";
+            rows.extend(window(store, of, vec![slug.into()], newest).await?);
+        }
+        rows.sort_by_key(|row| Reverse(row.list_at));
+        rows.truncate(self.limit as usize);
+        Ok(rows)
     }
 }
 
 /// The attempts `t` that meet a condition, newest first.
-pub(super) async fn page<S: Statements>(
+async fn window<S: Statements>(
     store: &mut S,
     condition: &str,
     parameters: Vec<Value>,
     window: Window,
-) -> Result<AttemptPage, LedgerError> {
-    let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
-    let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+) -> Result<Vec<AttemptRow>, LedgerError> {
     let select = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {condition}");
     let (sql, parameters) = window.cut(&select, "t", parameters);
     let rows = store.rows(&sql, &parameters).await?;
-    let attempts =
-        rows.into_iter().map(|mut row| read_attempt(&mut row)).collect::<Result<_, _>>()?;
-    Ok(AttemptPage { attempts, total })
+    rows.into_iter().map(|mut row| read_attempt(&mut row)).collect()
+}
+
+/// The same with their number in all.
+pub(super) async fn page<S: Statements>(
+    store: &mut S,
+    condition: &str,
+    parameters: Vec<Value>,
+    wanted: Window,
+) -> Result<AttemptPage, LedgerError> {
+    let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
+    let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+    Ok(AttemptPage { attempts: window(store, condition, parameters, wanted).await?, total })
 }
 
 struct DeleteAttempt {

@@ -61,6 +61,15 @@ pub struct ContactPage {
     pub total: u64,
 }
 
+/// What contacts are looked for by; no limit but the request's own.
+#[derive(Debug, Clone)]
+pub enum ContactNames {
+    /// Their home's ids.
+    Native(Vec<NativeId>),
+    /// The clients' references, or UUIDs as text where a contact has none.
+    Reference(Vec<String>),
+}
+
 impl Ledger {
     /// Keeps contacts in state `Adding`, in the order given (the last one is the newest). A contact
     /// whose UUID is known is left as it is, so that a request may be repeated. Answers every one as
@@ -108,6 +117,16 @@ impl Ledger {
         reference: String,
     ) -> Result<Option<ContactRow>, LedgerError> {
         self.read(FindContact::Reference(campaign, reference)).await
+    }
+
+    /// The contacts of the campaign that are called so, deleted ones too. A reference that several
+    /// contacts share names none of them.
+    pub async fn contacts_named(
+        &self,
+        campaign: Uuid,
+        names: ContactNames,
+    ) -> Result<Vec<ContactRow>, LedgerError> {
+        self.read(ContactsNamed { campaign, names }).await
     }
 
     /// The newest contact of the campaign whose UUID begins with these 64 bits: a name for clients
@@ -334,6 +353,62 @@ impl Verb for FindContact {
         };
         Ok(rows.into_iter().next())
     }
+}
+
+struct ContactsNamed {
+    campaign: Uuid,
+    names: ContactNames,
+}
+
+impl Verb for ContactsNamed {
+    type Answer = Vec<ContactRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<ContactRow>, LedgerError> {
+        let campaign = self.campaign.into();
+        match &self.names {
+            ContactNames::Native(ids) => {
+                let names: Vec<Value> = ids.iter().map(Value::from).collect();
+                read_named(store, "t.native", &names, "", campaign).await
+            }
+            ContactNames::Reference(references) => {
+                let names: Vec<Value> =
+                    references.iter().map(|name| Value::from(name.as_str())).collect();
+                let alone = " AND t.state <> 'deleted' AND NOT EXISTS (SELECT 1 FROM contact o \
+                             WHERE o.campaign_id = t.campaign_id AND o.reference = t.reference \
+                             AND o.state <> 'deleted' AND o.id <> t.id)";
+                let mut found =
+                    read_named(store, "t.reference", &names, alone, campaign.clone()).await?;
+                let uuids = references.iter().filter_map(|name| Uuid::try_parse(name).ok());
+                let uuids: Vec<Value> = uuids.map(Value::from).collect();
+                found.extend(read_named(store, "t.uuid", &uuids, "", campaign).await?);
+                Ok(found)
+            }
+        }
+    }
+}
+
+/// Contacts of a campaign by the values of one column.
+async fn read_named<S: Statements>(
+    store: &mut S,
+    column: &str,
+    names: &[Value],
+    and: &str,
+    campaign: Value,
+) -> Result<Vec<ContactRow>, LedgerError> {
+    let mut found = Vec::with_capacity(names.len());
+    for names in names.chunks(IN_LIST_ROWS) {
+        let list = placeholders(2, names.len());
+        let sql = format!(
+            "{SELECT} t.campaign_id = (SELECT id FROM campaign WHERE uuid = $1) \
+             AND {column} IN ({list}){and}"
+        );
+        let parameters: Vec<Value> = [std::slice::from_ref(&campaign), names].concat();
+        let rows = store.rows(&sql, &parameters).await?;
+        found.extend(with_numbers(store, rows).await?);
+    }
+    // Not by the database: SQLite would walk along the whole campaign to get this order.
+    found.sort_by_key(|row| row.list_at);
+    Ok(found)
 }
 
 /// How many rows one IN list names; SQLite allows 32766 parameters.

@@ -25,7 +25,7 @@ pub mod journal;
 pub mod objects;
 pub mod postgres;
 pub mod readings;
-mod schema;
+pub mod schema;
 pub mod sessions;
 pub mod sqlite;
 mod statements;

@@ -7,11 +7,12 @@ use crate::ledger::LedgerError;
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses.
-const CURRENT: i64 = 2;
+pub const VERSION: i64 = 3;
 
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
+    ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
 ];
 
 /// What the migrations call differently on the two stores.
@@ -42,18 +43,18 @@ pub fn migration_failed(error: &refinery::Error) -> LedgerError {
 
 /// Whether this program can work on a ledger with schema `found` (0: none).
 pub fn check_usable(found: i64) -> Result<(), LedgerError> {
-    if (CURRENT..=CURRENT + 1).contains(&found) { Ok(()) } else { Err(unsupported(found)) }
+    if (VERSION..=VERSION + 1).contains(&found) { Ok(()) } else { Err(unsupported(found)) }
 }
 
 /// Whether the migrations are to be run on a ledger with schema `found` (0: none).
 pub fn needs_migration(found: i64) -> Result<bool, LedgerError> {
     match found {
-        0..CURRENT => Ok(true),
+        0..VERSION => Ok(true),
         _ => check_usable(found).map(|()| false),
     }
 }
 
 fn unsupported(found: i64) -> LedgerError {
-    let hint = if found < CURRENT { "; `serve --migrate` updates it" } else { "" };
-    LedgerError::Schema { found, supported: format!("schema {CURRENT} and {}{hint}", CURRENT + 1) }
+    let hint = if found < VERSION { "; `serve --migrate` updates it" } else { "" };
+    LedgerError::Schema { found, supported: format!("schema {VERSION} and {}{hint}", VERSION + 1) }
 }

@@ -3,7 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use dialbridge::clock::Clock;
 use dialbridge::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignNumber, NativeId, PublicPair, VdnId,
 };
@@ -159,7 +161,16 @@ async fn a_record_that_cannot_be_read_has_it_replaced_at_the_next_start() {
     refill(&home.open(), 10).await;
     let mut key = b"u".to_vec();
     key.extend(identity(3).uuid.as_bytes());
-    sled::open(&home.path).unwrap().insert(key, b"?").unwrap();
+    // A process being started elsewhere holds this one's file locks for a moment.
+    let tree = loop {
+        match sled::open(&home.path) {
+            Ok(tree) => break tree,
+            Err(sled::Error::Io(_)) => Clock::real().sleep(Duration::from_millis(10)).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    tree.insert(key, b"?").unwrap();
+    drop(tree);
 
     let cache = home.open();
     assert_eq!(cache.resolve(by_uuid(3)).await, None);

@@ -21,6 +21,7 @@ mod freshness;
 mod idcache;
 mod kills;
 mod ledger_story;
+mod paging;
 mod platform_resume;
 mod platform_story;
 mod scripted;

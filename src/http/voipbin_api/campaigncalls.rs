@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::domain::ids::{CampaignKey, CampaignPart};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
-use crate::gateway::results::{AttemptListing, AttemptView};
+use crate::gateway::results::AttemptView;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::error::Doing;
@@ -22,7 +22,7 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
     facade
         .answer(&request, Doing::Campaigncall, |call| async move {
             let asks = Asks::of(&call)?;
-            let listing = call.gateway.attempts(&call.asked, asks.window()).await?;
+            let listing = call.gateway.attempts(&call.asked, asks.before, asks.size).await?;
             Ok(paging::page(&rows(&listing, call.profile)?, call.profile))
         })
         .await
@@ -33,7 +33,7 @@ pub async fn list_of_campaign(facade: Data<Facade>, request: HttpRequest) -> Htt
         .answer(&request, Doing::Campaign, |call| async move {
             let key = CampaignKey::Uuid(call.id()?);
             let asks = Asks::of(&call)?;
-            match call.gateway.attempts_of(&call.asked, key, asks.window()).await {
+            match call.gateway.attempts_of(&call.asked, key, asks.before, asks.size).await {
                 // Nobody was called yet.
                 Err(GatewayError::NotFound(Noun::Draft)) => Ok(paging::page(&[], call.profile)),
                 listing => Ok(paging::page(&rows(&listing?, call.profile)?, call.profile)),
@@ -75,10 +75,10 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
         .await
 }
 
-fn rows(listing: &AttemptListing, profile: &Profile) -> Result<Vec<Row>, GatewayError> {
+fn rows(listing: &[AttemptView], profile: &Profile) -> Result<Vec<Row>, GatewayError> {
     let row =
         |view: &AttemptView| Ok(Row { list_at: view.row.list_at, json: render(view, profile)? });
-    listing.attempts.iter().map(row).collect()
+    listing.iter().map(row).collect()
 }
 
 fn render(view: &AttemptView, profile: &Profile) -> Result<Bytes, GatewayError> {

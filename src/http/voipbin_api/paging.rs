@@ -4,7 +4,6 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::domain::listing::Window;
 use crate::http::voipbin_api::auth::query;
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{Profile, parse_timestamp};
@@ -35,10 +34,6 @@ impl Asks {
         // which nobody can mean: it reads from the beginning.
         let before = query(call.request, "page_token").and_then(|token| parse_timestamp(&token));
         Ok(Self { before, size: call.profile.page_size(size) })
-    }
-
-    pub fn window(self) -> Window {
-        Window::Before { list_at: self.before, limit: self.size }
     }
 }
 

@@ -48,11 +48,8 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
             match place(&call, id).await? {
                 Place::Waiting(list) => waiting(&call, &list, asks).await,
                 Place::Own { account, campaign } => {
-                    let known = match &campaign {
-                        Some(identity) => call.gateway.public_contacts(identity.uuid).await?,
-                        None => HashMap::new(),
-                    };
-                    Ok(json(own_page(&call, account, id, &window, &known).await?))
+                    let campaign = campaign.map(|identity| identity.uuid);
+                    Ok(json(own_page(&call, account, (id, campaign), &window).await?))
                 }
                 Place::On(identity) => {
                     let listing = call.gateway.list_contacts(&call.asked, identity, window).await?;
@@ -182,9 +179,8 @@ async fn own_name(
 async fn own_page(
     call: &Call<'_>,
     account: AccountSlug,
-    outdial: Uuid,
+    (outdial, campaign): (Uuid, Option<Uuid>),
     window: &ContactWindow,
-    known: &HashMap<String, Uuid>,
 ) -> Result<Bytes, GatewayError> {
     let mut query = form_urlencoded::Serializer::new(format!("page_size={}", window.limit));
     if let Some(token) = &window.cursor {
@@ -195,8 +191,16 @@ async fn own_page(
     let target = exchange::Target::Account(account);
     let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
     let page: Page<&RawValue> = serde_json::from_slice(&answer.body).map_err(unreadable)?;
-    let shown = page.result.into_iter().map(|row| {
-        let mut document = Document::parse(row.get().as_bytes()).map_err(unreadable)?;
+    let rows = page.result.iter().map(|row| Document::parse(row.get().as_bytes()));
+    let rows: Vec<Document> = rows.collect::<Result<_, _>>().map_err(unreadable)?;
+    let known = match campaign {
+        Some(campaign) => {
+            let natives = rows.iter().filter_map(|row| row.text("id"));
+            call.gateway.public_contacts(campaign, natives).await?
+        }
+        None => HashMap::new(),
+    };
+    let shown = rows.into_iter().map(|mut document| {
         if let Some(id) = document.text("id").and_then(|id| known.get(&id)) {
             document.set("id", id).map_err(unreadable)?;
         }

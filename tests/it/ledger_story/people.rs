@@ -6,7 +6,7 @@ use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::Window;
 use dialbridge::domain::phone::PhoneNumber;
 use dialbridge::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
-use dialbridge::ledger::contacts::{ContactState, NewContact, SettledContact};
+use dialbridge::ledger::contacts::{ContactNames, ContactState, NewContact, SettledContact};
 use dialbridge::ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -19,6 +19,7 @@ stories!(
     contacts_are_listed_newest_first_without_deleted_ones,
     a_settled_contact_never_goes_back,
     contacts_are_found_by_id_and_reference,
+    contacts_are_found_by_many_names_at_once,
     an_attempt_is_inserted_once_per_business_key,
     reports_of_one_attempt_complete_each_other,
     a_less_final_report_does_not_win,
@@ -28,6 +29,7 @@ stories!(
     a_deleted_attempt_stays_readable,
 );
 
+const NOBODY: [Uuid; 0] = [];
 const NUMBER: &str = "+8675512345678";
 
 async fn contacts_are_kept_as_given_and_only_once(place: Place) {
@@ -137,6 +139,38 @@ async fn contacts_are_found_by_id_and_reference(place: Place) {
     assert_eq!(by_reference(campaign).await, Some(rows[0].uuid), "a refused one is not there");
 }
 
+async fn contacts_are_found_by_many_names_at_once(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let other = sight(&ledger, "pairs", paired(2)).await.identity.uuid;
+    let mut twin = contact(4);
+    twin.contact.reference = contact(3).contact.reference;
+    let mut nameless = contact(5);
+    nameless.contact.reference = None;
+    let rows = vec![contact(1), contact(2), contact(3), twin, nameless];
+    let rows = ledger.record_contacts(campaign, rows, at(0)).await.unwrap();
+    let settled = rows.iter().enumerate().map(|(n, row)| SettledContact {
+        uuid: row.uuid,
+        state: if n == 1 { ContactState::Deleted } else { ContactState::Added },
+        native: Some(NativeId::new(format!("native-{n}"))),
+    });
+    ledger.settle_contacts(settled.collect(), at(1)).await.unwrap();
+    let named = async |campaign, names| {
+        let found = ledger.contacts_named(campaign, names).await.unwrap();
+        found.into_iter().map(|row| row.uuid).collect::<Vec<_>>()
+    };
+    let natives = |of: &[usize]| {
+        ContactNames::Native(of.iter().map(|n| NativeId::new(format!("native-{n}"))).collect())
+    };
+    assert_eq!(named(campaign, natives(&[9, 1, 0])).await, [rows[0].uuid, rows[1].uuid]);
+    assert_eq!(named(other, natives(&[1, 0])).await, NOBODY);
+    assert_eq!(named(campaign, natives(&[])).await, NOBODY);
+    let mut names: Vec<String> = (1..4).map(|n| format!("reference-{n}")).collect();
+    names.push(rows[4].uuid.simple().to_string());
+    let found = named(campaign, ContactNames::Reference(names)).await;
+    assert_eq!(found, [rows[0].uuid, rows[4].uuid], "neither a deleted one nor twins");
+}
+
 async fn an_attempt_is_inserted_once_per_business_key(place: Place) {
     let ledger = place.ledger().await;
     let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
@@ -222,21 +256,19 @@ async fn attempts_are_listed_by_campaign_or_account(place: Place) {
     }
     let elsewhere = vec![seen("x", Disposition::Busy)];
     ledger.record_attempts(slug("uuids"), other, elsewhere, at(50)).await.unwrap();
-    let list = async |scope, window| {
-        let page = ledger.list_attempts(scope, window).await.unwrap();
-        let natives = page.attempts.iter().map(|row| row.native.to_string());
-        (natives.collect::<Vec<_>>().join(" "), page.total)
+    let list = async |scope, before, limit| {
+        let rows = ledger.list_attempts(scope, before, limit).await.unwrap();
+        let natives = rows.iter().map(|row| row.native.to_string());
+        natives.collect::<Vec<_>>().join(" ")
     };
-    let all = Window::Before { list_at: None, limit: 100 };
-    assert_eq!(list(AttemptScope::Campaign(campaign), all).await, ("3 2 1 0".into(), 4));
-    let window = Window::Before { list_at: Some(at(3)), limit: 1 };
-    assert_eq!(list(AttemptScope::Campaign(campaign), window).await, ("1".into(), 4));
+    assert_eq!(list(AttemptScope::Campaign(campaign), None, 100).await, "3 2 1 0");
+    assert_eq!(list(AttemptScope::Campaign(campaign), Some(at(3)), 1).await, "1");
     let of = |names: &[&str]| AttemptScope::Accounts(names.iter().map(|n| slug(n)).collect());
-    assert_eq!(list(of(&["uuids"]), all).await, ("x".into(), 1));
-    assert_eq!(list(of(&["uuids", "pairs"]), all).await.1, 5);
-    assert_eq!(list(of(&[]), all).await, (String::new(), 0));
-    let window = Window::Offset { offset: 1, limit: 2 };
-    assert_eq!(list(of(&["pairs"]), window).await, ("2 1".into(), 4));
+    assert_eq!(list(of(&["uuids"]), None, 100).await, "x");
+    assert_eq!(list(of(&["uuids", "pairs"]), None, 100).await.split(' ').count(), 5);
+    assert_eq!(list(of(&["uuids", "pairs"]), None, 2).await.split(' ').count(), 2, "of both");
+    assert_eq!(list(of(&[]), None, 100).await, "");
+    assert_eq!(list(of(&["pairs"]), Some(at(4)), 2).await, "2 1");
 }
 
 /// Platforms tell times to the second; several processes report the same attempts.
@@ -254,10 +286,10 @@ async fn many_reports_of_one_second_at_once(place: Place) {
         });
     }
     assert_eq!(tasks.join_all().await, [60; 8]);
-    let window = Window::Before { list_at: None, limit: 100 };
-    let page = ledger.list_attempts(AttemptScope::Campaign(campaign), window).await.unwrap();
-    assert_eq!((page.total, page.attempts.len()), (60, 60));
-    let places: Vec<Timestamp> = page.attempts.iter().map(|row| row.list_at).collect();
+    let scope = AttemptScope::Campaign(campaign);
+    let rows = ledger.list_attempts(scope, None, 100).await.unwrap();
+    assert_eq!(rows.len(), 60);
+    let places: Vec<Timestamp> = rows.iter().map(|row| row.list_at).collect();
     assert!(places.is_sorted_by(|a, b| a > b), "each at its own place");
     assert!(places.iter().all(|at| at.as_second() == dialed_at().as_second()));
 }

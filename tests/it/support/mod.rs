@@ -2,22 +2,20 @@
 //! clients of both facades. It ends with the books balanced: every contact that a facade confirmed
 //! was taken by a platform, and no answer was an internal error.
 
+mod config;
+
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dialbridge::app::{self, StartOptions};
 use dialbridge::clock::Clock;
 use dialbridge::config::{
-    AccountConfig, AccountLimits, ApiScope, ApiToken, ClientConfig, ClientScope, Config,
-    IdCacheConfig, IsalesClient, IsalesRelease, LedgerConfig, Listener, Listeners,
-    PlatformSettings, VoipbinClient, VoipbinProfile, WritePolicy,
+    ClientConfig, ClientScope, Config, IsalesClient, LedgerConfig, VoipbinClient, VoipbinProfile,
 };
-use dialbridge::domain::ids::{AccountSlug, VdnId};
-use dialbridge::domain::phone::NumberPlan;
-use dialbridge::platforms::{Bindings, CreationDefaults};
+use dialbridge::domain::ids::AccountSlug;
 use dialbridge::signing::c2;
 use dialbridge::simulators::{self, isales, voipbin};
-use jiff::tz::TimeZone;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
@@ -93,7 +91,7 @@ impl TestApp {
         });
         let (voipbin, isales) = (voipbin.await.unwrap(), isales.await.unwrap());
         let directory = tempfile::tempdir().unwrap();
-        let mut config = config(&voipbin, &isales, &directory);
+        let mut config = config::config(&voipbin, &isales, &directory);
         change(&mut config);
         Self {
             voipbin,
@@ -123,6 +121,28 @@ impl TestApp {
         }
         self.running = Some(running);
         self
+    }
+
+    /// Without its gateway, whose ledger another may open now.
+    pub async fn stopped(mut self) -> Self {
+        self.running.take().unwrap().stop().await;
+        self
+    }
+
+    /// The next gateway reaches no platform.
+    pub fn cut_off(mut self) -> Self {
+        for account in &mut self.config.accounts {
+            // Nobody listens on the discard port.
+            account.base_url.set_port(Some(9)).unwrap();
+        }
+        self
+    }
+
+    pub fn ledger(&self) -> PathBuf {
+        match &self.config.ledger {
+            LedgerConfig::Sqlite { path } => path.clone(),
+            other @ LedgerConfig::Postgres { .. } => panic!("{other:?} is no file"),
+        }
     }
 
     /// Ends everything with the books balanced.
@@ -484,97 +504,4 @@ pub async fn until(mut check: impl AsyncFnMut() -> bool) {
 
 async fn pause() {
     Clock::real().sleep(Duration::from_millis(20)).await;
-}
-
-fn config(
-    voipbin: &simulators::Running,
-    isales: &simulators::Running,
-    directory: &tempfile::TempDir,
-) -> Config {
-    let listener = || Listener {
-        address: ([127, 0, 0, 1], 0).into(),
-        tls: None,
-        body_limit_bytes: 64 * 1024,
-        public_hosts: vec!["dialbridge.example.com:8443".to_owned()],
-        trusted_proxies: Vec::new(),
-    };
-    let voipbin_account = |slug, number, vdn| {
-        let platform = PlatformSettings::Voipbin {
-            access_key: voipbin::Account::numbered(number).access_key,
-            webhook_secret: None,
-            virtual_vdn: VdnId::new(vdn).unwrap(),
-        };
-        account(slug, &format!("{}/v1.0", voipbin.base_url()), platform)
-    };
-    let isales_account = |slug, access_key: &str, secret: &str, vdn| {
-        let platform = PlatformSettings::Isales {
-            access_key: access_key.to_owned(),
-            secret_key: SecretString::from(secret),
-            vdns: vec![VdnId::new(vdn).unwrap()],
-            empty_query_line: false,
-            signed_headers: vec!["host".to_owned()],
-            release: IsalesRelease::R2025_11,
-            creation: CreationDefaults::default(),
-        };
-        account(slug, &isales.base_url(), platform)
-    };
-    let (other, other_secret) = (isales::OTHER_ACCESS_KEY, isales::OTHER_SECRET_KEY);
-    Config {
-        listeners: Listeners { facades: listener(), admin: listener(), callbacks: listener() },
-        ledger: LedgerConfig::Sqlite { path: directory.path().join("ledger.db") },
-        id_cache: IdCacheConfig { directory: directory.path().join("ids"), capacity_mb: 16 },
-        accounts: vec![
-            voipbin_account("vb", 1, VIRTUAL_VDN),
-            voipbin_account("vb-other", 2, OTHER_VIRTUAL_VDN),
-            isales_account("cc", isales::ACCESS_KEY, isales::SECRET_KEY, VDN),
-            isales_account("cc-other", other, other_secret, OTHER_VDN),
-        ],
-        clients: vec![
-            Caller::Both.config("both", &["vb", "cc"], ClientScope::Write),
-            Caller::Seed.config("seed", &["vb", "cc"], ClientScope::Write),
-            Caller::Reader.config("reader", &["vb", "cc"], ClientScope::Read),
-            Caller::Other.config("other", &["vb-other", "cc-other"], ClientScope::Write),
-        ],
-        api_tokens: vec![
-            api_token("operator", &[ApiScope::Read, ApiScope::Operate], &["vb", "cc"]),
-            api_token("viewer", &[ApiScope::Read], &["vb", "cc"]),
-            api_token("other", &[ApiScope::Read, ApiScope::Operate], &["vb-other", "cc-other"]),
-        ],
-        bindings: Bindings::default(),
-        discovery_interval: Duration::from_secs(60),
-        mappings_dir: None,
-    }
-}
-
-/// Its token is its name and some dots.
-fn api_token(name: &str, scopes: &[ApiScope], accounts: &[&str]) -> ApiToken {
-    ApiToken {
-        name: name.to_owned(),
-        token: SecretString::from(format!("{name:.<24}")),
-        scopes: scopes.to_vec(),
-        accounts: accounts.iter().map(|slug| AccountSlug::new(slug).unwrap()).collect(),
-    }
-}
-
-fn account(slug: &str, base_url: &str, platform: PlatformSettings) -> AccountConfig {
-    AccountConfig {
-        slug: AccountSlug::new(slug).unwrap(),
-        base_url: base_url.parse().unwrap(),
-        writes: WritePolicy::Allow,
-        time_zone: TimeZone::UTC,
-        numbers: NumberPlan {
-            region: Some("CN".to_owned()),
-            trunk_prefix: "0".to_owned(),
-            international_prefix: "00".to_owned(),
-        },
-        limits: AccountLimits {
-            requests_per_second: None,
-            connect_timeout_ms: 2_000,
-            request_timeout_ms: 10_000,
-            body_limit_bytes: 8 * 1024 * 1024,
-        },
-        cache_ttl: Duration::ZERO,
-        ca_file: None,
-        platform,
-    }
 }
