@@ -147,7 +147,7 @@ pub enum PlatformSettings {
     },
 }
 
-/// Which edition of the CC-iSales pages an installation follows.
+/// Which edition of the CC-iSales pages an installation follows, or a client program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IsalesRelease {
     R2024,
@@ -219,6 +219,7 @@ pub enum VoipbinProfile {
 pub struct IsalesClient {
     pub access_key: String,
     pub secret_key: SecretString,
+    pub release: IsalesRelease,
 }
 
 impl AccountConfig {

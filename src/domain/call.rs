@@ -22,6 +22,13 @@ pub struct CallAttempt {
     pub recording: Option<String>,
 }
 
+/// When a call rang and was answered, as far as its platform tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallMoments {
+    pub ringing_at: Option<Timestamp>,
+    pub answered_at: Option<Timestamp>,
+}
+
 /// Whether the platform calls the attempt a success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum CallResult {

@@ -33,6 +33,13 @@ pub struct Change<'a> {
     _turn: OwnedMutexGuard<()>,
 }
 
+/// A campaign after a change.
+pub struct Changed {
+    pub after: CampaignView,
+    /// Campaigns that the change touches, this one included: they use the same dialling rules.
+    pub touched: usize,
+}
+
 /// A campaign that is no more.
 pub struct Deleted {
     pub before: CampaignView,
@@ -168,10 +175,7 @@ impl Change<'_> {
     /// # Errors
     /// `Refused`-like errors of the home in the gateway's words; `Unclear` when an answer was lost:
     /// a change that may have been made in part is not guessed at.
-    pub async fn write(
-        &self,
-        definition: &CampaignDefinition,
-    ) -> Result<CampaignView, GatewayError> {
+    pub async fn write(&self, definition: &CampaignDefinition) -> Result<Changed, GatewayError> {
         let Change { gateway, asked, operation, .. } = *self;
         let identity = &self.before.identity;
         let job = gateway.shared.clock.new_uuid();
@@ -181,15 +185,22 @@ impl Change<'_> {
         // Kept off the caller's stack: it is large.
         let modify =
             Box::pin(adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition));
-        let written = modify.await;
-        if let Err(error) = written {
+        let rules = modify.await.map_err(|error| {
             tracing::warn!(campaign = %identity.uuid, %job, %error, "change");
-            return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
-        }
+            GatewayError::from_platform(&error, Noun::Campaign, job)
+        })?;
         let after = Box::pin(gateway.view(asked.platform, Arc::clone(identity))).await?;
         let fetched = vec![after.fetched.clone()];
         gateway.sight(&identity.home, adapter, fetched, gateway.shared.clock.now()).await?;
-        Ok(after)
+        let touched = match rules {
+            Some(rules) => {
+                let through = Some(identity.uuid);
+                let noted = gateway.note_changed_rules(asked, (&identity.home, &rules), through);
+                noted.await.map_err(|error| error.after_a_write(job))?
+            }
+            None => 1,
+        };
+        Ok(Changed { after, touched })
     }
 
     /// Keeps the client's document beside the campaign as it stands after the change, and answers

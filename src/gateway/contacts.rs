@@ -18,11 +18,12 @@ use crate::domain::phone::PhoneNumber;
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::MAX_WINDOW_ROWS;
 use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, NewContact, SettledContact};
 use crate::platforms::{
-    AddedContacts, ContactName, ConvertContext, Effect, FetchedContact, Operation,
+    AddedContacts, ContactName, ConvertContext, Effect, FetchedContact, Operation, PlatformError,
+    PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
 
@@ -121,6 +122,9 @@ impl WorkerGateway {
         }
         let incoming = read(route, &context)?;
         check_distinct(&incoming, distinct)?;
+        if route != Route::Native {
+            self.hold_for_adding(asked, &identity).await?;
+        }
         let documents: Option<Vec<Bytes>> = incoming.iter().map(|i| i.document.clone()).collect();
         let contacts = incoming.into_iter().map(|incoming| NewContact {
             uuid: self.shared.clock.new_uuid(),
@@ -131,10 +135,12 @@ impl WorkerGateway {
         let now = self.shared.clock.now();
         let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
         let _writing = self.shared.reads.writing(&identity);
-        let (lane, native) = (Lane::FacadeWrite, &identity.native);
         let outcome = match documents {
-            Some(documents) => home.adapter.add_contact_documents(lane, native, &documents).await,
-            None => home.adapter.add_contacts(lane, native, &sent).await,
+            Some(documents) => {
+                let (lane, native) = (Lane::FacadeWrite, &identity.native);
+                home.adapter.add_contact_documents(lane, native, &documents).await
+            }
+            None => self.add_translated(asked, (&identity, home), &sent).await,
         };
         let outcome =
             outcome.unwrap_or_else(|error| AddedContacts { added: Vec::new(), error: Some(error) });
@@ -155,6 +161,28 @@ impl WorkerGateway {
             ..row
         });
         Ok(AddedTo { context, route, contacts: contacts.collect(), identity })
+    }
+
+    async fn add_translated(
+        &self,
+        asked: &Asked,
+        (identity, home): (&CampaignIdentity, &Home),
+        contacts: &[Contact],
+    ) -> Result<AddedContacts, PlatformError> {
+        let (lane, native) = (Lane::FacadeWrite, &identity.native);
+        let outcome = home.adapter.add_contacts(lane, native, contacts).await;
+        let went_on = match &outcome {
+            Ok(AddedContacts { added, error: Some(error) }) if added.is_empty() => {
+                error.kind == PlatformErrorKind::State
+            }
+            Ok(_) => false,
+            Err(error) => error.kind == PlatformErrorKind::State,
+        };
+        // It went on dialling between being held and this.
+        if went_on && self.hold_for_adding(asked, identity).await.is_ok() {
+            return home.adapter.add_contacts(lane, native, contacts).await;
+        }
+        outcome
     }
 
     /// The campaign's contacts: live where the home can list them, else what was added through the

@@ -38,7 +38,7 @@ pub(super) const KIND: &str = "campaign.create";
 /// Contacts that are loaded between two checkpoints.
 const LOADED_AT_ONCE: u32 = 20;
 
-/// Campaigns whose contacts are still being loaded: they are wanted running, and shown so.
+/// Campaigns that are paused while contacts are loaded: they are wanted running, and shown so.
 #[derive(Default)]
 pub(super) struct Loading {
     campaigns: Mutex<HashSet<Uuid>>,
@@ -447,7 +447,7 @@ fn platform_of(shape: &str) -> Option<PlatformKind> {
 }
 
 impl Loading {
-    fn begin(&self, campaign: Uuid) {
+    pub fn begin(&self, campaign: Uuid) {
         self.campaigns.lock().unwrap_or_else(PoisonError::into_inner).insert(campaign);
     }
 

@@ -16,6 +16,7 @@ pub mod error;
 pub mod exchange;
 mod flight;
 pub mod groups;
+mod holding;
 pub mod idempotency;
 pub mod jobs;
 pub mod merged;
@@ -30,6 +31,7 @@ mod retry;
 pub mod route;
 pub mod rules;
 pub mod sessions;
+mod sharing;
 pub mod statistics;
 mod written;
 
@@ -50,6 +52,7 @@ use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
+use crate::gateway::holding::Holds;
 use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
@@ -141,6 +144,7 @@ struct Shared {
     turns: Turns,
     board: Board,
     loading: Loading,
+    holds: Holds,
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
@@ -186,6 +190,7 @@ impl Gateway {
             turns: Turns::default(),
             board,
             loading: Loading::default(),
+            holds: Holds::default(),
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::call::CallResult;
+use crate::domain::call::{CallMoments, CallResult};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::AttemptFilter;
@@ -214,6 +214,35 @@ impl WorkerGateway {
         let accounts = asked.client.accounts.clone();
         let row = self.shared.ledger.find_attempt_by_call(accounts, call.to_owned()).await?;
         self.show_one(asked, row).await
+    }
+
+    /// The attempt with what only the call itself tells: when it rang and was answered, and why it
+    /// ended, which is kept from now on. Where the home does not answer, with what is known.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn explained(
+        &self,
+        mut view: AttemptView,
+    ) -> Result<(AttemptView, CallMoments), GatewayError> {
+        let home = self.homes.get(&view.row.account);
+        let Some(home) = home.filter(|_| view.row.attempt.result != CallResult::InProgress) else {
+            return Ok((view, CallMoments::default()));
+        };
+        let raw = view.row.raw.as_bytes();
+        let explained = match home.adapter.explain_attempt(Lane::FacadeRead, raw).await {
+            Ok(Some(explained)) => explained,
+            Ok(None) => return Ok((view, CallMoments::default())),
+            Err(error) => {
+                tracing::warn!(attempt = %view.row.uuid, %error, "the call is not explained");
+                return Ok((view, CallMoments::default()));
+            }
+        };
+        let ledger = &self.shared.ledger;
+        if let Some(row) = ledger.explain_attempt(view.row.uuid, explained.attempt).await? {
+            view.row = row;
+        }
+        Ok((view, explained.moments))
     }
 
     /// The campaign, with everything that its home reports on it in the ledger.

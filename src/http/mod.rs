@@ -15,9 +15,9 @@ pub mod voipbin_api;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,6 +27,9 @@ use crate::gateway::{Gateway, WorkerGateway};
 
 /// A facade answers within this time; what takes longer is told to come back.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(25);
+
+/// Tells how many campaigns a change of shared dialling rules has touched.
+static TOUCHED: HeaderName = HeaderName::from_static("x-dialbridge-campaigns-touched");
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -95,4 +98,10 @@ fn keyed(request: &HttpRequest, body: &[u8]) -> Result<Option<Keyed>, GatewayErr
         (Some(key), None) => Keyed::new(key.as_bytes(), request.path(), body).map(Some),
         (Some(_), Some(_)) => Err(GatewayError::invalid("Idempotency-Key", "one is expected")),
     }
+}
+
+/// An answer to a change of dialling rules that so many campaigns use.
+fn touching(mut response: HttpResponse, campaigns: usize) -> HttpResponse {
+    response.headers_mut().insert(TOUCHED.clone(), HeaderValue::from(campaigns));
+    response
 }

@@ -1,6 +1,6 @@
 //! Call attempts: inserted once per business key, whoever reports them.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -88,6 +88,16 @@ impl Ledger {
         self.read(ListAttempts { scope, before, limit: limit.min(MAX_WINDOW_ROWS) }).await
     }
 
+    /// Keeps what a closer look at the call found out. Answers the attempt as it is now; None when
+    /// there is none.
+    pub async fn explain_attempt(
+        &self,
+        uuid: Uuid,
+        attempt: CallAttempt,
+    ) -> Result<Option<AttemptRow>, LedgerError> {
+        self.write(ExplainAttempt { uuid, attempt }).await
+    }
+
     /// Marks an attempt as deleted; doing it again changes nothing. False when there is none.
     pub async fn delete_attempt(&self, uuid: Uuid, now: Timestamp) -> Result<bool, LedgerError> {
         self.write(DeleteAttempt { uuid, now }).await
@@ -101,9 +111,25 @@ impl Ledger {
 /// What a second report makes of what is known. `None`: nothing changes.
 fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
     let (old, new) = (&known.attempt, &seen.attempt);
-    let newer_wins = finality(new) >= finality(old);
+    let newer_wins = match finality(new).cmp(&finality(old)) {
+        Ordering::Greater => true,
+        // What a closer look found out is not undone by the same report told again.
+        Ordering::Equal => seen.raw != known.raw,
+        Ordering::Less => false,
+    };
     let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
-    let attempt = CallAttempt {
+    let attempt = completed(winner, other);
+    let raw = if newer_wins { &seen.raw } else { &known.raw };
+    if attempt == *old && *raw == known.raw {
+        return None;
+    }
+    let revision = known.revision + i64::from(attempt.disposition != old.disposition);
+    Some(AttemptRow { attempt, raw: raw.clone(), revision, ..known.clone() })
+}
+
+/// What one report says, and the other where it says nothing.
+fn completed(winner: &CallAttempt, other: &CallAttempt) -> CallAttempt {
+    CallAttempt {
         contact_reference: winner
             .contact_reference
             .clone()
@@ -118,13 +144,7 @@ fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
         native_code: winner.native_code.clone(),
         try_number: winner.try_number.or(other.try_number),
         recording: winner.recording.clone().or_else(|| other.recording.clone()),
-    };
-    let raw = if newer_wins { &seen.raw } else { &known.raw };
-    if attempt == *old && *raw == known.raw {
-        return None;
     }
-    let revision = known.revision + i64::from(attempt.disposition != old.disposition);
-    Some(AttemptRow { attempt, raw: raw.clone(), revision, ..known.clone() })
 }
 
 fn finality(attempt: &CallAttempt) -> u8 {
@@ -132,7 +152,8 @@ fn finality(attempt: &CallAttempt) -> u8 {
         Disposition::InProgress => 0,
         Disposition::Unknown => 1,
         _ if !attempt.flags.is_final => 2,
-        _ => 3,
+        Disposition::Failed => 3,
+        _ => 4,
     }
 }
 
@@ -394,6 +415,31 @@ pub(super) async fn page<S: Statements>(
     let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
     let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
     Ok(AttemptPage { attempts: window(store, condition, parameters, wanted).await?, total })
+}
+
+struct ExplainAttempt {
+    uuid: Uuid,
+    attempt: CallAttempt,
+}
+
+impl Verb for ExplainAttempt {
+    type Answer = Option<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
+        let sql = format!("SELECT uuid FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
+        if store.row(&sql, &[self.uuid.into()]).await?.is_none() {
+            return Ok(None);
+        }
+        let Some(known) = find(store, self.uuid).await? else { return Ok(None) };
+        let attempt = completed(&self.attempt, &known.attempt);
+        if attempt == known.attempt {
+            return Ok(Some(known));
+        }
+        let revision = known.revision + i64::from(attempt.disposition != known.attempt.disposition);
+        let row = AttemptRow { attempt, revision, ..known };
+        update(store, &row).await?;
+        Ok(Some(row))
+    }
 }
 
 struct DeleteAttempt {

@@ -14,9 +14,9 @@ use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactName, ContactPage,
-    ConvertContext, Exchange, FetchedCampaign, FetchedPart, Made, NewCampaign, Operation,
-    PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames, PushError, Pushed,
-    Support, isales, support, voipbin,
+    ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart, Made, NewCampaign,
+    Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames,
+    PushError, Pushed, Support, isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -97,6 +97,15 @@ impl Adapter {
         }
     }
 
+    /// Whether contacts may be added while a campaign dials. CC-iSales installations before 2025-11
+    /// refuse them (reference 3.14).
+    pub fn adds_to_running(&self) -> bool {
+        match self {
+            Adapter::Voipbin(_) => true,
+            Adapter::Isales(client) => client.adds_to_running(),
+        }
+    }
+
     /// What conversions need to know of the account.
     pub fn context(&self) -> &ConvertContext {
         match self {
@@ -135,6 +144,14 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.read_campaign(document),
             Adapter::Isales(client) => client.read_campaign(native, document),
+        }
+    }
+
+    /// The dialling rules that a campaign names in its document and that others may use, too.
+    pub fn shared_rules(&self, document: &[u8]) -> Option<NativeId> {
+        match self {
+            Adapter::Voipbin(_) => voipbin::client::outplan_of(document),
+            Adapter::Isales(_) => None,
         }
     }
 
@@ -275,16 +292,19 @@ impl Adapter {
         }
     }
 
-    /// Writes the changed parts of a definition; what our words cannot say stays as it is.
+    /// Writes the changed parts of a definition; what our words cannot say stays as it is. Answers
+    /// which dialling rules were changed that other campaigns may use, too.
     pub async fn modify_campaign(
         &self,
         lane: Lane,
         native: &NativeId,
         definition: &CampaignDefinition,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<Option<NativeId>, PlatformError> {
         match self {
             Adapter::Voipbin(client) => client.modify_campaign(lane, native, definition).await,
-            Adapter::Isales(client) => client.modify_campaign(lane, native, definition).await,
+            Adapter::Isales(client) => {
+                client.modify_campaign(lane, native, definition).await.map(|()| None)
+            }
         }
     }
 
@@ -375,6 +395,19 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.open_push(proof, body).await,
             Adapter::Isales(_) => Err(PushError::NotGenuine),
+        }
+    }
+
+    /// Asks for the call behind an attempt, whose row the platform sent once. None where the row is
+    /// all that there is, or the call is not known any more.
+    pub async fn explain_attempt(
+        &self,
+        lane: Lane,
+        row: &[u8],
+    ) -> Result<Option<Explained>, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.explain_attempt(lane, row).await,
+            Adapter::Isales(_) => Ok(None),
         }
     }
 

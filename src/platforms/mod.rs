@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::call::{CallAttempt, Disposition, DispositionFlags};
+use crate::domain::call::{CallAttempt, CallMoments, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignPart, NativeId, PublicPair};
@@ -247,6 +247,13 @@ pub struct AttemptPage {
     pub next: Option<String>,
     /// Over all pages, where the platform counts them.
     pub total: Option<u64>,
+}
+
+/// What a closer look at a call tells besides its attempt's row.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    pub attempt: CallAttempt,
+    pub moments: CallMoments,
 }
 
 /// The account that `translate` assumes without configuration: times in UTC, trunk prefix `0`,

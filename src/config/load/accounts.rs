@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{Loader, Seen};
 use crate::config::reader::{At, Section};
-use crate::config::{AccountConfig, AccountLimits, IsalesRelease, PlatformSettings, WritePolicy};
+use crate::config::{AccountConfig, AccountLimits, PlatformSettings, WritePolicy};
 use crate::domain::ids::{AccountSlug, VdnId};
 use crate::domain::phone::NumberPlan;
 
@@ -270,14 +270,7 @@ impl Loader<'_> {
         let vdns = vdns.iter().filter_map(|at| self.vdn(at, seen)).collect();
         let empty_query_line = self.reader.boolean(section, "empty_query_line").unwrap_or(false);
         let signed_headers = self.signed_headers(section);
-        let release = self
-            .reader
-            .choice(
-                section,
-                "release",
-                &[("2024", IsalesRelease::R2024), ("2025-11", IsalesRelease::R2025_11)],
-            )
-            .unwrap_or(IsalesRelease::R2025_11);
+        let release = self.isales_release(section);
         let creation = self.creation_defaults(section);
         Some(PlatformSettings::Isales {
             access_key: access_key?.value,

@@ -5,7 +5,8 @@ use secrecy::ExposeSecret;
 use super::{Loader, Seen};
 use crate::config::reader::Section;
 use crate::config::{
-    ClientConfig, ClientScope, IsalesClient, Login, PassRule, VoipbinClient, VoipbinProfile,
+    ClientConfig, ClientScope, IsalesClient, IsalesRelease, Login, PassRule, VoipbinClient,
+    VoipbinProfile,
 };
 use crate::domain::ids::AccountSlug;
 
@@ -161,6 +162,7 @@ impl Loader<'_> {
         let access_key =
             self.reader.required_text(&mut section, "access_key", "an access key of your choice");
         let secret_key = self.required_secret(&mut section, "secret_key");
+        let release = self.isales_release(&mut section);
         self.reader.finish(&section);
         let access_key = access_key?;
         if access_key.value.is_empty() || access_key.value.contains('/') {
@@ -173,6 +175,12 @@ impl Loader<'_> {
                 "clients.isales.access_key: another client has the same",
             );
         }
-        Some(IsalesClient { access_key: access_key.value, secret_key: secret_key? })
+        Some(IsalesClient { access_key: access_key.value, secret_key: secret_key?, release })
+    }
+
+    /// The newest edition unless stated.
+    pub(super) fn isales_release(&mut self, section: &mut Section<'_>) -> IsalesRelease {
+        let editions = [("2024", IsalesRelease::R2024), ("2025-11", IsalesRelease::R2025_11)];
+        self.reader.choice(section, "release", &editions).unwrap_or(IsalesRelease::R2025_11)
     }
 }

@@ -11,14 +11,22 @@ use actix_web::http::header::{AUTHORIZATION, HOST};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::Client;
+use crate::http::isales_api::profile::Profile;
 use crate::signing::c2::{self, Authorization, Credentials, VerifyOptions};
 
 /// The clients of this facade by access key, and under which names this server is called.
 pub struct Keys {
-    by_access_key: HashMap<String, (Credentials, Arc<Client>)>,
+    by_access_key: HashMap<String, Known>,
     public_hosts: Vec<String>,
     trusted_proxies: Vec<IpAddr>,
     clock: Clock,
+}
+
+/// A client, what its signatures are checked with, and which edition it was written for.
+struct Known {
+    credentials: Credentials,
+    client: Arc<Client>,
+    profile: &'static Profile,
 }
 
 /// The request is not from a client of ours, or cannot be shown to be.
@@ -33,8 +41,9 @@ impl Keys {
         for client in &config.clients {
             if let Some(settings) = &client.isales {
                 let credentials = Credentials::new(&settings.access_key, &settings.secret_key)?;
-                let entry = (credentials, Arc::new(Client::of(client)));
-                by_access_key.insert(settings.access_key.clone(), entry);
+                let client = Arc::new(Client::of(client));
+                let known = Known { credentials, client, profile: Profile::of(settings.release) };
+                by_access_key.insert(settings.access_key.clone(), known);
             }
         }
         let listener = &config.listeners.facades;
@@ -56,10 +65,9 @@ impl Keys {
         &self,
         request: &HttpRequest,
         body: &[u8],
-    ) -> Result<&Arc<Client>, NotAuthentic> {
+    ) -> Result<(&Arc<Client>, &'static Profile), NotAuthentic> {
         let authorization = authorization(request)?;
-        let (credentials, client) =
-            self.by_access_key.get(authorization.access_key).ok_or(NotAuthentic)?;
+        let known = self.by_access_key.get(authorization.access_key).ok_or(NotAuthentic)?;
         let received = received_host(request);
         let forwarded = self.forwarded_host(request);
         let hosts: Vec<&str> = received
@@ -79,10 +87,10 @@ impl Keys {
             window: Some(c2::DEFAULT_WINDOW),
             now: self.clock.wall(),
         };
-        match c2::verify(credentials, &authorization, &signed, &options) {
-            Ok(_) => Ok(client),
+        match c2::verify(&known.credentials, &authorization, &signed, &options) {
+            Ok(_) => Ok((&known.client, known.profile)),
             Err(mismatch) => {
-                tracing::debug!(client = client.name, %mismatch, "signature refused");
+                tracing::debug!(client = known.client.name, %mismatch, "signature refused");
                 Err(NotAuthentic)
             }
         }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::domain::campaign::CampaignStatus;
 use crate::domain::contact::ContactNumber;
 use crate::domain::ids::CampaignKey;
 use crate::domain::phone::PhoneNumber;
@@ -58,6 +59,9 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
     let key = CampaignKey::Pair(fields::pair(call.request)?);
     let records = records(&call.body, version)?;
     let called: Vec<String> = records.iter().map(|record| record.numbers.join(",")).collect();
+    if !call.profile.adds_to_running {
+        check_state(&call, key).await?;
+    }
     let too_many = records.len() > MAX_RECORDS;
     let distinct = match version {
         Version::One => Distinct::InRequest,
@@ -85,6 +89,17 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
             error => Refused::Gateway(error),
         }
     })?))
+}
+
+/// A program of an edition that forbids adding while the campaign dials is told so, wherever the
+/// campaign runs: it pauses and resumes by itself.
+async fn check_state(call: &Call<'_>, key: CampaignKey) -> Result<(), Refused> {
+    let status = call.gateway.campaign(&call.asked, key).await?.fetched.status;
+    if !matches!(status, CampaignStatus::Running | CampaignStatus::Ended) {
+        return Ok(());
+    }
+    let reason = "campaignId: the campaign's status does not allow adding".to_owned();
+    Err(GatewayError::State(reason).into())
 }
 
 /// What was added: each record's numbers as sent, and its id.

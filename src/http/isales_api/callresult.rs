@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 
-use crate::domain::ids::{CampaignKey, VdnId};
+use crate::domain::call::CallMoments;
+use crate::domain::ids::CampaignKey;
 use crate::domain::listing::AttemptFilter;
 use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun};
@@ -79,7 +80,11 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
             }
             let id = call.request.match_info().query("call").to_owned();
             let view = call.gateway.attempt_by_call(&call.asked, &id).await?;
-            let data = render_detail(&view, vdn)?;
+            if view.identity.pair.is_none_or(|pair| pair.vdn != vdn) {
+                return Err(GatewayError::NotFound(Noun::Attempt).into());
+            }
+            let (view, moments) = call.gateway.explained(view).await?;
+            let data = render_detail(&view, moments)?;
             let answer = Success::new("Query Success!")?.with("data", &data)?;
             Ok(super::json(answer.bytes()))
         })
@@ -170,20 +175,20 @@ fn render(view: &AttemptView) -> Result<Bytes, GatewayError> {
     Ok(serde_json::to_vec(&row).map_err(unreadable)?.into())
 }
 
-/// One result in detail (reference 5.2). When the phone rang and when it was answered is not
-/// recorded here, so those times are empty.
-fn render_detail(view: &AttemptView, vdn: VdnId) -> Result<serde_json::Value, GatewayError> {
-    if view.identity.pair.is_none_or(|pair| pair.vdn != vdn) {
-        return Err(GatewayError::NotFound(Noun::Attempt));
-    }
+/// One result in detail (reference 5.2): rung, answered, hung up; empty where that did not happen or
+/// nobody tells.
+fn render_detail(
+    view: &AttemptView,
+    moments: CallMoments,
+) -> Result<serde_json::Value, GatewayError> {
     let row: wire::ResultRow = serde_json::from_slice(&render(view)?).map_err(unreadable)?;
     let local = |at: Timestamp| {
         at.to_zoned(view.context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     };
     Ok(json!({
         "called": row.called,
-        "ackBeginTime": "",
-        "callBeginTime": row.call_time_str,
+        "ackBeginTime": moments.ringing_at.map(local).unwrap_or_default(),
+        "callBeginTime": moments.answered_at.map(local).unwrap_or_default(),
         "callEndTime": view.row.attempt.ended_at.map(local).unwrap_or_default(),
         "callStatus": row.call_status,
         "failCode": row.fail_code,

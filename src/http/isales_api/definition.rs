@@ -10,6 +10,7 @@ use crate::http::isales_api::error::{
     UNREADABLE, WRONG_VALUE,
 };
 use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::http::isales_api::profile::Profile;
 use crate::platforms::isales::wire;
 
 /// Longest texts (reference 3.1; no page states a length for an address).
@@ -45,10 +46,15 @@ pub enum Purpose {
 pub fn read(
     body: &[u8],
     (version, purpose): (Version, Purpose),
+    profile: &Profile,
     today: Timestamp,
 ) -> Result<wire::Campaign, BrokenRule> {
     let fields = Fields::of_body(body)?;
-    required(&fields, "name", MAX_NAME)?;
+    let max_name = match purpose {
+        Purpose::Create => MAX_NAME,
+        Purpose::Modify => profile.max_modified_name,
+    };
+    required(&fields, "name", max_name)?;
     if let Some(description) = fields.text("description", MAX_DESCRIPTION)?
         && description.contains(|c| NOT_IN_DESCRIPTION.contains(c))
     {

@@ -13,6 +13,7 @@ mod definition;
 mod endpoints;
 mod error;
 mod fields;
+mod profile;
 mod records;
 mod relay;
 mod statistics;
@@ -34,6 +35,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::http::isales_api::auth::Keys;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, TOO_LONG};
+use crate::http::isales_api::profile::Profile;
 use crate::http::{ANSWER_DEADLINE, Facades};
 use crate::platforms::{Operation, PlatformKind};
 
@@ -61,6 +63,7 @@ struct Facade {
 struct Call<'a> {
     gateway: &'a WorkerGateway,
     asked: Asked,
+    profile: &'static Profile,
     request: &'a HttpRequest,
     body: web::Bytes,
 }
@@ -241,13 +244,13 @@ impl Facade {
                 Refused::NotAuthentic
             }
         })?;
-        let client =
+        let (client, profile) =
             self.callers.keys.authenticate(request, &body).map_err(|_| Refused::NotAuthentic)?;
         let asked = Asked {
             client: client.clone(),
             platform: PlatformKind::Isales,
             request_id: self.callers.clock.new_uuid().simple().to_string(),
         };
-        Ok(Call { gateway: &self.gateway, asked, request, body })
+        Ok(Call { gateway: &self.gateway, asked, profile, request, body })
     }
 }

@@ -7,13 +7,16 @@ use actix_web::http::Method;
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
-use crate::http::isales_api::Call;
 use crate::http::isales_api::error::Refused;
 use crate::http::isales_api::fields::{self, Fields};
+use crate::http::isales_api::{Call, unknown_route};
 use crate::platforms::{Exchange, Operation};
 
 /// A request about one campaign. What the path names besides is in it already.
 pub async fn campaign(call: Call<'_>, operation: Operation) -> Result<HttpResponse, Refused> {
+    if operation == Operation::ContactBatch && !call.profile.has_batches {
+        return Ok(unknown_route().await);
+    }
     let key = CampaignKey::Pair(fields::pair(call.request)?);
     call.gateway.route_of(&call.asked, key, operation).await?;
     pass(&call, Target::Campaign(key), operation).await

@@ -24,7 +24,7 @@ use crate::http::isales_api::error::{
 };
 use crate::http::isales_api::fields::{self, Fields, missing};
 use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
-use crate::http::keyed;
+use crate::http::{keyed, touching};
 use crate::platforms::isales::{convert, wire};
 use crate::platforms::{ConvertContext, Exchange, Operation};
 
@@ -235,7 +235,8 @@ async fn pass_on(
 fn creating(call: &Call<'_>, account: AccountSlug, version: Version) -> Result<Creating, Refused> {
     let context = call.gateway.context_on(&account)?;
     let today = today(&context, call.gateway.now());
-    let mut document = definition::read(&call.body, (version, Purpose::Create), today)?;
+    let mut document =
+        definition::read(&call.body, (version, Purpose::Create), call.profile, today)?;
     check_answering(&document, &context)?;
     as_v2(&mut document);
     let run = document.init_status != Some(INIT_PAUSED);
@@ -263,8 +264,12 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
     if route == Route::Native {
         return relay::pass(&call, Target::Campaign(key), operation).await;
     }
-    let mut after =
-        definition::read(&call.body, (version, Purpose::Modify), Timestamp::UNIX_EPOCH)?;
+    let mut after = definition::read(
+        &call.body,
+        (version, Purpose::Modify),
+        call.profile,
+        Timestamp::UNIX_EPOCH,
+    )?;
     let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     if change.before.fetched.status == CampaignStatus::Ended {
         return Err(GatewayError::State("the campaign has ended".to_owned()).into());
@@ -318,10 +323,10 @@ async fn write(change: &Change<'_>, after: wire::Campaign) -> Result<HttpRespons
     };
     let definition = change.before.fetched.definition.clone();
     let definition = definition.with_edit(&said(&before), said(&after));
-    let view = Box::pin(change.write(&definition)).await?;
+    let changed = Box::pin(change.write(&definition)).await?;
     let source = serde_json::to_value(&after).map_err(unreadable)?;
-    change.keep(view, source, None).await?;
-    Ok(super::json(Success::new("")?.bytes()))
+    change.keep(changed.after, source, None).await?;
+    Ok(touching(super::json(Success::new("")?.bytes()), changed.touched))
 }
 
 /// The most preferred number first: homes that show one number show that.

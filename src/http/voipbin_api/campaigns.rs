@@ -266,7 +266,7 @@ async fn change_elsewhere(
     let said = |bundle: &wire::CampaignBundle| convert::campaign_to_domain(bundle, context).value.0;
     let definition = change.before.fetched.definition.clone();
     let definition = definition.with_edit(&said(&before), said(&after));
-    let view = change.write(&definition).await?;
+    let view = change.write(&definition).await?.after;
     let uses = part_of(&after.campaign, CampaignPart::DialingRules);
     let source = serde_json::to_value(&after.campaign).map_err(unreadable)?;
     Ok(change.keep(view, source, uses).await?)

@@ -1,14 +1,13 @@
 //! Outplans (reference 5): objects on a VoIPBin account; elsewhere documents that campaigns share,
 //! or the dialling rules of one campaign, shown as an object of its own.
 
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig, get, post, put};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::domain::campaign::CampaignDefinition;
-use crate::domain::ids::{CampaignKey, CampaignPart};
+use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::{CampaignView, Wanted};
 use crate::gateway::drafts::{DocumentsWanted, NewDocument, ObjectChange, ObjectKind, ObjectRow};
@@ -17,6 +16,7 @@ use crate::gateway::exchange::Target;
 use crate::gateway::merged::{Listed, Reading, Source, SourcePage, merged};
 use crate::gateway::parts::{PartHome, PartView};
 use crate::gateway::route::Route;
+use crate::http::touching;
 use crate::http::voipbin_api::campaigns::bundle;
 use crate::http::voipbin_api::edits;
 use crate::http::voipbin_api::error::{Doing, Refused};
@@ -31,8 +31,6 @@ use crate::platforms::{Exchange, Operation, PlatformKind};
 
 const PART: CampaignPart = CampaignPart::DialingRules;
 const ADDRESSES: [&str; 1] = ["source"];
-/// Tells how many campaigns a change of shared dialling rules has touched.
-static TOUCHED: HeaderName = HeaderName::from_static("x-dialbridge-campaigns-touched");
 
 /// What a PUT replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +170,17 @@ async fn change(
                     let path = format!("/outplans/{id}{}", edit.below());
                     let exchange = Exchange::new(Operation::PartModify, "PUT", path)
                         .with_body(call.bytes(body)?);
-                    let target = Target::Account(account);
-                    Ok(json(native::pass(&call, target, exchange, &ADDRESSES).await?))
+                    let target = Target::Account(account.clone());
+                    let body = native::pass(&call, target, exchange, &ADDRESSES).await?;
+                    let rules = NativeId::new(id.to_string());
+                    let touched = match edit {
+                        Edit::Names => 0,
+                        Edit::DialInfo => {
+                            let changed = (&account, &rules);
+                            call.gateway.note_changed_rules(&call.asked, changed, None).await?
+                        }
+                    };
+                    Ok(touching(json(body), touched))
                 }
                 PartHome::Kept(row) => change_kept(&call, row, edit, sent).await,
                 PartHome::Derived(identity) => {
@@ -244,7 +251,7 @@ async fn change_campaign(
         convert::campaign_to_domain(&bundle, &change.before.context).value.0
     };
     let definition = change.before.fetched.definition.clone();
-    change.write(&definition.with_edit(&said(before), said(after))).await
+    Ok(change.write(&definition.with_edit(&said(before), said(after))).await?.after)
 }
 
 impl Edit {
@@ -343,9 +350,4 @@ fn kept(row: &ObjectRow, profile: &Profile) -> Result<Bytes, GatewayError> {
     outplan.tm_update = profile.at_or_never(row.updated_at);
     outplan.tm_delete = profile.at_or_never(row.deleted_at);
     restated(&serde_json::to_vec(&outplan).map_err(unreadable)?, &ADDRESSES, profile)
-}
-
-fn touching(mut response: HttpResponse, campaigns: usize) -> HttpResponse {
-    response.headers_mut().insert(TOUCHED.clone(), HeaderValue::from(campaigns));
-    response
 }

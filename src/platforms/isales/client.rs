@@ -15,7 +15,7 @@ use super::auth::Signer;
 use super::requests::{self, CampaignPath};
 use super::{convert, refusal, wire};
 use crate::clock::Clock;
-use crate::config::{AccountConfig, PlatformSettings};
+use crate::config::{AccountConfig, IsalesRelease, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
@@ -51,6 +51,7 @@ pub struct Shared {
     /// In the order in which they are listed.
     vdns: Vec<VdnId>,
     creation: CreationDefaults,
+    release: IsalesRelease,
     context: ConvertContext,
     contact_spacing: Spacing,
     result_batches: Batches,
@@ -97,7 +98,7 @@ impl Shared {
         clock: Clock,
     ) -> Result<Self, SetupError> {
         let fail = |problem: String| SetupError { account: config.slug.clone(), problem };
-        let PlatformSettings::Isales { vdns, creation, .. } = &config.platform else {
+        let PlatformSettings::Isales { vdns, creation, release, .. } = &config.platform else {
             return Err(fail("not an account of this platform".to_owned()));
         };
         let signer = Signer::new(&config.platform).map_err(|problem| fail(problem.to_string()))?;
@@ -106,6 +107,7 @@ impl Shared {
             signer,
             vdns: vdns.clone(),
             creation: creation.clone(),
+            release: *release,
             context,
             contact_spacing: Spacing::new(CONTACT_GAP),
             result_batches: Batches::new(RESULT_BATCH, RESULT_BATCH_GAP),
@@ -116,6 +118,10 @@ impl Shared {
 impl Client {
     pub fn context(&self) -> &ConvertContext {
         &self.shared.context
+    }
+
+    pub fn adds_to_running(&self) -> bool {
+        self.shared.release == IsalesRelease::R2025_11
     }
 
     pub(super) fn creation_defaults(&self) -> &CreationDefaults {

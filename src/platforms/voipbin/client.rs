@@ -25,7 +25,8 @@ use crate::domain::ids::NativeId;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
-    FetchedAttempt, FetchedCampaign, FetchedContact, Operation, PlatformError, PlatformErrorKind,
+    Explained, FetchedAttempt, FetchedCampaign, FetchedContact, Operation, PlatformError,
+    PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
@@ -146,7 +147,7 @@ impl Client {
         lane: Lane,
         native: &NativeId,
         definition: &CampaignDefinition,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<Option<NativeId>, PlatformError> {
         let operation = Operation::CampaignModify;
         let context = &self.shared.context;
         let (current, _) = self.bundle(operation, lane, native).await?;
@@ -184,9 +185,10 @@ impl Client {
                 let result =
                     self.write::<wire::Outplan>(operation, lane, "PUT", &path, &body).await;
                 result.map_err(|e| if written { e.after_writes() } else { e })?;
+                return Ok(Some(NativeId::new(old.id.clone())));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     pub async fn start_campaign(
@@ -322,6 +324,29 @@ impl Client {
     }
 
     /// A request in VoIPBin's own words; the campaign's id stands in for its name in the path.
+    /// The reason and the times are the call object's (reference 4.1), which outlives campaigncalls
+    /// and is asked for on demand.
+    pub async fn explain_attempt(
+        &self,
+        lane: Lane,
+        row: &[u8],
+    ) -> Result<Option<Explained>, PlatformError> {
+        let operation = Operation::ResultDetail;
+        let row: wire::Campaigncall = answer::object(operation, Access::Read, row)?;
+        if is_unset(&row.reference_id) || row.reference_type != REFERS_TO_CALL {
+            return Ok(None);
+        }
+        let path = format!("/calls/{}", segment(&row.reference_id));
+        match self.get(operation, lane, &path, None).await {
+            Ok(body) => {
+                let call: wire::Call = answer::object(operation, Access::Read, &body)?;
+                Ok(Some(convert::explained(&row, &call, &self.shared.context)))
+            }
+            Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub async fn exchange(
         &self,
         lane: Lane,
@@ -469,4 +494,13 @@ impl Client {
             _ => Err(refusal::read(operation, access, &answer)),
         }
     }
+}
+
+/// What a campaigncall's reference is that is a call (reference 4.1).
+const REFERS_TO_CALL: &str = "call";
+
+/// The outplan that a campaign's document names.
+pub fn outplan_of(document: &[u8]) -> Option<NativeId> {
+    let campaign: wire::Campaign = serde_json::from_slice(document).ok()?;
+    (!is_unset(&campaign.outplan_id)).then(|| NativeId::new(campaign.outplan_id))
 }

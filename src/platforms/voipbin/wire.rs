@@ -250,6 +250,18 @@ pub struct Campaigncall {
     pub extra: Map<String, Value>,
 }
 
+/// The call behind a campaigncall (section 4.1), as far as it is needed here. Times that have not come
+/// are left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Call {
+    #[serde(deserialize_with = "null_as_default")]
+    pub hangup_reason: String,
+    pub tm_ringing: Option<String>,
+    pub tm_progressing: Option<String>,
+    pub tm_hangup: Option<String>,
+}
+
 /// A page of any list (section 1.4).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {

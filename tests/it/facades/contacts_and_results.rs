@@ -99,7 +99,24 @@ async fn records_added_as_numbers_are_called_on_voipbin() {
         row["callId"].as_str().unwrap()
     );
     let detail = app.cc_ok("GET", &detail, None).await;
-    assert_eq!(detail["data"]["failCode"], row["failCode"]);
+    let detail = &detail["data"];
+    // When it rang and was answered is the call object's to tell.
+    let calls = format!("/campaigns/{}/campaigncalls", ids.campaign);
+    let calls = app.on_voipbin("GET", &calls, None).await;
+    let of = calls["result"].as_array().unwrap().iter().find(|call| call["id"] == row["callId"]);
+    let call = format!("/calls/{}", of.unwrap()["reference_id"].as_str().unwrap());
+    let call = app.on_voipbin("GET", &call, None).await;
+    for (shown, own) in [
+        ("ackBeginTime", "tm_ringing"),
+        ("callBeginTime", "tm_progressing"),
+        ("callEndTime", "tm_hangup"),
+    ] {
+        let own = call[own].as_str().map(|at| at[..19].replace('T', " "));
+        assert_eq!(detail[shown], own.unwrap_or_default(), "{shown}: {call}");
+    }
+    // Why it ended, too, and from now on in every row.
+    let again = app.cc_ok("POST", &query, Some(body)).await;
+    assert_eq!(detail["failCode"], again["data"][0]["failCode"]);
     app.finish().await;
 }
 

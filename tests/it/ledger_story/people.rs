@@ -23,6 +23,7 @@ stories!(
     an_attempt_is_inserted_once_per_business_key,
     reports_of_one_attempt_complete_each_other,
     a_less_final_report_does_not_win,
+    a_closer_look_is_not_undone_by_the_same_report,
     attempts_are_listed_by_campaign_or_account,
     many_reports_of_one_second_at_once,
     numbers_and_rows_are_not_printed,
@@ -218,6 +219,7 @@ async fn reports_of_one_attempt_complete_each_other(place: Place) {
     assert_eq!(second.raw, late.raw);
 
     late.attempt.recording = Some("another".to_owned());
+    late.raw.push(' ');
     let third = report(&ledger, campaign, vec![late]).await.remove(0);
     assert_eq!(third.attempt.recording.as_deref(), Some("another"));
     assert_eq!(third.revision, 2, "the disposition did not change");
@@ -243,6 +245,24 @@ async fn a_less_final_report_does_not_win(place: Place) {
         assert_eq!((row.attempt.disposition, row.revision), (end, revision), "{key}");
         assert_eq!(row.attempt.native_code, format!("{end:?}"), "{key}: the code goes with it");
     }
+}
+
+async fn a_closer_look_is_not_undone_by_the_same_report(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let told = seen("a", Disposition::Answered);
+    let row = report(&ledger, campaign, vec![told.clone()]).await.remove(0);
+    let mut closer = told.attempt.clone();
+    closer.disposition = Disposition::Machine;
+    closer.contact_reference = None;
+    let explained = ledger.explain_attempt(row.uuid, closer).await.unwrap().unwrap();
+    assert_eq!((explained.attempt.disposition, explained.revision), (Disposition::Machine, 2));
+    assert_eq!(explained.attempt.contact_reference, told.attempt.contact_reference);
+    assert_eq!(report(&ledger, campaign, vec![told]).await.first(), Some(&explained));
+    let failed = seen("a", Disposition::Failed);
+    assert_eq!(report(&ledger, campaign, vec![failed]).await, [explained], "it says less");
+    let nobody = ledger.explain_attempt(uuid(4242), seen("b", Disposition::Busy).attempt).await;
+    assert_eq!(nobody.unwrap(), None);
 }
 
 async fn attempts_are_listed_by_campaign_or_account(place: Place) {
@@ -357,7 +377,7 @@ fn seen(key: &str, disposition: Disposition) -> SeenAttempt {
             try_number: Some(2),
             recording: Some("a recording".to_owned()),
         },
-        raw: format!("{{\"calledNo\":\"{NUMBER}\"}}"),
+        raw: format!("{{\"calledNo\":\"{NUMBER}\",\"says\":\"{disposition:?}\"}}"),
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use dialbridge::app::{self, StartOptions};
 use dialbridge::clock::Clock;
 use dialbridge::config::{
-    ClientConfig, ClientScope, Config, IsalesClient, LedgerConfig, VoipbinClient, VoipbinProfile,
+    ClientConfig, ClientScope, Config, IsalesClient, IsalesRelease, LedgerConfig, VoipbinClient,
+    VoipbinProfile,
 };
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::signing::c2;
@@ -75,8 +76,13 @@ pub struct VoipbinIds {
 
 impl TestApp {
     /// Both simulators, without a gateway yet: what is created now is there when it first looks.
-    #[expect(clippy::disallowed_methods, reason = "a test's client is no platform's")]
     pub async fn simulators(change: impl FnOnce(&mut Config)) -> Self {
+        Self::simulators_of(isales::Release::Y2025, change).await
+    }
+
+    /// The same with the CC-iSales of a certain edition.
+    #[expect(clippy::disallowed_methods, reason = "a test's client is no platform's")]
+    pub async fn simulators_of(release: isales::Release, change: impl FnOnce(&mut Config)) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let simulated = Clock::scaled(60.0, Some(7));
         let voipbin = voipbin::start(voipbin::Options {
@@ -87,6 +93,7 @@ impl TestApp {
         let isales = isales::start(isales::Options {
             clock: simulated.clone(),
             answer_rate: 1.0,
+            release,
             ..isales::Options::default()
         });
         let (voipbin, isales) = (voipbin.await.unwrap(), isales.await.unwrap());
@@ -437,6 +444,7 @@ impl Caller {
                 pass_through: Vec::new(),
             }),
             isales: Some(IsalesClient {
+                release: IsalesRelease::R2025_11,
                 access_key: access_key.to_owned(),
                 secret_key: SecretString::from(secret_key),
             }),

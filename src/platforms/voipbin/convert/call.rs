@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use crate::domain::call::{CallAttempt, CallMoments, CallResult, Disposition, DispositionFlags};
 use crate::domain::phone::PhoneNumber;
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::voipbin::convert::{PLATFORM, address, read_address};
 use crate::platforms::voipbin::wire::{self, NIL_UUID};
-use crate::platforms::{ConvertContext, Converted, disposition_of};
+use crate::platforms::{ConvertContext, Converted, Explained, disposition_of};
 
 const DONE: &str = "done";
 const DIALING: &str = "dialing";
@@ -47,6 +47,20 @@ pub fn call_to_domain(
         recording: None,
     };
     Converted { value: attempt, findings }
+}
+
+/// What campaigncall and call say together. A reason that no table knows explains nothing.
+pub fn explained(row: &wire::Campaigncall, call: &wire::Call, ctx: &ConvertContext) -> Explained {
+    let at = |text: &Option<String>| text.as_deref().and_then(instant);
+    let known = call_to_domain(row, Some(&call.hangup_reason), ctx).value;
+    let mut attempt = match known.disposition {
+        Disposition::Unknown => call_to_domain(row, None, ctx).value,
+        _ => known,
+    };
+    attempt.ended_at = at(&call.tm_hangup).or(attempt.ended_at);
+    let moments =
+        CallMoments { ringing_at: at(&call.tm_ringing), answered_at: at(&call.tm_progressing) };
+    Explained { attempt, moments }
 }
 
 /// The campaigncall that says it. Ids are the caller's to fill in.

@@ -1,0 +1,170 @@
+//! Adding contacts on a home that takes none while the campaign dials: it is paused for that, and
+//! goes on when nothing was added for a moment.
+//!
+//! A job that is durable before the pause lets it go on again, so a crash in between costs some
+//! seconds. It does so only while the campaign is wanted running: a stop that a client asks for
+//! meanwhile stays. While it is held, clients see it running.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::campaigns::failed;
+use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::jobs::NewJob;
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{Operation, PlatformErrorKind};
+use crate::transport::pacing::Lane;
+
+pub(super) const KIND: &str = "contacts.hold";
+
+/// A held campaign goes on when nothing was added to it for so long.
+const QUIET: Duration = Duration::from_secs(2);
+/// A campaign is not held longer than this, however much is added; the next addition holds it anew.
+const MAX_HELD: Duration = Duration::from_secs(60);
+
+/// When something was last added to each held campaign.
+#[derive(Default)]
+pub(super) struct Holds {
+    added: Mutex<HashMap<Uuid, Timestamp>>,
+}
+
+impl WorkerGateway {
+    /// Sees to it that contacts may be added to the campaign now.
+    ///
+    /// # Errors
+    /// Whatever keeps the home from telling how the campaign stands, or from pausing it.
+    pub(super) async fn hold_for_adding(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
+        let home = self.home(identity)?;
+        if home.adapter.adds_to_running() {
+            return Ok(());
+        }
+        let now = self.shared.clock.now();
+        if self.shared.loading.is_loading(identity.uuid) {
+            self.shared.holds.added_at(identity.uuid, now);
+            return Ok(());
+        }
+        let native = &identity.native;
+        let found = home.adapter.campaign(Lane::FacadeWrite, native).await;
+        let found = found.map_err(|error| failed(&error, identity))?;
+        if found.status != CampaignStatus::Running {
+            return Ok(());
+        }
+        let job = self.shared.clock.new_uuid();
+        let entry = JournalEntry {
+            at: now,
+            actor: asked.client.name.clone(),
+            action: Operation::ContactAdd.as_str().to_owned(),
+            request_id: Some(asked.request_id.clone()),
+            campaign: Some(identity.uuid),
+            before: None,
+            after: None,
+            reason: Some(format!("paused while contacts are added, job {job}")),
+        };
+        let ledger = &self.shared.ledger;
+        ledger.record_desired_status(identity.uuid, CampaignStatus::Running, entry.clone()).await?;
+        // Before the pause: a discovery must not take it for somebody else's.
+        ledger.record_actual_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
+        let job = NewJob {
+            uuid: job,
+            kind: KIND.to_owned(),
+            subject: Some(identity.uuid),
+            account: identity.home.clone(),
+            actor: asked.client.name.clone(),
+            request_id: Some(asked.request_id.clone()),
+            input: "{}".to_owned(),
+            run_at: now + QUIET,
+        };
+        let job = self.submit(job).await?.uuid;
+        self.shared.loading.begin(identity.uuid);
+        self.shared.holds.added_at(identity.uuid, now);
+        match home.adapter.stop_campaign(Lane::FacadeWrite, native).await {
+            Ok(_) => Ok(()),
+            // It stopped by itself meanwhile, or another process holds it.
+            Err(error) if error.kind == PlatformErrorKind::State => Ok(()),
+            Err(error) => Err(GatewayError::from_platform(&error, Noun::Campaign, job)),
+        }
+    }
+}
+
+/// One turn: waits for what is still being added, then lets the campaign go on.
+pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
+    let now = gateway.shared.clock.now();
+    let quiet = gateway.shared.holds.last(subject).map(|added| added + QUIET);
+    if let Some(at) = quiet.filter(|at| *at > now && now < run.row.created_at + MAX_HELD) {
+        return Err(Stop::Later { at, why: "contacts are being added".to_owned() });
+    }
+    let outcome = go_on(run, subject).await;
+    if !matches!(outcome, Err(Stop::Later { .. })) {
+        gateway.shared.loading.end(subject);
+        gateway.shared.holds.forget(subject);
+    }
+    outcome.map(|()| None)
+}
+
+async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
+    let gateway = run.gateway;
+    let ledger = &gateway.shared.ledger;
+    let Some(identity) = ledger.find_campaign(CampaignKey::Uuid(subject)).await? else {
+        return Ok(());
+    };
+    let entry = ledger.find_entry(subject).await?;
+    if entry.is_none_or(|entry| entry.desired != CampaignStatus::Running) {
+        return Ok(());
+    }
+    let home = gateway.homes.get(&identity.home);
+    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let _writing = gateway.shared.reads.writing(&identity);
+    let entry = JournalEntry {
+        at: gateway.shared.clock.now(),
+        actor: run.row.actor.clone(),
+        action: Operation::CampaignStart.as_str().to_owned(),
+        request_id: None,
+        campaign: Some(subject),
+        before: None,
+        after: None,
+        reason: Some(format!("contacts are added, job {}", run.row.uuid)),
+    };
+    let started = run.step("start", async |_| {
+        match home.adapter.start_campaign(Lane::FacadeWrite, &identity.native).await {
+            // It runs, has ended, or is no more: each is how it should stand.
+            Err(error)
+                if matches!(error.kind, PlatformErrorKind::State | PlatformErrorKind::NotFound) =>
+            {
+                Ok(false)
+            }
+            started => started.map(|_| true),
+        }
+    });
+    if started.await? {
+        ledger.record_actual_status(subject, CampaignStatus::Running, entry).await?;
+    }
+    Ok(())
+}
+
+impl Holds {
+    fn added_at(&self, campaign: Uuid, now: Timestamp) {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).insert(campaign, now);
+    }
+
+    fn last(&self, campaign: Uuid) -> Option<Timestamp> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
+    }
+
+    fn forget(&self, campaign: Uuid) {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
+    }
+}
