@@ -105,6 +105,8 @@ pub struct AccountConfig {
     pub limits: AccountLimits,
     /// For how long details may be told again without asking the platform; zero: never.
     pub cache_ttl: Duration,
+    /// Whether a campaign that has ended is followed by the one that it names as its next.
+    pub chain_campaigns: bool,
     /// Extra trust anchor for the platform's certificate, PEM.
     pub ca_file: Option<PathBuf>,
     pub platform: PlatformSettings,

@@ -291,20 +291,21 @@ impl WorkerGateway {
     }
 
     /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
-    /// then. `by` is who starts it, and the request.
+    /// then, one that another may follow is watched. `by` is who starts it, and the request.
     pub(super) async fn check_rules(
         &self,
         by: (&str, Option<&str>),
         identity: &CampaignIdentity,
     ) -> Result<(), GatewayError> {
-        let Some(window) = self.stated_window(identity).await? else { return Ok(()) };
-        if let Some(reason) = rules::unenforced(&window, self.shared.clock.now()) {
-            return Err(GatewayError::Unenforced(reason));
+        if let Some(window) = self.stated_window(identity).await? {
+            if let Some(reason) = rules::unenforced(&window, self.shared.clock.now()) {
+                return Err(GatewayError::Unenforced(reason));
+            }
+            if let Some(end) = window.end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok()) {
+                self.see_to_end(by, identity, end).await?;
+            }
         }
-        match window.end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok()) {
-            Some(end) => self.see_to_end(by, identity, end).await,
-            None => Ok(()),
-        }
+        self.watch_end(by, identity, Vec::new()).await
     }
 
     /// The campaign's identity as the ledger has it now: homes change, and a write that was decided
@@ -427,7 +428,7 @@ impl WorkerGateway {
         JournalEntry {
             at: self.shared.clock.now(),
             actor: asked.client.name.clone(),
-            action: desire.action().to_owned(),
+            action: desire.operation().as_str().to_owned(),
             request_id: Some(asked.request_id.clone()),
             campaign: Some(identity.uuid),
             before: None,
@@ -448,13 +449,6 @@ impl Desire {
         match self {
             Desire::Run => Operation::CampaignStart,
             Desire::Stop => Operation::CampaignStop,
-        }
-    }
-
-    fn action(self) -> &'static str {
-        match self {
-            Desire::Run => "campaign.start",
-            Desire::Stop => "campaign.stop",
         }
     }
 

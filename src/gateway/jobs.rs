@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
-use crate::gateway::{Shared, WorkerGateway, creation, endings, holding};
+use crate::gateway::{Shared, WorkerGateway, chaining, creation, endings, holding};
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
 use crate::platforms::PlatformError;
@@ -156,6 +156,7 @@ impl JobWorker {
         let outcome = match kind.as_str() {
             creation::KIND => creation::run(&mut run).await,
             holding::KIND => holding::run(&mut run).await,
+            chaining::KIND => chaining::run(&mut run).await,
             endings::KIND => endings::run(&mut run).await,
             _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };

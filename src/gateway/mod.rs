@@ -6,6 +6,7 @@
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
 pub mod campaigns;
+mod chaining;
 pub mod changes;
 pub mod contacts;
 pub mod creation;

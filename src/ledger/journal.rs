@@ -16,7 +16,7 @@ pub struct JournalEntry {
     pub at: Timestamp,
     /// A client's name, `operator`, or [`OUTSIDE`] for a change found on a platform.
     pub actor: String,
-    /// What was asked, e.g. `campaign.start`.
+    /// What was asked, e.g. `campaign-start`.
     pub action: String,
     /// The request that asked, if any.
     pub request_id: Option<String>,

@@ -398,6 +398,15 @@ impl Adapter {
         }
     }
 
+    /// Whether a campaign that stands has come to its end, as far as its platform tells.
+    pub async fn is_exhausted(&self, lane: Lane, native: &NativeId) -> Result<bool, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.is_exhausted(lane, native).await,
+            // One that has called everybody goes on to its end, which its status tells.
+            Adapter::Isales(_) => Ok(false),
+        }
+    }
+
     /// Asks for the call behind an attempt, whose row the platform sent once. None where the row is
     /// all that there is, or the call is not known any more.
     pub async fn explain_attempt(

@@ -357,6 +357,14 @@ pub fn campaign_document(
     }
 }
 
+/// The campaign that is to follow, by a document of `platform`.
+pub fn next_campaign(platform: PlatformKind, document: &[u8]) -> Option<Uuid> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::names::next_campaign(document),
+        PlatformKind::Isales => None,
+    }
+}
+
 /// Whether `platform` itself keeps a campaign's begin, end, hours and special dates.
 pub fn keeps_windows(platform: PlatformKind) -> bool {
     match platform {

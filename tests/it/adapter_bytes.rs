@@ -192,6 +192,7 @@ fn account(platform: &str, address: &str) -> Account {
             body_limit_bytes: 1024 * 1024,
         },
         cache_ttl: Duration::ZERO,
+        chain_campaigns: false,
         ca_file: None,
         platform: settings,
     };

@@ -133,9 +133,9 @@ async fn starts_and_stops_are_journalled_with_the_operators_name() {
         described.check("GET", "/api/v1/campaigns/{id}/history", &history);
         let history = history.json();
         let entries = history["items"].as_array().unwrap();
-        let start = entries.iter().find(|entry| entry["action"] == "campaign.start").unwrap();
+        let start = entries.iter().find(|entry| entry["action"] == "campaign-start").unwrap();
         assert_eq!(start["actor"], "operator");
-        let stop = entries.iter().rev().find(|entry| entry["action"] == "campaign.stop").unwrap();
+        let stop = entries.iter().rev().find(|entry| entry["action"] == "campaign-stop").unwrap();
         assert_eq!((&stop["before"], &stop["actor"]), (&json!("running"), &json!("operator")));
     }
     app.finish().await;

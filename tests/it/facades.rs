@@ -2,6 +2,7 @@
 
 mod account;
 mod campaigns;
+mod chaining;
 mod contacts_and_results;
 pub mod isales_life;
 mod login;

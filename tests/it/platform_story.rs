@@ -110,6 +110,7 @@ impl Stage {
                 body_limit_bytes: 8 * 1024 * 1024,
             },
             cache_ttl: Duration::ZERO,
+            chain_campaigns: false,
             ca_file: None,
             platform: settings,
         };

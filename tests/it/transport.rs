@@ -50,6 +50,7 @@ fn account(address: &str) -> AccountConfig {
             body_limit_bytes: 1024,
         },
         cache_ttl: Duration::ZERO,
+        chain_campaigns: false,
         ca_file: None,
         platform: PlatformSettings::Voipbin {
             access_key: SecretString::from(SECRET),

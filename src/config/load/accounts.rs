@@ -45,6 +45,7 @@ impl Loader<'_> {
             .unwrap_or(WritePolicy::Deny);
         let time_zone = self.time_zone(section);
         let ca_file = self.path(section, "ca_file");
+        let chain_campaigns = self.reader.boolean(section, "chain_campaigns").unwrap_or(false);
         let cache_ttl = self.reader.integer(section, "cache_ttl_ms", 0..=MAX_CACHE_TTL_MS);
         let mut pace = None;
         let platform = match kind.as_ref().map(|at| at.value.as_str()) {
@@ -81,6 +82,7 @@ impl Loader<'_> {
             time_zone,
             numbers,
             limits,
+            chain_campaigns,
             cache_ttl: Duration::from_millis(cache_ttl.map_or(0, |at| at.value)),
             ca_file,
             platform: platform?,

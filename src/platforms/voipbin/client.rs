@@ -324,6 +324,33 @@ impl Client {
     }
 
     /// A request in VoIPBin's own words; the campaign's id stands in for its name in the path.
+    /// It stops when nobody is left, and no target waits for its first call. One that waits for a
+    /// second may be left behind: the platform stops while its last calls are still in progress, and
+    /// does not retry those that fail (reference 9.7).
+    pub async fn is_exhausted(&self, lane: Lane, native: &NativeId) -> Result<bool, PlatformError> {
+        let operation = Operation::ContactList;
+        let (bundle, _) = self.bundle(operation, lane, native).await?;
+        let wire::CampaignBundle { campaign, outplan: Some(outplan), .. } = bundle else {
+            return Ok(false);
+        };
+        if campaign.end_handle != STOPS_AT_END || is_unset(&campaign.outdial_id) {
+            return Ok(false);
+        }
+        let path = format!("/outdials/{}/targets", segment(&campaign.outdial_id));
+        let mut cursor = None;
+        loop {
+            let asked = (cursor.as_deref(), PAGE_SIZE);
+            let page = self.page::<wire::Target>(operation, lane, &path, asked).await?;
+            if page.rows.iter().any(|(target, _)| target.awaits_first_try(&outplan)) {
+                return Ok(false);
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(true),
+            }
+        }
+    }
+
     /// The reason and the times are the call object's (reference 4.1), which outlives campaigncalls
     /// and is asked for on demand.
     pub async fn explain_attempt(
@@ -498,6 +525,9 @@ impl Client {
 
 /// What a campaigncall's reference is that is a call (reference 4.1).
 const REFERS_TO_CALL: &str = "call";
+
+/// The end handling of a campaign that stops when nobody is left (reference 3.1).
+const STOPS_AT_END: &str = "stop";
 
 /// The outplan that a campaign's document names.
 pub fn outplan_of(document: &[u8]) -> Option<NativeId> {

@@ -27,6 +27,12 @@ pub fn native_of(key: CampaignKey) -> Option<NativeId> {
     }
 }
 
+/// What a campaign's document names as its next one.
+pub fn next_campaign(document: &[u8]) -> Option<Uuid> {
+    let campaign: wire::Campaign = serde_json::from_slice(document).ok()?;
+    Uuid::try_parse(&campaign.next_campaign_id).ok().filter(|id| !id.is_nil())
+}
+
 #[derive(Deserialize)]
 struct Belongs {
     #[serde(default)]

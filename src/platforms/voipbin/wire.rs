@@ -207,6 +207,24 @@ pub struct Target {
     pub extra: Map<String, Value>,
 }
 
+impl Target {
+    /// It waits for its first call, which the outplan allows (section 9.4).
+    pub fn awaits_first_try(&self, outplan: &Outplan) -> bool {
+        let slots = [
+            (&self.destination_0, self.try_count_0, outplan.max_try_count_0),
+            (&self.destination_1, self.try_count_1, outplan.max_try_count_1),
+            (&self.destination_2, self.try_count_2, outplan.max_try_count_2),
+            (&self.destination_3, self.try_count_3, outplan.max_try_count_3),
+            (&self.destination_4, self.try_count_4, outplan.max_try_count_4),
+        ];
+        let may_be_tried = slots.iter().any(|(address, _, most)| {
+            address.as_ref().is_some_and(|address| !address.target.is_empty()) && *most > 0
+        });
+        let was_tried = slots.iter().any(|(_, tried, _)| *tried > 0);
+        self.status == "idle" && may_be_tried && !was_tried
+    }
+}
+
 /// `Campaigncall` (section 4.1).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

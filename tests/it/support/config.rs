@@ -104,6 +104,7 @@ fn account(slug: &str, base_url: &str, platform: PlatformSettings) -> AccountCon
             body_limit_bytes: 8 * 1024 * 1024,
         },
         cache_ttl: Duration::ZERO,
+        chain_campaigns: false,
         ca_file: None,
         platform,
     }

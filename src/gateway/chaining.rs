@@ -1,0 +1,184 @@
+//! One campaign after another, where the operator opted in: neither platform does what its field for
+//! the next campaign says.
+//!
+//! From its start on a job watches the campaign. The next one is started when it has come to its end
+//! by itself: it is over for good, or it stopped with nobody left who was never called. A stop that
+//! somebody asked for is no end, and who stops it at the platform before everybody was called once has
+//! stopped the chain.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::error::GatewayError;
+use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::{Home, WorkerGateway};
+use crate::ledger::MAX_WINDOW_ROWS;
+use crate::ledger::jobs::NewJob;
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{self, Operation, PlatformErrorKind, PlatformKind};
+use crate::transport::pacing::Lane;
+
+pub(super) const KIND: &str = "campaign.chain";
+
+/// A campaign is looked at after an eighth of the time that it has been watched for, between these.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+const LOOK_LAST: Duration = Duration::from_secs(60);
+
+/// What the job is given.
+#[derive(Default, Serialize, Deserialize)]
+struct Input {
+    /// The campaigns that came before in this chain; none of them is started again.
+    #[serde(default)]
+    before: Vec<Uuid>,
+}
+
+impl WorkerGateway {
+    /// Watches a campaign that is about to start, if its account chains campaigns.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub(super) async fn watch_end(
+        &self,
+        (actor, request_id): (&str, Option<&str>),
+        identity: &CampaignIdentity,
+        before: Vec<Uuid>,
+    ) -> Result<(), GatewayError> {
+        if !self.shared.account(&identity.home)?.chain_campaigns {
+            return Ok(());
+        }
+        let clock = &self.shared.clock;
+        let job = NewJob {
+            uuid: clock.new_uuid(),
+            kind: KIND.to_owned(),
+            subject: Some(identity.uuid),
+            account: identity.home.clone(),
+            actor: actor.to_owned(),
+            request_id: request_id.map(str::to_owned),
+            input: serde_json::to_string(&Input { before })
+                .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?,
+            run_at: clock.now() + LOOK_FIRST,
+        };
+        self.submit(job).await.map(drop)
+    }
+
+    /// The campaign that a client wants to follow this one, by what it wrote or by the home's document.
+    async fn next_of(
+        &self,
+        identity: &CampaignIdentity,
+        home: &Home,
+        document: &[u8],
+    ) -> Result<Option<Uuid>, Stop> {
+        let written = self.shared.ledger.find_object(identity.uuid).await?;
+        let written = written.and_then(|row| {
+            let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == row.shape)?;
+            platforms::next_campaign(shape, row.document.as_bytes())
+        });
+        Ok(written.or_else(|| platforms::next_campaign(home.adapter.platform(), document)))
+    }
+
+    /// Whether somebody asked for a stop since then, or the start was refused.
+    async fn was_stopped(&self, campaign: Uuid, since: Timestamp) -> Result<bool, Stop> {
+        let history = self.shared.ledger.history(campaign, MAX_WINDOW_ROWS).await?;
+        let stop = Operation::CampaignStop.as_str();
+        Ok(history.iter().filter(|entry| entry.at >= since).any(|entry| {
+            let refused = entry.reason.as_deref().is_some_and(|why| why.starts_with("refused"));
+            entry.action == stop || refused
+        }))
+    }
+}
+
+/// One turn: looks whether the campaign has ended, and if so starts what follows.
+pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
+    let Some(identity) = gateway.shared.ledger.find_campaign(CampaignKey::Uuid(subject)).await?
+    else {
+        return Ok(None);
+    };
+    let home = gateway.homes.get(&identity.home);
+    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let found = match home.adapter.campaign(Lane::Enrichment, &identity.native).await {
+        Ok(found) => found,
+        Err(error) if error.kind == PlatformErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(run.stop_for(&error)),
+    };
+    if found.deleted || gateway.was_stopped(subject, run.row.created_at).await? {
+        return Ok(None);
+    }
+    let has_ended = match found.status {
+        CampaignStatus::Ended => true,
+        CampaignStatus::Stopped if !gateway.shared.loading.is_loading(subject) => {
+            let exhausted = home.adapter.is_exhausted(Lane::Enrichment, &identity.native).await;
+            exhausted.map_err(|error| run.stop_for(&error))?
+        }
+        _ => false,
+    };
+    if !has_ended {
+        let now = gateway.shared.clock.now();
+        let watched = Duration::try_from(now.duration_since(run.row.created_at));
+        let wait = (watched.unwrap_or_default() / 8).clamp(LOOK_FIRST, LOOK_LAST);
+        return Err(Stop::Later { at: now + wait, why: "the campaign has not ended".to_owned() });
+    }
+    match gateway.next_of(&identity, home, &found.raw).await? {
+        Some(next) => start_next(run, next, subject).await,
+        None => Ok(None),
+    }
+}
+
+async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let ledger = &gateway.shared.ledger;
+    let missing = || Stop::Failed("the next campaign is not there, or a draft".to_owned());
+    let identity = ledger.find_campaign(CampaignKey::Uuid(next)).await?.ok_or_else(missing)?;
+    let opted_in = gateway.shared.account(&identity.home);
+    if !opted_in.is_ok_and(|account| account.chain_campaigns) {
+        return Err(Stop::Failed("the next campaign's account does not chain".to_owned()));
+    }
+    let home = gateway.homes.get(&identity.home).ok_or_else(missing)?;
+    let mut before = run.input::<Input>()?.before;
+    before.push(after);
+    if before.contains(&next) {
+        return Err(Stop::Failed("the chain comes back to where it was".to_owned()));
+    }
+    let by = (&*run.row.actor, run.row.request_id.as_deref());
+    let watched = gateway.watch_end(by, &identity, before).await;
+    watched.map_err(|error| Stop::Lost(error.to_string()))?;
+    match gateway.check_rules(by, &identity).await {
+        Ok(()) => {}
+        Err(error @ (GatewayError::Unenforced(_) | GatewayError::State(_))) => {
+            return Err(Stop::Failed(error.to_string()));
+        }
+        Err(error) => return Err(Stop::Lost(error.to_string())),
+    }
+    let entry = JournalEntry {
+        at: gateway.shared.clock.now(),
+        actor: run.row.actor.clone(),
+        action: Operation::CampaignStart.as_str().to_owned(),
+        request_id: run.row.request_id.clone(),
+        campaign: Some(next),
+        before: None,
+        after: None,
+        reason: Some(format!("it follows {after}, job {}", run.row.uuid)),
+    };
+    ledger.record_desired_status(next, CampaignStatus::Running, entry.clone()).await?;
+    let _writing = gateway.shared.reads.writing(&identity);
+    run.step("start", async |_| {
+        let native = &identity.native;
+        match home.adapter.start_campaign(Lane::FacadeWrite, native).await {
+            Err(error) if error.kind == PlatformErrorKind::State => {
+                // It may run already, by a lost answer or by somebody's hand.
+                let now = home.adapter.campaign(Lane::FacadeRead, native).await?;
+                if now.status == CampaignStatus::Running { Ok(()) } else { Err(error) }
+            }
+            started => started.map(drop),
+        }
+    })
+    .await?;
+    ledger.record_actual_status(next, CampaignStatus::Running, entry).await?;
+    Ok(Some(format!("{{\"campaign\":\"{next}\"}}")))
+}
