@@ -21,6 +21,7 @@ use crate::config::{
     AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles,
 };
 use crate::gateway::discovery::Discovery;
+use crate::gateway::inbox::InboxProcessor;
 use crate::gateway::jobs::JobWorker;
 use crate::gateway::pushes::Refresher;
 use crate::gateway::{Gateway, GatewayParts};
@@ -96,6 +97,7 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let mut tasks = vec![
         spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
         spawn("jobs", work(gateway.job_worker()?, stop.clone())),
+        spawn("inbox", process(gateway.inbox_processor(config.inbox_retention)?, stop.clone())),
     ];
     for discovery in gateway.discoveries(config.discovery_interval)? {
         tasks.push(spawn("discovery", discover(discovery, clock.clone(), stop.clone())));
@@ -357,6 +359,14 @@ async fn refresh(refresher: Refresher, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = again_and_again => {}
+    }
+}
+
+/// Processes what was pushed; what is under way at the end is done again.
+async fn process(processor: InboxProcessor, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = processor.run() => {}
     }
 }
 

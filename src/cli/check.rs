@@ -108,6 +108,11 @@ async fn reach(
             return Ok(false);
         }
     };
+    // Where the platform may push results to; the address is as secret as a password.
+    if let Some(token) = adapter.callback_token() {
+        let (platform, slug) = (adapter.platform().as_str(), &account.slug);
+        writeln!(report, "callbacks      {slug}: POST /callbacks/{platform}/{slug}/{token}")?;
+    }
     match adapter.list_campaigns(Lane::FacadeRead, None).await {
         Ok(page) => {
             let more = if page.next.is_some() { " and more" } else { "" };

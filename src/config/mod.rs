@@ -50,6 +50,8 @@ pub struct Config {
     pub clients: Vec<ClientConfig>,
     pub api_tokens: Vec<ApiToken>,
     pub bindings: Bindings,
+    /// For how long a push is kept as it came after it was processed.
+    pub inbox_retention: Duration,
     /// From the end of one listing of all accounts to the next.
     pub discovery_interval: Duration,
     /// Overlay of `mappings/`, row by row.
@@ -144,6 +146,9 @@ pub enum PlatformSettings {
         empty_query_line: bool,
         signed_headers: Vec<String>,
         release: IsalesRelease,
+        /// The operator's master keys, by which its callback address is made; without them it has
+        /// none.
+        master_keys: Option<SecretString>,
         /// What campaigns get that come from a platform that says less.
         creation: CreationDefaults,
     },

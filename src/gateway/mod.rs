@@ -19,6 +19,7 @@ mod flight;
 pub mod groups;
 mod holding;
 pub mod idempotency;
+pub mod inbox;
 pub mod jobs;
 pub mod merged;
 mod names;
@@ -54,6 +55,7 @@ use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
 use crate::gateway::holding::Holds;
+use crate::gateway::inbox::{InboxNews, InboxProcessor};
 use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
@@ -146,6 +148,7 @@ struct Shared {
     board: Board,
     loading: Loading,
     holds: Holds,
+    inbox: InboxNews,
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
@@ -192,6 +195,7 @@ impl Gateway {
             board,
             loading: Loading::default(),
             holds: Holds::default(),
+            inbox: InboxNews::default(),
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),
@@ -222,6 +226,14 @@ impl Gateway {
         let worker = self.for_worker()?;
         let of = |slug: &AccountSlug| Discovery::new(worker.clone(), slug.clone(), interval);
         Ok(self.shared.accounts.keys().map(of).collect())
+    }
+
+    /// What processes the inbox; `app` gives it a task.
+    ///
+    /// # Errors
+    /// When a client for one of the accounts cannot be built.
+    pub fn inbox_processor(&self, retention: Duration) -> anyhow::Result<InboxProcessor> {
+        Ok(InboxProcessor::new(self.for_worker()?, retention))
     }
 
     /// What reads each account's campaigns again that pushes name; `app` gives each a task.

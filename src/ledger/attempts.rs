@@ -4,6 +4,7 @@ use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
@@ -119,12 +120,30 @@ fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
     };
     let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
     let attempt = completed(winner, other);
-    let raw = if newer_wins { &seen.raw } else { &known.raw };
-    if attempt == *old && *raw == known.raw {
+    let raw = if newer_wins {
+        completed_raw(&seen.raw, &known.raw)
+    } else {
+        completed_raw(&known.raw, &seen.raw)
+    };
+    if attempt == *old && raw == known.raw {
         return None;
     }
     let revision = known.revision + i64::from(attempt.disposition != old.disposition);
-    Some(AttemptRow { attempt, raw: raw.clone(), revision, ..known.clone() })
+    Some(AttemptRow { attempt, raw, revision, ..known.clone() })
+}
+
+/// One row as it came, with the members of the other that it lacks: pushed and polled rows of one
+/// attempt each say what the other does not.
+fn completed_raw(winner: &str, other: &str) -> String {
+    let members = |text: &str| serde_json::from_str::<Map<String, Json>>(text).ok();
+    let (Some(mut all), Some(other)) = (members(winner), members(other)) else {
+        return winner.to_owned();
+    };
+    let known = all.len();
+    for (name, value) in other {
+        all.entry(name).or_insert(value);
+    }
+    if all.len() == known { winner.to_owned() } else { Json::Object(all).to_string() }
 }
 
 /// What one report says, and the other where it says nothing.
@@ -157,11 +176,11 @@ fn finality(attempt: &CallAttempt) -> u8 {
     }
 }
 
-struct RecordAttempts {
-    account: AccountSlug,
-    campaign: Uuid,
-    attempts: Vec<SeenAttempt>,
-    now: Timestamp,
+pub(super) struct RecordAttempts {
+    pub account: AccountSlug,
+    pub campaign: Uuid,
+    pub attempts: Vec<SeenAttempt>,
+    pub now: Timestamp,
 }
 
 impl Verb for RecordAttempts {

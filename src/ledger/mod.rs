@@ -20,6 +20,7 @@ pub mod counters;
 pub mod directory;
 pub mod idempotency;
 pub mod identity;
+pub mod inbox;
 pub mod jobs;
 pub mod journal;
 pub mod objects;

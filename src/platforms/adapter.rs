@@ -16,7 +16,7 @@ use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactName, ContactPage,
     ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart, Made, NewCampaign,
     Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames,
-    PushError, Pushed, Support, isales, support, voipbin,
+    PushError, Pushed, PushedRow, Support, isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -395,6 +395,32 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.open_push(proof, body).await,
             Adapter::Isales(_) => Err(PushError::NotGenuine),
+        }
+    }
+
+    /// The token in the address that the platform pushes the account's results to. None where pushes
+    /// prove themselves, or no master key is configured.
+    pub fn callback_token(&self) -> Option<String> {
+        match self {
+            Adapter::Voipbin(_) => None,
+            Adapter::Isales(client) => client.callback_token(),
+        }
+    }
+
+    /// Whether somebody pushes to the account's own address.
+    pub fn verifies_callback(&self, token: &str) -> bool {
+        match self {
+            Adapter::Voipbin(_) => false,
+            Adapter::Isales(client) => client.verifies_callback(token),
+        }
+    }
+
+    /// The results that a push without a signature holds. None when it holds none, or the platform
+    /// pushes otherwise.
+    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
+        match self {
+            Adapter::Voipbin(_) => None,
+            Adapter::Isales(client) => client.read_results(body),
         }
     }
 

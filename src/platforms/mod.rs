@@ -249,6 +249,20 @@ pub struct AttemptPage {
     pub total: Option<u64>,
 }
 
+/// A row of results that were pushed.
+#[derive(Debug, Clone)]
+pub enum PushedRow {
+    Result {
+        campaign: NativeId,
+        attempt: Box<FetchedAttempt>,
+    },
+    /// It says nothing that can be kept as an attempt of the account.
+    Unusable {
+        reason: &'static str,
+        raw: Bytes,
+    },
+}
+
 /// What a closer look at a call tells besides its attempt's row.
 #[derive(Debug, Clone)]
 pub struct Explained {

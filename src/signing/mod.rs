@@ -1,9 +1,11 @@
-//! The only user of HMAC keys: C2 request signing (CC-iSales) and webhook signatures (VoIPBin).
+//! The only user of HMAC keys: C2 request signing (CC-iSales), webhook signatures (VoIPBin),
+//! and what is derived from the operator's master key.
 //!
 //! Nothing here reads a clock or a file, and no type prints a key.
 
 pub mod c2;
 pub mod diagnose;
+pub mod keys;
 pub mod webhook;
 
 use hmac::digest::Output;

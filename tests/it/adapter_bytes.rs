@@ -171,6 +171,7 @@ fn account(platform: &str, address: &str) -> Account {
                 empty_query_line: false,
                 signed_headers: vec!["host".into()],
                 release: IsalesRelease::R2025_11,
+                master_keys: None,
                 creation: CreationDefaults::default(),
             },
         ),

@@ -357,7 +357,7 @@ async fn the_description_is_readable_in_a_browser_and_lets_in_nothing_from_elsew
     // Every path that answers is described, and no other is.
     let described = Described::read(&app).await;
     let paths: Vec<&String> = described.document["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 9, "{paths:?}");
+    assert_eq!(paths.len(), 10, "{paths:?}");
     for path in paths {
         let path = path.trim_start_matches("/api/v1").replace("{id}", UNKNOWN);
         let method =

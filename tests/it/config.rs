@@ -158,6 +158,7 @@ fn the_default_file_names_every_setting_that_is_asked_for() {
         "crm.secret",
         "crm.password",
         "night-shift.token",
+        "master.keys",
     ] {
         fs::write(folder.path().join(name), SECRET).unwrap();
     }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 mod cluster;
 mod counters;
 mod identity;
+mod inbox;
 mod keys;
 mod lists;
 mod objects;

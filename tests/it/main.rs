@@ -19,6 +19,7 @@ mod differential;
 mod facades;
 mod freshness;
 mod idcache;
+mod inbox;
 mod kills;
 mod ledger_story;
 mod paging;

@@ -88,6 +88,7 @@ impl Stage {
                     empty_query_line: false,
                     signed_headers: vec!["host".to_owned(), "content-type".to_owned()],
                     release: IsalesRelease::R2025_11,
+                    master_keys: None,
                     creation: CreationDefaults::default(),
                 };
                 (simulator, base, settings)

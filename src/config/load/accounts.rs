@@ -281,6 +281,7 @@ impl Loader<'_> {
             empty_query_line,
             signed_headers,
             release,
+            master_keys: self.master_keys.clone(),
             creation,
         })
     }

@@ -16,6 +16,7 @@ mod accounts;
 mod api;
 mod clients;
 mod creation;
+mod keys;
 mod secrets;
 
 pub use secrets::read_secret;
@@ -41,7 +42,11 @@ pub fn load(
         Mistakes(vec![Mistake { source: name.clone(), line, message: error.message().to_owned() }])
     })?;
     let reader = Reader { file: &name, text, variable, mistakes: Vec::new() };
-    let mut loader = Loader { reader, folder: file.parent().unwrap_or(Path::new("")).to_owned() };
+    let mut loader = Loader {
+        reader,
+        folder: file.parent().unwrap_or(Path::new("")).to_owned(),
+        master_keys: None,
+    };
     let mut root = Section::root(&table);
     let config = loader.config(&mut root);
     loader.reader.finish(&root);
@@ -56,6 +61,8 @@ pub fn load(
 struct Loader<'a> {
     reader: Reader<'a>,
     folder: PathBuf,
+    /// Read before the accounts, which need it.
+    master_keys: Option<SecretString>,
 }
 
 /// What must be unique across the file, and where it was seen.
@@ -74,6 +81,7 @@ struct Seen {
 impl Loader<'_> {
     fn config(&mut self, root: &mut Section<'_>) -> Config {
         let listeners = self.listeners(root);
+        self.master_keys = self.master_keys(root);
         let ledger = self.ledger(root);
         let id_cache = self.id_cache(root);
         let mut seen = Seen::default();
@@ -82,6 +90,7 @@ impl Loader<'_> {
         let api_tokens = self.api_tokens(root, &mut seen);
         let bindings = self.bindings(root);
         let discovery_interval = self.discovery_interval(root);
+        let inbox_retention = self.inbox_retention(root);
         let mappings_dir = self.path(root, "mappings_dir");
         Config {
             listeners,
@@ -91,6 +100,7 @@ impl Loader<'_> {
             clients,
             api_tokens,
             bindings,
+            inbox_retention,
             discovery_interval,
             mappings_dir,
         }

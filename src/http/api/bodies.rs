@@ -141,6 +141,23 @@ pub struct Accounts {
     pub items: Vec<Account>,
 }
 
+/// What an account's platform has pushed and is not an attempt yet, or never will be.
+#[derive(Serialize, ToSchema)]
+pub struct InboxOverview {
+    pub account: String,
+    /// Pushes that are kept and not processed yet.
+    pub waiting: u64,
+    /// Since when the oldest of them waits.
+    pub waiting_since: Option<Timestamp>,
+    /// Bodies and rows that mean nothing, at most 10,000.
+    pub quarantined: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Inbox {
+    pub items: Vec<InboxOverview>,
+}
+
 /// What can be done where, and how fresh each account's directory is.
 #[derive(Serialize, ToSchema)]
 pub struct Capabilities {

@@ -66,6 +66,7 @@ pub(super) fn configure(
         .service(resource("/jobs").route(web::get().to(jobs::list)))
         .service(resource("/jobs/{id}").route(web::get().to(jobs::detail)))
         .service(resource("/accounts").route(web::get().to(capabilities::accounts)))
+        .service(resource("/inbox").route(web::get().to(capabilities::inbox)))
         .service(resource("/capabilities").route(web::get().to(capabilities::list)))
         .default_service(web::to(nothing));
     cfg.service(scope);

@@ -35,6 +35,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         jobs::list,
         jobs::detail,
         capabilities::accounts,
+        capabilities::inbox,
         capabilities::list,
     ),
     security(("token" = [])),

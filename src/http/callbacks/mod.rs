@@ -1,10 +1,12 @@
-//! What platforms push: `POST /callbacks/voipbin/{account}`. The listener is open to the world, so a
+//! What platforms push: `POST /callbacks/voipbin/{account}`, and results to `POST
+//! /callbacks/isales/{account}/{token}`. The listener is open to the world, so a
 //! request is looked at before its body is read, and only what proves itself genuine goes further.
 //!
 //! What is answered decides whether a push comes again. A platform that takes any 4xx for its last
 //! word gets one only when the same bytes would never be taken: no such account, no good signature,
 //! too long. What may be genuine and cannot be judged or kept at present is answered 503.
 
+mod isales;
 mod voipbin;
 
 use std::time::Duration;
@@ -34,11 +36,17 @@ struct Receiver {
 pub fn configure(cfg: &mut ServiceConfig, body_limit_bytes: usize, gateway: &WorkerGateway) {
     let turns = Semaphore::new(MAX_BODIES);
     let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes, turns };
-    cfg.app_data(Data::new(receiver)).service(
-        web::resource("/callbacks/voipbin/{account}")
-            .route(post().to(voipbin::receive))
-            .default_service(web::to(HttpResponse::MethodNotAllowed)),
-    );
+    cfg.app_data(Data::new(receiver))
+        .service(
+            web::resource("/callbacks/voipbin/{account}")
+                .route(post().to(voipbin::receive))
+                .default_service(web::to(HttpResponse::MethodNotAllowed)),
+        )
+        .service(
+            web::resource("/callbacks/isales/{account}/{token}")
+                .route(post().to(isales::receive))
+                .default_service(web::to(HttpResponse::MethodNotAllowed)),
+        );
 }
 
 /// The answer to a push that is not taken.

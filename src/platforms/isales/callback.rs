@@ -6,10 +6,6 @@ use serde_json::value::RawValue;
 
 use super::wire::ResultRow;
 
-/// The only answer that the platform takes for a success, with status 200. Any other status makes
-/// it push again.
-pub const ACCEPTED: &str = r#"{"retCode":"0","retMsg":"success"}"#;
-
 /// A pushed row and its own bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PushedRow<'a> {

@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::auth::Signer;
+use super::auth::{CallbackTokens, Signer};
 use super::requests::{self, CampaignPath};
-use super::{convert, refusal, wire};
+use super::{callback, convert, refusal, wire};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, IsalesRelease, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
@@ -23,7 +23,7 @@ use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
     CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation, PlatformError,
-    PlatformErrorKind, isales,
+    PlatformErrorKind, PushedRow, isales,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::spacing::{Batches, Spacing};
@@ -52,6 +52,7 @@ pub struct Shared {
     vdns: Vec<VdnId>,
     creation: CreationDefaults,
     release: IsalesRelease,
+    callback: Option<CallbackTokens>,
     context: ConvertContext,
     contact_spacing: Spacing,
     result_batches: Batches,
@@ -102,9 +103,12 @@ impl Shared {
             return Err(fail("not an account of this platform".to_owned()));
         };
         let signer = Signer::new(&config.platform).map_err(|problem| fail(problem.to_string()))?;
+        let callback = CallbackTokens::new(&config.slug, &config.platform)
+            .map_err(|problem| fail(format!("keys.master_key: {problem}")))?;
         Ok(Self {
             endpoint: Arc::new(Endpoint::new(config, clock)?),
             signer,
+            callback,
             vdns: vdns.clone(),
             creation: creation.clone(),
             release: *release,
@@ -118,6 +122,14 @@ impl Shared {
 impl Client {
     pub fn context(&self) -> &ConvertContext {
         &self.shared.context
+    }
+
+    pub fn callback_token(&self) -> Option<String> {
+        self.shared.callback.as_ref().map(CallbackTokens::newest)
+    }
+
+    pub fn verifies_callback(&self, token: &str) -> bool {
+        self.shared.callback.as_ref().is_some_and(|tokens| tokens.verify(token))
     }
 
     pub fn adds_to_running(&self) -> bool {
@@ -305,6 +317,42 @@ impl Client {
     ) -> Result<ContactPage, PlatformError> {
         let operation = Operation::ContactList;
         Err(PlatformError::unsupported(operation, isales::support(operation)))
+    }
+
+    /// Rows of VDNs that are the account's; a result that does not say when and by which code is kept
+    /// nowhere (reference 6).
+    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
+        let rows = callback::parse(body).ok()?;
+        Some(rows.into_iter().map(|pushed| self.pushed(&pushed)).collect())
+    }
+
+    fn pushed(&self, pushed: &callback::PushedRow<'_>) -> PushedRow {
+        let raw = Bytes::copy_from_slice(pushed.raw.as_bytes());
+        let Some(row) = &pushed.row else {
+            return PushedRow::Unusable { reason: "it is no result row", raw };
+        };
+        let vdn = row.vdn_id.and_then(|vdn| VdnId::new(vdn).ok());
+        let Some(vdn) = vdn.filter(|vdn| self.shared.vdns.contains(vdn)) else {
+            return PushedRow::Unusable { reason: "its vdnId is not the account's", raw };
+        };
+        let campaign = row.campaign_id.as_ref().map(|id| NativeId::new(format!("{vdn}/{id}")));
+        let Some(path) = campaign.as_ref().and_then(CampaignPath::parse) else {
+            return PushedRow::Unusable { reason: "it names no campaign", raw };
+        };
+        let has_time = row.call_time_str.as_deref().is_some_and(|at| !at.is_empty());
+        if !has_time || row.call_status.is_none() {
+            return PushedRow::Unusable {
+                reason: "it does not say when, or with what result",
+                raw,
+            };
+        }
+        let attempt = FetchedAttempt {
+            native: requests::attempt_id(&path, row, &self.shared.signer),
+            contact: None,
+            attempt: convert::call_to_domain(row, &self.shared.context).value,
+            raw,
+        };
+        PushedRow::Result { campaign: NativeId::new(path.to_string()), attempt: Box::new(attempt) }
     }
 
     /// Every attempt (`showDetail` 1); the cursor is the page number.

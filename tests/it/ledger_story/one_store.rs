@@ -54,7 +54,14 @@ async fn a_file_held_by_others_is_unavailable_until_they_let_go() {
     assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
     assert_eq!(ledger.find_campaign(CampaignKey::Uuid(uuid(1))).await, Ok(None), "reads go on");
     other.execute_batch("ROLLBACK").unwrap();
-    sight(&ledger, "pairs", paired(1)).await;
+    drop(other);
+    // On a busy machine the first writer after that may still find the file held for a moment.
+    for last in [false, false, true] {
+        match ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(0)).await {
+            Ok(_) => break,
+            Err(error) => assert!(!last, "{error}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub(super) fn config(
             empty_query_line: false,
             signed_headers: vec!["host".to_owned()],
             release: IsalesRelease::R2025_11,
+            master_keys: Some(SecretString::from("1 0123456789abcdef0123456789abcdef")),
             creation: CreationDefaults::default(),
         };
         account(slug, &isales.base_url(), platform)
@@ -71,6 +72,7 @@ pub(super) fn config(
             api_token("other", &[ApiScope::Read, ApiScope::Operate], &["vb-other", "cc-other"]),
         ],
         bindings: Bindings::default(),
+        inbox_retention: Duration::from_secs(86_400),
         discovery_interval: Duration::from_secs(60),
         mappings_dir: None,
     }

@@ -1,0 +1,293 @@
+//! Results that are pushed: taken into the inbox before they are answered, processed afterwards.
+//!
+//! A push is judged by its address alone; what it holds is looked at by the [`InboxProcessor`], which
+//! may do so again and again: copies are merged where attempts are kept.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::domain::ids::{AccountSlug, NativeId};
+use crate::gateway::error::GatewayError;
+use crate::gateway::pushes::PushRefused;
+use crate::gateway::retry::{self, Decision};
+use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::ledger::LedgerError;
+use crate::ledger::attempts::SeenAttempt;
+use crate::ledger::inbox::{InboxCounts, InboxRow, Processed, Quarantined};
+use crate::platforms::{FetchedAttempt, PlatformError, PlatformErrorKind, PlatformKind, PushedRow};
+use crate::transport::pacing::Lane;
+
+/// A push that is not durable after this is answered 503.
+pub const ACCEPT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a platform is told to wait with a push that is not taken now.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the inbox is looked at when nobody said that something has come.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Pushes that are processed at a time: they share a commit.
+const AT_ONCE: u32 = 64;
+/// Processed pushes that are forgotten at a time.
+const FORGOTTEN_AT_ONCE: u32 = 1000;
+/// How often processed pushes are looked through for ones to forget.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the inbox shares with those who fill it.
+#[derive(Default)]
+pub(super) struct InboxNews {
+    came: Notify,
+}
+
+/// Processes what is in the inbox; `app` gives it a task.
+pub struct InboxProcessor {
+    gateway: WorkerGateway,
+    /// For how long a processed push is kept as it came.
+    retention: Duration,
+}
+
+/// Why a push is not processed now.
+enum Trouble {
+    Platform(PlatformError),
+    Gateway(GatewayError),
+}
+
+impl WorkerGateway {
+    /// Takes results that `platform` pushes to one of its accounts, at the address with this token.
+    ///
+    /// # Errors
+    /// `NotNow` when they could not be made durable in time.
+    pub async fn receive_results(
+        &self,
+        (platform, account): (PlatformKind, &AccountSlug),
+        token: &str,
+        body: &[u8],
+    ) -> Result<(), PushRefused> {
+        let home = self.homes.get(account);
+        let home = home.filter(|home| home.adapter.platform() == platform);
+        let home = home.ok_or(PushRefused::UnknownAccount)?;
+        if !home.adapter.verifies_callback(token) {
+            tracing::warn!(%account, bytes = body.len(), "a push to a wrong address");
+            return Err(PushRefused::NotGenuine);
+        }
+        let appended = self.append(account, body);
+        match tokio::time::timeout(ACCEPT_DEADLINE, appended).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::error!(%account, %error, "a push is not kept");
+                Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
+            }
+            Err(_) => {
+                tracing::error!(%account, "a push is not durable in time");
+                Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
+            }
+        }
+    }
+
+    /// How much waits and how much means nothing, of these accounts.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn inbox_counts(
+        &self,
+        accounts: &[AccountSlug],
+    ) -> Result<Vec<InboxCounts>, GatewayError> {
+        let mut counts = self.shared.ledger.inbox_counts().await?;
+        counts.retain(|row| accounts.contains(&row.account));
+        Ok(counts)
+    }
+
+    async fn append(&self, account: &AccountSlug, body: &[u8]) -> Result<(), LedgerError> {
+        let Shared { ledger, clock, inbox, .. } = &*self.shared;
+        match std::str::from_utf8(body) {
+            Ok(text) if !text.contains('\0') => {
+                ledger.append_inbox(account.clone(), text.to_owned(), clock.now()).await?;
+                inbox.came.notify_one();
+                Ok(())
+            }
+            _ => {
+                let what = Quarantined { reason: "it is no text".to_owned(), body: body.to_vec() };
+                ledger.quarantine(account.clone(), what, clock.now()).await
+            }
+        }
+    }
+}
+
+impl InboxProcessor {
+    pub(super) fn new(gateway: WorkerGateway, retention: Duration) -> Self {
+        Self { gateway, retention }
+    }
+
+    /// Works until dropped. What is under way then is done again by whoever comes next.
+    pub async fn run(&self) {
+        let Shared { clock, inbox, .. } = &*self.gateway.shared;
+        let mut forgets_at = clock.now();
+        loop {
+            let processed = self.process_due().await;
+            if clock.now() >= forgets_at {
+                self.forget().await;
+                forgets_at = clock.now() + FORGET_INTERVAL;
+            }
+            if processed == 0 {
+                tokio::select! {
+                    () = inbox.came.notified() => {}
+                    () = clock.sleep(LOOK_INTERVAL) => {}
+                }
+            }
+        }
+    }
+
+    /// Answers how many pushes need not be looked at again for now.
+    async fn process_due(&self) -> usize {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let due = match ledger.due_inbox(AT_ONCE, clock.now()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "the inbox cannot be read; it is tried again");
+                return 0;
+            }
+        };
+        let outcomes = join_all(due.into_iter().map(|row| self.process(row))).await;
+        outcomes.into_iter().filter(|done| *done).count()
+    }
+
+    async fn process(&self, row: InboxRow) -> bool {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let (id, account) = (row.id, row.account.clone());
+        let settled = match self.read(&row).await {
+            Ok(processed) => {
+                if !processed.quarantined.is_empty() {
+                    let rows = processed.quarantined.len();
+                    tracing::warn!(%account, rows, "pushed rows are in quarantine");
+                }
+                ledger.settle_inbox(row, processed, clock.now()).await.map(drop)
+            }
+            Err(Trouble::Platform(error)) => {
+                let decision =
+                    retry::decide(&error, row.tries, clock.random_fraction(), clock.now());
+                tracing::warn!(%account, push = id, %error, "a push cannot be processed yet");
+                match decision {
+                    Decision::Again(at) => ledger.postpone_inbox(id, at).await,
+                    Decision::GiveUp => {
+                        let reason = format!("its campaign cannot be read: {error}");
+                        let body = row.body.clone().into_bytes();
+                        let quarantined = vec![Quarantined { reason, body }];
+                        let processed = Processed { quarantined, ..Processed::default() };
+                        ledger.settle_inbox(row, processed, clock.now()).await.map(drop)
+                    }
+                }
+            }
+            Err(Trouble::Gateway(error)) => {
+                tracing::error!(%account, push = id, %error, "a push cannot be processed yet");
+                ledger.postpone_inbox(id, clock.now() + LOOK_INTERVAL).await
+            }
+        };
+        if let Err(error) = &settled {
+            tracing::error!(%account, push = id, %error, "what came of a push is not kept yet");
+        }
+        settled.is_ok()
+    }
+
+    /// What a push says, row by row.
+    async fn read(&self, row: &InboxRow) -> Result<Processed, Trouble> {
+        let mut processed = Processed::default();
+        let Some(home) = self.gateway.homes.get(&row.account) else {
+            let error = GatewayError::unavailable("the account is not configured");
+            return Err(Trouble::Gateway(error));
+        };
+        let Some(rows) = home.adapter.read_results(row.body.as_bytes()) else {
+            let reason = "it holds no result rows".to_owned();
+            let body = row.body.clone().into_bytes();
+            processed.quarantined.push(Quarantined { reason, body });
+            return Ok(processed);
+        };
+        let mut campaigns: HashMap<NativeId, Option<Uuid>> = HashMap::new();
+        for pushed in rows {
+            let (native, fetched) = match pushed {
+                PushedRow::Result { campaign, attempt } => (campaign, attempt),
+                PushedRow::Unusable { reason, raw } => {
+                    let (reason, body) = (reason.to_owned(), raw.to_vec());
+                    processed.quarantined.push(Quarantined { reason, body });
+                    continue;
+                }
+            };
+            let campaign = if let Some(known) = campaigns.get(&native) {
+                *known
+            } else {
+                let found = self.campaign(home, &row.account, &native).await?;
+                campaigns.insert(native, found);
+                found
+            };
+            if let Some(campaign) = campaign {
+                processed.attempts.push((campaign, self.seen(*fetched)));
+            } else {
+                let reason = "the platform knows no such campaign".to_owned();
+                let body = fetched.raw.to_vec();
+                processed.quarantined.push(Quarantined { reason, body });
+            }
+        }
+        Ok(processed)
+    }
+
+    /// The campaign of that native id, which the directory may not have met yet.
+    async fn campaign(
+        &self,
+        home: &Home,
+        account: &AccountSlug,
+        native: &NativeId,
+    ) -> Result<Option<Uuid>, Trouble> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let find = async || ledger.find_by_native(account.clone(), native.clone()).await;
+        if let Some(known) = find().await? {
+            return Ok(Some(known.uuid));
+        }
+        let asked_at = clock.now();
+        let document = home.adapter.campaign_document(Lane::Reconcile, native).await;
+        match document.and_then(|document| home.adapter.read_campaign(native, document)) {
+            Ok(fetched) => {
+                let sighted =
+                    self.gateway.sight(account, &home.adapter, vec![fetched], asked_at).await;
+                sighted.map_err(Trouble::Gateway)?;
+                Ok(find().await?.map(|known| known.uuid))
+            }
+            Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Trouble::Platform(error)),
+        }
+    }
+
+    fn seen(&self, fetched: FetchedAttempt) -> SeenAttempt {
+        SeenAttempt {
+            proposed_uuid: self.gateway.shared.clock.new_uuid(),
+            native: fetched.native,
+            attempt: fetched.attempt,
+            raw: text_of(&fetched.raw),
+        }
+    }
+
+    async fn forget(&self) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let before = clock.now() - self.retention;
+        loop {
+            match ledger.forget_processed(before, FORGOTTEN_AT_ONCE).await {
+                Ok(forgotten) if forgotten == u64::from(FORGOTTEN_AT_ONCE) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old pushes are not forgotten yet");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn text_of(raw: &Bytes) -> String {
+    String::from_utf8_lossy(raw).into_owned()
+}
+
+impl From<LedgerError> for Trouble {
+    fn from(error: LedgerError) -> Self {
+        Trouble::Gateway(error.into())
+    }
+}

@@ -1,0 +1,313 @@
+//! The inbox: what platforms push, durable before it is answered, and processed afterwards.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::ids::AccountSlug;
+use crate::ledger::attempts::{RecordAttempts, SeenAttempt};
+use crate::ledger::identity::account_id;
+use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+/// Quarantined bodies of one account; the oldest give way.
+pub const MAX_QUARANTINED: i64 = 10_000;
+
+/// A push that waits to be processed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    pub id: i64,
+    pub account: AccountSlug,
+    pub received_at: Timestamp,
+    pub body: String,
+    /// How often it could not be processed.
+    pub tries: i64,
+}
+
+/// What is kept because it means nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    pub reason: String,
+    pub body: Vec<u8>,
+}
+
+/// What came of a push.
+#[derive(Default)]
+pub struct Processed {
+    /// Attempts of campaigns of the account.
+    pub attempts: Vec<(Uuid, SeenAttempt)>,
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// How much of an account is where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxCounts {
+    pub account: AccountSlug,
+    /// Pushes that are not processed yet.
+    pub waiting: u64,
+    /// Bodies and rows in quarantine.
+    pub quarantined: u64,
+    pub oldest_waiting: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// Appends a push; it is durable when this returns.
+    ///
+    /// # Errors
+    /// `Missing` when the account is not registered.
+    pub async fn append_inbox(
+        &self,
+        account: AccountSlug,
+        body: String,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.write(Append { account, body, now }).await
+    }
+
+    /// Pushes that are due, oldest first. Whoever reads them may not be alone.
+    pub async fn due_inbox(
+        &self,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<InboxRow>, LedgerError> {
+        self.read(Due { limit: limit.min(MAX_WINDOW_ROWS), now }).await
+    }
+
+    /// Keeps what came of a push, all of it or nothing. False when it was processed before.
+    pub async fn settle_inbox(
+        &self,
+        row: InboxRow,
+        processed: Processed,
+        now: Timestamp,
+    ) -> Result<bool, LedgerError> {
+        self.write(Settle { row, processed, now }).await
+    }
+
+    /// Lets a push wait that cannot be processed yet.
+    pub async fn postpone_inbox(&self, id: i64, until: Timestamp) -> Result<(), LedgerError> {
+        self.write(Postpone { id, until }).await
+    }
+
+    /// Keeps what cannot even be appended to the inbox.
+    pub async fn quarantine(
+        &self,
+        account: AccountSlug,
+        what: Quarantined,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.write(Quarantine { account, what, now }).await
+    }
+
+    /// Forgets pushes that were processed before then, at most `limit`; answers how many.
+    pub async fn forget_processed(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, LedgerError> {
+        self.write(Forget { before, limit }).await
+    }
+
+    /// Of every registered account, by name.
+    pub async fn inbox_counts(&self) -> Result<Vec<InboxCounts>, LedgerError> {
+        self.read(Count).await
+    }
+}
+
+struct Append {
+    account: AccountSlug,
+    body: String,
+    now: Timestamp,
+}
+
+impl Verb for Append {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let account = account_id(store, &self.account).await?;
+        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries) \
+                   VALUES ($1, $2, $3, $2, 0)";
+        store.execute(sql, &[account.into(), self.now.into(), self.body.as_str().into()]).await?;
+        Ok(())
+    }
+}
+
+struct Due {
+    limit: u32,
+    now: Timestamp,
+}
+
+impl Verb for Due {
+    type Answer = Vec<InboxRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
+        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries FROM inbox i \
+                   JOIN account a ON a.id = i.account_id \
+                   WHERE i.processed_at IS NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
+        let rows = store.rows(sql, &[self.now.into(), i64::from(self.limit).into()]).await?;
+        let read = |mut row: Row| {
+            Ok(InboxRow {
+                id: row.int()?,
+                account: row.slug()?,
+                received_at: row.time()?,
+                body: row.text()?,
+                tries: row.int()?,
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+}
+
+struct Settle {
+    row: InboxRow,
+    processed: Processed,
+    now: Timestamp,
+}
+
+impl Verb for Settle {
+    type Answer = bool;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
+        if store.execute(sql, &[self.row.id.into(), self.now.into()]).await? == 0 {
+            return Ok(false);
+        }
+        for (campaign, seen) in &self.processed.attempts {
+            let record = RecordAttempts {
+                account: self.row.account.clone(),
+                campaign: *campaign,
+                attempts: vec![seen.clone()],
+                now: self.now,
+            };
+            record.run(store).await?;
+        }
+        let account = account_id(store, &self.row.account).await?;
+        for what in &self.processed.quarantined {
+            keep(store, account, what, self.row.received_at).await?;
+        }
+        Ok(true)
+    }
+}
+
+struct Postpone {
+    id: i64,
+    until: Timestamp,
+}
+
+impl Verb for Postpone {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let sql = "UPDATE inbox SET due_at = $2, tries = tries + 1 WHERE id = $1";
+        store.execute(sql, &[self.id.into(), self.until.into()]).await?;
+        Ok(())
+    }
+}
+
+struct Quarantine {
+    account: AccountSlug,
+    what: Quarantined,
+    now: Timestamp,
+}
+
+impl Verb for Quarantine {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let account = account_id(store, &self.account).await?;
+        keep(store, account, &self.what, self.now).await
+    }
+}
+
+async fn keep<S: Statements>(
+    store: &mut S,
+    account: i64,
+    what: &Quarantined,
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    let (encoding, body) = match std::str::from_utf8(&what.body) {
+        Ok(text) if !text.contains('\0') => ("text", text.to_owned()),
+        _ => ("hex", in_hex(&what.body)),
+    };
+    let sql = "INSERT INTO quarantine (account_id, received_at, reason, encoding, body) \
+               VALUES ($1, $2, $3, $4, $5)";
+    let reason = what.reason.as_str();
+    let parameters: [Value; 5] =
+        [account.into(), at.into(), reason.into(), encoding.into(), body.as_str().into()];
+    store.execute(sql, &parameters).await?;
+    let surplus = "DELETE FROM quarantine WHERE account_id = $1 AND id <= (SELECT id FROM \
+                   quarantine WHERE account_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
+    store.execute(surplus, &[account.into(), MAX_QUARANTINED.into()]).await?;
+    Ok(())
+}
+
+fn in_hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text
+}
+
+struct Forget {
+    before: Timestamp,
+    limit: u32,
+}
+
+impl Verb for Forget {
+    type Answer = u64;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let sql = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE processed_at IS NOT \
+                   NULL AND processed_at < $1 ORDER BY processed_at LIMIT $2)";
+        store.execute(sql, &[self.before.into(), i64::from(self.limit).into()]).await
+    }
+}
+
+struct Count;
+
+impl Verb for Count {
+    type Answer = Vec<InboxCounts>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxCounts>, LedgerError> {
+        let waiting = "FROM inbox i WHERE i.account_id = a.id AND i.processed_at IS NULL";
+        let sql = format!(
+            "SELECT a.slug, (SELECT COUNT(*) {waiting}), (SELECT MIN(i.received_at) {waiting}), \
+             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id) FROM account a \
+             ORDER BY a.slug"
+        );
+        let read = |mut row: Row| {
+            Ok(InboxCounts {
+                account: row.slug()?,
+                waiting: row.count()?,
+                oldest_waiting: row.optional_time()?,
+                quarantined: row.count()?,
+            })
+        };
+        store.rows(&sql, &[]).await?.into_iter().map(read).collect()
+    }
+}
+
+/// Without the body: it holds phone numbers.
+impl fmt::Debug for InboxRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboxRow")
+            .field("id", &self.id)
+            .field("account", &self.account)
+            .field("received_at", &self.received_at)
+            .field("body_bytes", &self.body.len())
+            .field("tries", &self.tries)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Quarantined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Quarantined")
+            .field("reason", &self.reason)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}

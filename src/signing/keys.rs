@@ -1,0 +1,137 @@
+//! The operator's master key in its versions, and what is derived from it under labels.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::hex;
+
+/// Shortest key, in characters: what `openssl rand -hex 16` prints.
+const MIN_KEY_CHARS: usize = 32;
+/// Hexadecimal digits of a token: 160 bits.
+const TOKEN_DIGITS: usize = 40;
+/// What tokens in callback addresses are made under.
+const CALLBACK_LABEL: &str = "dialbridge callback token";
+
+/// Newest version first.
+#[derive(Debug, Clone)]
+pub struct MasterKeys {
+    versions: Vec<(u32, SecretString)>,
+}
+
+/// Why a text holds no keys; never what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: expected a version from 1 on and a key of at least 32 characters, each once")]
+pub struct BadKeys {
+    line: usize,
+}
+
+impl MasterKeys {
+    /// One version and its key a line, as in `1 6f1d…`; `#` begins a comment.
+    ///
+    /// # Errors
+    /// The first line that is neither, or a text without keys.
+    pub fn parse(text: &SecretString) -> Result<Self, BadKeys> {
+        let mut versions: Vec<(u32, SecretString)> = Vec::new();
+        let mut last = 0;
+        for (line, text) in (1..).zip(text.expose_secret().lines()) {
+            last = line;
+            let text = text.split('#').next().unwrap_or_default().trim();
+            if text.is_empty() {
+                continue;
+            }
+            let version = text.split_once(char::is_whitespace).and_then(|(version, key)| {
+                let version = version.parse().ok().filter(|version: &u32| *version > 0)?;
+                let key = key.trim();
+                let is_new = versions.iter().all(|(known, _)| *known != version);
+                let is_key = key.len() >= MIN_KEY_CHARS && !key.contains(char::is_whitespace);
+                (is_new && is_key).then(|| (version, SecretString::from(key)))
+            });
+            versions.push(version.ok_or(BadKeys { line })?);
+        }
+        if versions.is_empty() {
+            return Err(BadKeys { line: last });
+        }
+        versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+        Ok(Self { versions })
+    }
+
+    /// The token of an account's callback address, by the newest key.
+    pub fn callback_token(&self, account: &str) -> String {
+        let newest = self.versions.first();
+        newest.map(|(version, key)| token(*version, key, account)).unwrap_or_default()
+    }
+
+    /// Whether a key that still stands has made this token; compares in constant time.
+    pub fn verifies_callback(&self, account: &str, given: &str) -> bool {
+        let Some((version, _)) = given.split_once('-') else { return false };
+        let Ok(version) = version.parse::<u32>() else { return false };
+        self.versions.iter().filter(|(known, _)| *known == version).any(|(version, key)| {
+            bool::from(token(*version, key, account).as_bytes().ct_eq(given.as_bytes()))
+        })
+    }
+}
+
+/// The version, and the beginning of a MAC of the account under the label's own key.
+fn token(version: u32, master: &SecretString, account: &str) -> String {
+    let subkey = mac(master.expose_secret().as_bytes(), CALLBACK_LABEL.as_bytes());
+    let digits = hex(&mac(&subkey, account.as_bytes()));
+    let digits = digits.iter().take(TOKEN_DIGITS).map(|&digit| char::from(digit));
+    format!("{version}-{}", digits.collect::<String>())
+}
+
+fn mac(key: &[u8], message: &[u8]) -> hmac::digest::Output<Sha256> {
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    mac.update(message);
+    mac.finalize().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> Result<MasterKeys, BadKeys> {
+        MasterKeys::parse(&SecretString::from(text))
+    }
+
+    const OLD: &str = "1 00000000000000000000000000000000";
+    const NEW: &str = "2 11111111111111111111111111111111 # since May";
+
+    #[test]
+    fn tokens_are_good_as_long_as_their_key_stands() {
+        let (old, both) = (keys(OLD).unwrap(), keys(&format!("{OLD}\n\n{NEW}\n")).unwrap());
+        let new = keys(NEW).unwrap();
+        let (token, newer) = (old.callback_token("acme"), both.callback_token("acme"));
+        assert!(token.starts_with("1-") && newer.starts_with("2-"), "{token} {newer}");
+        for (keys, given, good) in [
+            (&old, &token, true),
+            (&both, &token, true),
+            (&both, &newer, true),
+            (&new, &token, false),
+            (&old, &newer, false),
+        ] {
+            assert_eq!(keys.verifies_callback("acme", given), good);
+            assert!(!keys.verifies_callback("acme2", given));
+        }
+        for bad in ["", "1", "1-", "x-00", &token[..token.len() - 1], &format!("{token}0")] {
+            assert!(!both.verifies_callback("acme", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_keys_says_which_line_is_wrong() {
+        let short = "2 short";
+        for (text, line) in [
+            (String::new(), 0),
+            ("# nothing".to_owned(), 1),
+            (format!("{OLD}\n{short}"), 2),
+            (format!("{OLD}\n{OLD}"), 2),
+            (OLD.replace('1', "0"), 1),
+            (format!("{OLD} x"), 1),
+        ] {
+            assert_eq!(keys(&text).unwrap_err(), BadKeys { line }, "{text}");
+        }
+    }
+}
