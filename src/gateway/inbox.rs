@@ -1,12 +1,11 @@
 //! Results that are pushed: taken into the inbox before they are answered, processed afterwards.
 //!
-//! A push is judged by its address alone; what it holds is looked at by the [`InboxProcessor`], which
-//! may do so again and again: copies are merged where attempts are kept.
+//! A push is judged by its address or its signature alone; what it holds is looked at by the
+//! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -17,9 +16,8 @@ use crate::gateway::pushes::PushRefused;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::LedgerError;
-use crate::ledger::attempts::SeenAttempt;
 use crate::ledger::inbox::{InboxCounts, InboxRow, Processed, Quarantined};
-use crate::platforms::{FetchedAttempt, PlatformError, PlatformErrorKind, PlatformKind, PushedRow};
+use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow};
 use crate::transport::pacing::Lane;
 
 /// A push that is not durable after this is answered 503.
@@ -72,6 +70,15 @@ impl WorkerGateway {
             tracing::warn!(%account, bytes = body.len(), "a push to a wrong address");
             return Err(PushRefused::NotGenuine);
         }
+        self.take_in(account, body).await
+    }
+
+    /// Appends a push that is genuine, and answers when it is durable.
+    pub(super) async fn take_in(
+        &self,
+        account: &AccountSlug,
+        body: &[u8],
+    ) -> Result<(), PushRefused> {
         let appended = self.append(account, body);
         match tokio::time::timeout(ACCEPT_DEADLINE, appended).await {
             Ok(Ok(())) => Ok(()),
@@ -221,7 +228,10 @@ impl InboxProcessor {
                 found
             };
             if let Some(campaign) = campaign {
-                processed.attempts.push((campaign, self.seen(*fetched)));
+                let names = fetched.contact.clone().into_iter();
+                let contacts = self.gateway.contacts_by_native(campaign, names).await;
+                let contacts = contacts.map_err(Trouble::Gateway)?;
+                processed.attempts.push((campaign, self.gateway.seen(*fetched, &contacts)));
             } else {
                 let reason = "the platform knows no such campaign".to_owned();
                 let body = fetched.raw.to_vec();
@@ -257,15 +267,6 @@ impl InboxProcessor {
         }
     }
 
-    fn seen(&self, fetched: FetchedAttempt) -> SeenAttempt {
-        SeenAttempt {
-            proposed_uuid: self.gateway.shared.clock.new_uuid(),
-            native: fetched.native,
-            attempt: fetched.attempt,
-            raw: text_of(&fetched.raw),
-        }
-    }
-
     async fn forget(&self) {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let before = clock.now() - self.retention;
@@ -280,10 +281,6 @@ impl InboxProcessor {
             }
         }
     }
-}
-
-fn text_of(raw: &Bytes) -> String {
-    String::from_utf8_lossy(raw).into_owned()
 }
 
 impl From<LedgerError> for Trouble {

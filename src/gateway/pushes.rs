@@ -91,6 +91,7 @@ impl WorkerGateway {
                 tracing::warn!(%account, "too many campaigns wait to be read again");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
+            Ok(Pushed::Results) => self.take_in(account, body).await,
             Ok(Pushed::Other) => Ok(()),
             Ok(Pushed::Unreadable(why)) => {
                 // It would not become readable by being sent again.

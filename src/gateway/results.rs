@@ -373,7 +373,7 @@ impl WorkerGateway {
 
     /// The attempt as the ledger keeps it. Where the home names the contact by its own id, the
     /// contact's reference is put in, so that every client finds the contact that it added.
-    fn seen(
+    pub(super) fn seen(
         &self,
         fetched: FetchedAttempt,
         contacts: &HashMap<NativeId, ContactRow>,

@@ -415,11 +415,10 @@ impl Adapter {
         }
     }
 
-    /// The results that a push without a signature holds. None when it holds none, or the platform
-    /// pushes otherwise.
+    /// The results that a push holds, which was proved genuine when it came. None when it holds none.
     pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
         match self {
-            Adapter::Voipbin(_) => None,
+            Adapter::Voipbin(client) => client.read_results(body),
             Adapter::Isales(client) => client.read_results(body),
         }
     }

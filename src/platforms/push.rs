@@ -10,6 +10,8 @@ use crate::platforms::PlatformError;
 pub enum Pushed {
     /// Something about this campaign has changed.
     Campaign(NativeId),
+    /// The outcome of calls, or that they have begun: to be kept as it came.
+    Results,
     /// Of no concern here.
     Other,
     /// Not what the platform sends; the text says why, without quoting it.

@@ -14,7 +14,9 @@ use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature, until}
 use cut::{Cut, When};
 
 mod cut;
+mod received;
 
+const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "operator-of-the-kill-tests";
 /// More than one batch of 20.
 const CONTACTS: usize = 25;
@@ -30,6 +32,7 @@ struct Gateway<'a> {
     child: Option<Child>,
     facades: u16,
     admin: u16,
+    callbacks: u16,
 }
 
 impl<'a> Gateway<'a> {
@@ -43,6 +46,7 @@ impl<'a> Gateway<'a> {
             child: None,
             facades: free_port(),
             admin: free_port(),
+            callbacks: free_port(),
         };
         let text = gateway.config(create_on);
         std::fs::write(gateway.directory.path().join("dialbridge.toml"), text).unwrap();
@@ -58,16 +62,15 @@ impl<'a> Gateway<'a> {
         let queue = if create_on == "vb" { account.queue_id.to_string() } else { QUEUE.to_owned() };
         format!(
             r#"
+keys.master_key = "{MASTER_KEY}"
+ledger.url = "sqlite:{root}/ledger.db"
+id_cache.directory = "{root}/ids"
 [listeners.facades]
 address = "127.0.0.1:{facades}"
 [listeners.admin]
 address = "127.0.0.1:{admin}"
 [listeners.callbacks]
-address = "127.0.0.1:0"
-[ledger]
-url = "sqlite:{root}/ledger.db"
-[id_cache]
-directory = "{root}/ids"
+address = "127.0.0.1:{callbacks}"
 [[accounts]]
 slug = "vb"
 platform = "voipbin"
@@ -113,6 +116,7 @@ isales = "5"
 "#,
             facades = self.facades,
             admin = self.admin,
+            callbacks = self.callbacks,
             vb_key = account.access_key.expose_secret(),
             cc_key = isales::ACCESS_KEY,
             cc_secret = isales::SECRET_KEY,

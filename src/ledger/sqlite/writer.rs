@@ -16,7 +16,7 @@ use super::{control, run_verb};
 /// Verbs that share one commit at most.
 const MAX_BATCH_JOBS: usize = 1024;
 /// From this size of the WAL on, every commit asks for a checkpoint.
-const CHECKPOINT_FROM_BYTES: u64 = 4 * 1024 * 1024;
+const CHECKPOINT_FROM_BYTES: u64 = 16 * 1024 * 1024;
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
 const WAL_MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// The WAL file is cut to this when it is emptied.

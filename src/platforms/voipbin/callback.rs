@@ -2,6 +2,7 @@
 //! (reference 10). There is no event for the end of a call: it is `campaigncall_updated` with
 //! `status` done.
 
+use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,9 +10,12 @@ use uuid::Uuid;
 
 use super::auth::{Reading, SECRET_READ_PAUSE, VerifiedWebhook, verify_webhook};
 use super::client::Client;
-use super::wire::{Campaign, Campaigncall};
+use super::convert;
+use super::wire::{Campaign, Campaigncall, is_unset};
 use crate::domain::ids::NativeId;
-use crate::platforms::{Operation, PlatformError, PlatformErrorKind, PushError, Pushed};
+use crate::platforms::{
+    FetchedAttempt, Operation, PlatformError, PlatformErrorKind, PushError, Pushed, PushedRow,
+};
 use crate::transport::pacing::Lane;
 
 /// An event that concerns the gateway.
@@ -42,7 +46,11 @@ struct Envelope<'a> {
 /// # Errors
 /// When the body is no event, or a campaign's or campaigncall's data cannot be read.
 pub fn parse(webhook: VerifiedWebhook<'_>) -> Result<Event, Unreadable> {
-    let Envelope { kind, data } = serde_json::from_slice(webhook.bytes()).map_err(Unreadable)?;
+    read(webhook.bytes())
+}
+
+fn read(body: &[u8]) -> Result<Event, Unreadable> {
+    let Envelope { kind, data } = serde_json::from_slice(body).map_err(Unreadable)?;
     let campaign = || serde_json::from_str::<Box<Campaign>>(data.get()).map_err(Unreadable);
     Ok(match kind.as_str() {
         "campaign_deleted" => Event::CampaignDeleted(campaign()?),
@@ -92,9 +100,29 @@ impl Client {
                     Err(_) => Pushed::Unreadable("a campaign without an id"),
                 }
             }
-            Ok(Event::Campaigncall(_) | Event::Other) => Pushed::Other,
+            Ok(Event::Campaigncall(_)) => Pushed::Results,
+            Ok(Event::Other) => Pushed::Other,
             Err(_) => Pushed::Unreadable("no event"),
         })
+    }
+
+    /// The attempt of a webhook that was verified when it was received; None when it holds none.
+    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
+        let Ok(Event::Campaigncall(call)) = read(body) else { return None };
+        let Envelope { data, .. } = serde_json::from_slice(body).ok()?;
+        let raw = Bytes::copy_from_slice(data.get().as_bytes());
+        let (Ok(campaign), false) = (Uuid::try_parse(&call.campaign_id), is_unset(&call.id)) else {
+            return Some(vec![PushedRow::Unusable { reason: "it names no campaign", raw }]);
+        };
+        let target = Some(&call.outdial_target_id).filter(|id| !is_unset(id));
+        let attempt = FetchedAttempt {
+            attempt: convert::call_to_domain(&call, None, self.context()).value,
+            contact: target.map(|id| NativeId::new(id.clone())),
+            native: NativeId::new(call.id.clone()),
+            raw,
+        };
+        let campaign = NativeId::new(campaign.to_string());
+        Some(vec![PushedRow::Result { campaign, attempt: Box::new(attempt) }])
     }
 
     /// The secret as the platform has it now; None when it is still the one that was `tried`, or

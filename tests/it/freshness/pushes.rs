@@ -250,3 +250,51 @@ async fn while_the_secret_cannot_be_read_the_platform_is_told_to_come_back() {
     app.voipbin.faults.set("".parse().unwrap());
     app.finish().await;
 }
+
+/// A call of a campaign, as a webhook tells it.
+fn call_event(kind: &str, campaign: &str, call: Uuid, status: &str) -> String {
+    let destination = json!({"type": "tel", "target": "+8613100000001", "target_name": "",
+        "name": "", "detail": ""});
+    json!({"type": kind, "data": {"id": call, "campaign_id": campaign, "status": status,
+        "result": if status == "done" { "success" } else { "" }, "reference_type": "call",
+        "destination": destination, "destination_index": 0, "try_count": 1,
+        "tm_create": "2026-10-01T08:00:00.123456Z", "tm_update": "2026-10-01T08:00:30.5Z",
+        "tm_delete": null}})
+    .to_string()
+}
+
+#[tokio::test]
+async fn calls_are_kept_as_webhooks_tell_them() {
+    let app = TestApp::simulators(configured).await;
+    let ids = app.voipbin_campaign("calling").await;
+    let app = app.serve().await;
+    let call = Uuid::from_u128(77);
+    // In any order, several times, and one of a campaign that nobody knows.
+    for (kind, campaign, status) in [
+        ("campaigncall_updated", &ids.campaign, "done"),
+        ("campaigncall_created", &ids.campaign, "dialing"),
+        ("campaigncall_updated", &ids.campaign, "progressing"),
+        ("campaigncall_updated", &ids.campaign, "done"),
+        ("campaigncall_updated", &Uuid::from_u128(4242).to_string(), "done"),
+    ] {
+        assert_eq!(push(&app, SECRET, &call_event(kind, campaign, call, status)).await.status, 200);
+    }
+    let calls = format!("/campaigns/{}/campaigncalls", ids.campaign);
+    until(async || app.vb_get(&calls).await["result"][0]["status"] == "done").await;
+    let rows = app.vb_get(&calls).await["result"].take();
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!((&rows[0]["id"], &rows[0]["result"]), (&json!(call), &json!("success")));
+    // The CC-iSales client sees it as a result row, and what means nothing is kept apart.
+    let number = app.number_of(VIRTUAL_VDN, "calling").await;
+    let query = format!("v1/openapi/campaigns/{VIRTUAL_VDN}/callresult/{number}");
+    let page = json!({"showDetail": 1, "pageSize": 10, "pageNum": 1});
+    assert_eq!(app.cc_ok("POST", &query, Some(page)).await["totalCount"], 1);
+    until(async || {
+        let inbox = app.api("/inbox").await;
+        let rows = inbox["items"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["account"] == "vb").unwrap();
+        (&row["waiting"], &row["quarantined"]) == (&json!(0), &json!(1))
+    })
+    .await;
+    app.finish().await;
+}

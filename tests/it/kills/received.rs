@@ -1,0 +1,117 @@
+//! The real binary is killed at any moment while results are pushed to it: what it answered with
+//! success is there afterwards, once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use dialbridge::clock::Clock;
+use dialbridge::signing::keys::MasterKeys;
+use futures_util::future::join_all;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Gateway, MASTER_KEY, TOKEN};
+use crate::support::{TestApp, VDN, until};
+
+const CYCLES: u32 = 20;
+const SENDERS: u32 = 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_there_once_after_any_kill() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let chance = Clock::virtual_at(jiff::Timestamp::UNIX_EPOCH, 42);
+    let mut answered: HashSet<String> = HashSet::new();
+    let mut sent = 0;
+    for cycle in 0..CYCLES {
+        let until_kill = Duration::from_millis(20).mul_f64(1.0 + 9.0 * chance.random_fraction());
+        let mut child = gateway.child.take().unwrap();
+        let pusher = gateway.pusher(campaign);
+        let pushing = join_all((0..SENDERS).map(|sender| {
+            let pusher = &pusher;
+            async move { pusher.push_on(&format!("{cycle}-{sender}")).await }
+        }));
+        let killing = async {
+            Clock::real().sleep(until_kill).await;
+            child.kill().unwrap();
+            child.wait().unwrap();
+        };
+        let (outcomes, ()) = tokio::join!(pushing, killing);
+        for (calls, attempts) in outcomes {
+            answered.extend(calls);
+            sent += attempts;
+        }
+        gateway.start().await;
+    }
+    until(async || gateway.inbox().await["waiting"] == 0).await;
+    let kept = gateway.kept(campaign).await;
+    let once: HashSet<&String> = kept.iter().collect();
+    assert_eq!(once.len(), kept.len(), "an attempt is there twice");
+    let lost: Vec<&String> = answered.iter().filter(|call| !once.contains(call)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), answered.len());
+    assert!(!answered.is_empty() && kept.len() <= sent, "{} {} {sent}", answered.len(), kept.len());
+    assert_eq!(gateway.inbox().await["quarantined"], 0);
+}
+
+/// Pushes results of one campaign to where the gateway is, or was.
+struct ResultPusher<'a> {
+    app: &'a TestApp,
+    url: String,
+    campaign: i64,
+}
+
+impl ResultPusher<'_> {
+    /// Pushes one result after the other until the gateway is gone; the calls whose push was answered,
+    /// and how many were sent.
+    async fn push_on(&self, sender: &str) -> (Vec<String>, usize) {
+        let mut answered = Vec::new();
+        let mut sent = 0;
+        loop {
+            let call = format!("{sender}-{sent}");
+            let row = json!([{"campaignId": self.campaign.to_string(), "sessionId": "s",
+                "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
+                "failCode": "00501", "vdnId": VDN, "callId": call}]);
+            sent += 1;
+            match self.app.try_send("POST", &self.url, &[], Some(row.to_string())).await {
+                Some(reply) if reply.status == 200 => answered.push(call),
+                Some(reply) => assert_eq!(reply.status, 503, "{}", reply.text),
+                None => return (answered, sent),
+            }
+        }
+    }
+}
+
+impl Gateway<'_> {
+    fn pusher(&self, campaign: i64) -> ResultPusher<'_> {
+        let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
+        let (port, token) = (self.callbacks, keys.callback_token("cc"));
+        let url = format!("http://127.0.0.1:{port}/callbacks/isales/cc/{token}");
+        ResultPusher { app: self.app, url, campaign }
+    }
+
+    async fn inbox(&self) -> Value {
+        let url = format!("http://127.0.0.1:{}/api/v1/inbox", self.admin);
+        let token = [("authorization", format!("Bearer {TOKEN}"))];
+        let inbox = self.app.send("GET", &url, &token, None).await.json();
+        let rows = inbox["items"].as_array().unwrap().clone();
+        rows.into_iter().find(|row| row["account"] == "cc").unwrap()
+    }
+
+    /// The call ids of all attempts of a campaign.
+    async fn kept(&self, campaign: i64) -> Vec<String> {
+        let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
+        let mut kept = Vec::new();
+        for page in 1.. {
+            let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": page});
+            let page = self.try_cc(&path, &query).await.unwrap().json();
+            let rows = page["data"].as_array().unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            kept.extend(rows.iter().map(|row| row["callId"].as_str().unwrap().to_owned()));
+        }
+        kept
+    }
+}
