@@ -4,9 +4,11 @@
 //! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -14,7 +16,7 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::gateway::error::GatewayError;
 use crate::gateway::pushes::PushRefused;
 use crate::gateway::retry::{self, Decision};
-use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::gateway::{Gateway, Home, Shared, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::inbox::{InboxCounts, InboxRow, Processed, Quarantined};
 use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow};
@@ -37,6 +39,22 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(super) struct InboxNews {
     came: Notify,
+    /// Since when nothing could be made durable in time.
+    failing_since: Mutex<Option<Timestamp>>,
+}
+
+impl InboxNews {
+    fn note(&self, is_kept: bool, now: Timestamp) {
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if is_kept { None } else { since.or(Some(now)) };
+    }
+}
+
+impl Gateway {
+    /// Since when pushes are not made durable in time; None while they are.
+    pub fn inbox_failing_since(&self) -> Option<Timestamp> {
+        *self.shared.inbox.failing_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Processes what is in the inbox; `app` gives it a task.
@@ -80,7 +98,9 @@ impl WorkerGateway {
         body: &[u8],
     ) -> Result<(), PushRefused> {
         let appended = self.append(account, body);
-        match tokio::time::timeout(ACCEPT_DEADLINE, appended).await {
+        let appended = tokio::time::timeout(ACCEPT_DEADLINE, appended).await;
+        self.shared.inbox.note(matches!(appended, Ok(Ok(()))), self.shared.clock.now());
+        match appended {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(%account, %error, "a push is not kept");

@@ -16,16 +16,28 @@ async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
-/// The ledger answers and every account has been listed once (or was tried). How fresh the lists are
-/// is said and decides nothing: an account that is down is no reason to turn clients away.
+/// The ledger answers, takes what platforms push, and every account has been listed once (or was
+/// tried). How fresh the lists are is said and decides nothing: an account that is down is no reason
+/// to turn clients away.
 async fn readyz(gateway: Data<Gateway>) -> HttpResponse {
     let accounts = gateway.accounts().await.unwrap_or_default();
     let accounts: Vec<_> = accounts.iter().map(freshness).collect();
-    if gateway.is_ready().await {
-        HttpResponse::Ok().json(json!({"status": "ready", "accounts": accounts}))
-    } else {
-        HttpResponse::ServiceUnavailable().json(json!({"status": "starting", "accounts": accounts}))
-    }
+    let failing_since = gateway.inbox_failing_since();
+    let is_ready = gateway.is_ready().await;
+    let status = match failing_since {
+        None if is_ready => "ready",
+        None => "starting",
+        Some(_) => "not durable",
+    };
+    let mut answer = match status {
+        "ready" => HttpResponse::Ok(),
+        _ => HttpResponse::ServiceUnavailable(),
+    };
+    answer.json(json!({
+        "status": status,
+        "inbox_failing_since": failing_since.map(|at| at.to_string()),
+        "accounts": accounts,
+    }))
 }
 
 fn freshness(account: &AccountOverview) -> Value {

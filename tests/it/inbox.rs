@@ -189,3 +189,26 @@ async fn what_the_platform_pushes_and_tells_is_one_attempt() {
     assert_eq!(app.vb_get(&calls).await["result"].as_array().unwrap().len(), 5);
     app.finish().await;
 }
+
+/// Somebody else holds the ledger's file: nothing is answered as received, and all is well when they
+/// let go.
+#[tokio::test]
+async fn what_cannot_be_made_durable_is_not_taken() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let body = json!([row(campaign, 1)]).to_string();
+    let ready = format!("{}/readyz", app.admin());
+    let other = rusqlite::Connection::open(app.ledger()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = push(&app, &body).await;
+    assert_eq!((refused.status, refused.text.as_str()), (503, ""));
+    assert_eq!(refused.headers["retry-after"], "1");
+    let not_ready = app.send("GET", &ready, &[], None).await;
+    assert_eq!((not_ready.status, &not_ready.json()["status"]), (503, &json!("not durable")));
+    other.execute_batch("ROLLBACK").unwrap();
+    until(async || push(&app, &body).await.status == 200).await;
+    assert_eq!(app.send("GET", &ready, &[], None).await.status, 200);
+    until(async || shown(&app, campaign).await.len() == 1).await;
+    app.finish().await;
+}
