@@ -11,6 +11,17 @@ pub enum Window {
     Offset { offset: u64, limit: u32 },
 }
 
+/// A window of a list of attempts, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptWindow {
+    /// Strictly older than this; None: from the newest.
+    pub before: Option<Timestamp>,
+    /// The ledger caps it at its own maximum.
+    pub limit: u32,
+    /// Also those that a client deleted.
+    pub include_deleted: bool,
+}
+
 /// Which attempts of a campaign are wanted, among those that are over. All conditions hold together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptFilter {

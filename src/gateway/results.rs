@@ -15,8 +15,7 @@ use uuid::Uuid;
 use crate::domain::call::{CallMoments, CallResult};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
-use crate::domain::listing::AttemptFilter;
-use crate::domain::listing::Window;
+use crate::domain::listing::{AttemptFilter, AttemptWindow, Window};
 use crate::gateway::campaigns::failed;
 use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
@@ -87,7 +86,7 @@ struct Sweep {
 }
 
 impl WorkerGateway {
-    /// A campaign's attempts older than `before`, newest first.
+    /// A campaign's attempts, newest first.
     ///
     /// # Errors
     /// Whatever keeps the home from answering while the campaign was never read to its end.
@@ -95,11 +94,10 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         key: CampaignKey,
-        before: Option<Timestamp>,
-        limit: u32,
+        window: AttemptWindow,
     ) -> Result<Vec<AttemptView>, GatewayError> {
         let identity = self.swept(asked, key).await?;
-        self.recorded(asked, AttemptScope::Campaign(identity.uuid), before, limit).await
+        self.recorded(asked, AttemptScope::Campaign(identity.uuid), window).await
     }
 
     /// A campaign's attempts that are over and meet a filter.
@@ -120,7 +118,7 @@ impl WorkerGateway {
         Ok(AttemptListing { attempts, total: page.total })
     }
 
-    /// Attempts of all campaigns of the client, older than `before`, newest first. Campaigns that may have news are read first, as far
+    /// Attempts of all campaigns of the client, newest first. Campaigns that may have news are read first, as far
     /// as the time allows; one whose home does not answer is shown as it was read last.
     ///
     /// # Errors
@@ -128,14 +126,13 @@ impl WorkerGateway {
     pub async fn attempts(
         &self,
         asked: &Asked,
-        before: Option<Timestamp>,
-        limit: u32,
+        window: AttemptWindow,
     ) -> Result<Vec<AttemptView>, GatewayError> {
         if self.shared.sweeps.list_is_due(&asked.client.name, self.shared.clock.now()) {
             self.sweep_news(asked).await?;
         }
         let scope = AttemptScope::Accounts(asked.client.accounts.clone());
-        self.recorded(asked, scope, before, limit).await
+        self.recorded(asked, scope, window).await
     }
 
     /// One recorded attempt by its public id.
@@ -266,10 +263,9 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         scope: AttemptScope,
-        before: Option<Timestamp>,
-        limit: u32,
+        window: AttemptWindow,
     ) -> Result<Vec<AttemptView>, GatewayError> {
-        let rows = self.shared.ledger.list_attempts(scope, before, limit).await?;
+        let rows = self.shared.ledger.list_attempts(scope, window).await?;
         self.show_all(asked, rows).await
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::domain::listing::Window;
+use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
@@ -78,15 +78,13 @@ impl Ledger {
         self.write(RecordAttempts { account, campaign, attempts, now }).await
     }
 
-    /// Attempts strictly older than `before` (None: from the newest), at most `limit`, newest first.
-    /// Nothing is counted, so that a page of a long list costs what a page of a short one does.
+    /// Attempts, newest first. Nothing is counted, so that a page of a long list costs what a page of a short one does.
     pub async fn list_attempts(
         &self,
         scope: AttemptScope,
-        before: Option<Timestamp>,
-        limit: u32,
+        window: AttemptWindow,
     ) -> Result<Vec<AttemptRow>, LedgerError> {
-        self.read(ListAttempts { scope, before, limit: limit.min(MAX_WINDOW_ROWS) }).await
+        self.read(ListAttempts { scope, window }).await
     }
 
     /// Keeps what a closer look at the call found out. Answers the attempt as it is now; None when
@@ -383,30 +381,33 @@ fn read_disposition(row: &mut Row) -> Result<Disposition, LedgerError> {
 
 struct ListAttempts {
     scope: AttemptScope,
-    before: Option<Timestamp>,
-    limit: u32,
+    window: AttemptWindow,
 }
 
 impl Verb for ListAttempts {
     type Answer = Vec<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
-        let newest = Window::Before { list_at: self.before, limit: self.limit };
+        let AttemptWindow { before, limit, include_deleted } = self.window;
+        let limit = limit.min(MAX_WINDOW_ROWS);
+        let newest = Window::Before { list_at: before, limit };
+        let and = if include_deleted { "" } else { " AND t.deleted_at IS NULL" };
         let slugs = match &self.scope {
             AttemptScope::Campaign(uuid) => {
                 let id = identity::campaign_id(store, *uuid).await?;
-                return window(store, "t.campaign_id = $1", vec![id.into()], newest).await;
+                let of = format!("t.campaign_id = $1{and}");
+                return window(store, &of, vec![id.into()], newest).await;
             }
             AttemptScope::Accounts(slugs) => slugs,
         };
         // One walk along the index for each account: no database merges several by itself.
         let mut rows = Vec::new();
         for slug in slugs {
-            let of = "t.account_id = (SELECT id FROM account WHERE slug = $1)";
-            rows.extend(window(store, of, vec![slug.into()], newest).await?);
+            let of = format!("t.account_id = (SELECT id FROM account WHERE slug = $1){and}");
+            rows.extend(window(store, &of, vec![slug.into()], newest).await?);
         }
         rows.sort_by_key(|row| Reverse(row.list_at));
-        rows.truncate(self.limit as usize);
+        rows.truncate(limit as usize);
         Ok(rows)
     }
 }

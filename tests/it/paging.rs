@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use dialbridge::domain::ids::{
     AccountSlug, CampaignKey, CampaignNumber, NativeId, PublicPair, VdnId,
 };
+use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
 use dialbridge::ledger::directory::DirectoryEntry;
@@ -73,7 +74,8 @@ async fn sampled() -> (TestApp, [Samples; 2]) {
     let ledger = Ledger::open_sqlite(&app.ledger()).unwrap();
     let mut samples = Vec::new();
     for id in ids {
-        let calls = ledger.list_attempts(AttemptScope::Campaign(id), None, 1).await.unwrap();
+        let newest = AttemptWindow { before: None, limit: 1, include_deleted: true };
+        let calls = ledger.list_attempts(AttemptScope::Campaign(id), newest).await.unwrap();
         samples.push(Samples {
             campaign: ledger.find_entry(id).await.unwrap().unwrap(),
             call: calls.into_iter().next().unwrap(),

@@ -22,7 +22,7 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
     facade
         .answer(&request, Doing::Campaigncall, |call| async move {
             let asks = Asks::of(&call)?;
-            let listing = call.gateway.attempts(&call.asked, asks.before, asks.size).await?;
+            let listing = call.gateway.attempts(&call.asked, asks.attempts(call.profile)).await?;
             Ok(paging::page(&rows(&listing, call.profile)?, call.profile))
         })
         .await
@@ -33,7 +33,7 @@ pub async fn list_of_campaign(facade: Data<Facade>, request: HttpRequest) -> Htt
         .answer(&request, Doing::Campaign, |call| async move {
             let key = CampaignKey::Uuid(call.id()?);
             let asks = Asks::of(&call)?;
-            match call.gateway.attempts_of(&call.asked, key, asks.before, asks.size).await {
+            match call.gateway.attempts_of(&call.asked, key, asks.attempts(call.profile)).await {
                 // Nobody was called yet.
                 Err(GatewayError::NotFound(Noun::Draft)) => Ok(paging::page(&[], call.profile)),
                 listing => Ok(paging::page(&rows(&listing?, call.profile)?, call.profile)),

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::domain::listing::AttemptWindow;
 use crate::http::voipbin_api::auth::query;
 use crate::http::voipbin_api::error::Refused;
 use crate::http::voipbin_api::profile::{Profile, parse_timestamp};
@@ -34,6 +35,12 @@ impl Asks {
         // which nobody can mean: it reads from the beginning.
         let before = query(call.request, "page_token").and_then(|token| parse_timestamp(&token));
         Ok(Self { before, size: call.profile.page_size(size) })
+    }
+
+    /// The page of a list of attempts.
+    pub fn attempts(self, profile: &Profile) -> AttemptWindow {
+        let include_deleted = profile.lists_deleted;
+        AttemptWindow { before: self.before, limit: self.size, include_deleted }
     }
 }
 

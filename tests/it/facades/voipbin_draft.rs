@@ -275,8 +275,9 @@ impl Script<'_> {
         until(async || self.get(&path).await["status"] == "stop").await;
         let calls = self.all(&format!("{path}/campaigncalls")).await;
         let call = calls.iter().find(|row| row["status"] == "done").unwrap();
+        let call_id = call["id"].as_str().unwrap().to_owned();
         let gone = [
-            format!("/campaigncalls/{}", call["id"].as_str().unwrap()),
+            format!("/campaigncalls/{call_id}"),
             path,
             format!("/outdials/{}", made.outdial),
             format!("/outplans/{}", made.outplan),
@@ -289,13 +290,13 @@ impl Script<'_> {
             let shown = self.get(&path).await;
             assert!(!self.is_never(&shown["tm_delete"]), "still readable: {path}: {shown}");
         }
-        let listed =
-            self.all("/campaigns").await.iter().any(|row| row["id"] == made.campaign.as_str());
-        assert_eq!(
-            listed,
-            !matches!(self.caller, Caller::Seed),
-            "the older generation hides what is deleted"
-        );
+        for (list, id) in [("/campaigns", made.campaign.as_str()), ("/campaigncalls", &call_id)] {
+            assert_eq!(
+                self.all(list).await.iter().any(|row| row["id"] == id),
+                !matches!(self.caller, Caller::Seed),
+                "the older generation hides what is deleted: {list}"
+            );
+        }
     }
 }
 

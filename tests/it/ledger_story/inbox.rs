@@ -2,6 +2,7 @@
 
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::ids::NativeId;
+use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptScope, SeenAttempt};
 use dialbridge::ledger::inbox::{InboxRow, Processed, Quarantined};
@@ -72,7 +73,8 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
     assert_eq!(settle(&rows[1], campaign).await, Ok(true), "a copy");
     assert_eq!(due(&ledger, 10).await, [rows[2].clone()]);
     let scope = AttemptScope::Campaign(campaign);
-    assert_eq!(ledger.list_attempts(scope, None, 10).await.unwrap().len(), 2);
+    let all = AttemptWindow { before: None, limit: 10, include_deleted: true };
+    assert_eq!(ledger.list_attempts(scope, all).await.unwrap().len(), 2);
     let counts = ledger.inbox_counts().await.unwrap();
     let counts = counts.iter().find(|row| row.account == slug("pairs")).unwrap();
     assert_eq!((counts.waiting, counts.oldest_waiting, counts.quarantined), (1, Some(at(2)), 2));

@@ -3,7 +3,7 @@
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::NativeId;
-use dialbridge::domain::listing::Window;
+use dialbridge::domain::listing::{AttemptWindow, Window};
 use dialbridge::domain::phone::PhoneNumber;
 use dialbridge::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
 use dialbridge::ledger::contacts::{ContactNames, ContactState, NewContact, SettledContact};
@@ -278,7 +278,8 @@ async fn attempts_are_listed_by_campaign_or_account(place: Place) {
     let elsewhere = vec![seen("x", Disposition::Busy)];
     ledger.record_attempts(slug("uuids"), other, elsewhere, at(50)).await.unwrap();
     let list = async |scope, before, limit| {
-        let rows = ledger.list_attempts(scope, before, limit).await.unwrap();
+        let window = AttemptWindow { before, limit, include_deleted: true };
+        let rows = ledger.list_attempts(scope, window).await.unwrap();
         let natives = rows.iter().map(|row| row.native.to_string());
         natives.collect::<Vec<_>>().join(" ")
     };
@@ -308,7 +309,8 @@ async fn many_reports_of_one_second_at_once(place: Place) {
     }
     assert_eq!(tasks.join_all().await, [60; 8]);
     let scope = AttemptScope::Campaign(campaign);
-    let rows = ledger.list_attempts(scope, None, 100).await.unwrap();
+    let window = AttemptWindow { before: None, limit: 100, include_deleted: true };
+    let rows = ledger.list_attempts(scope, window).await.unwrap();
     assert_eq!(rows.len(), 60);
     let places: Vec<Timestamp> = rows.iter().map(|row| row.list_at).collect();
     assert!(places.is_sorted_by(|a, b| a > b), "each at its own place");
@@ -395,5 +397,13 @@ async fn a_deleted_attempt_stays_readable(place: Place) {
     assert!(ledger.delete_attempt(row.uuid, at(600)).await.unwrap());
     let known = ledger.find_attempt(row.uuid).await.unwrap().unwrap();
     assert_eq!(known, AttemptRow { deleted_at: Some(at(500)), ..row });
+    for (include_deleted, there) in [(true, 1), (false, 0)] {
+        let window = AttemptWindow { before: None, limit: 10, include_deleted };
+        for scope in [AttemptScope::Campaign(campaign), AttemptScope::Accounts(vec![slug("pairs")])]
+        {
+            let listed = ledger.list_attempts(scope, window).await.unwrap();
+            assert_eq!(listed.len(), there);
+        }
+    }
     assert!(!ledger.delete_attempt(uuid(4242), at(500)).await.unwrap());
 }
