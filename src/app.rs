@@ -109,14 +109,15 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     // Found out here, where it can still be said, rather than in a worker.
     gateway.for_worker().context("connecting the accounts")?;
     let Listeners { facades: facing, callbacks: called, admin: own } = &config.listeners;
-    let shared = gateway.clone();
-    let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
-    let into = (&mut servers, &mut tasks);
-    let facades_at = serve("facades", facing, options.workers, configure, into)?;
+    // What platforms push is taken before anything else is.
     let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
     let configure = move |cfg: &mut ServiceConfig| configure_receiver(cfg, &shared, limit_bytes);
     let into = (&mut servers, &mut tasks);
     let callbacks_at = serve("callbacks", called, Some(1), configure, into)?;
+    let shared = gateway.clone();
+    let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
+    let into = (&mut servers, &mut tasks);
+    let facades_at = serve("facades", facing, options.workers, configure, into)?;
     let administration = Administration::new(&config);
     let configure =
         move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);

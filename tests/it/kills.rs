@@ -30,6 +30,8 @@ struct Gateway<'a> {
     isales: Cut,
     directory: tempfile::TempDir,
     child: Option<Child>,
+    /// Ports that the system chose at the last start: one that a test chose itself may be taken by
+    /// another before the gateway has it.
     facades: u16,
     admin: u16,
     callbacks: u16,
@@ -44,9 +46,9 @@ impl<'a> Gateway<'a> {
             isales: Cut::before(address(app.isales.base_url())),
             directory: tempfile::tempdir().unwrap(),
             child: None,
-            facades: free_port(),
-            admin: free_port(),
-            callbacks: free_port(),
+            facades: 0,
+            admin: 0,
+            callbacks: 0,
         };
         let text = gateway.config(create_on);
         std::fs::write(gateway.directory.path().join("dialbridge.toml"), text).unwrap();
@@ -66,11 +68,11 @@ keys.master_key = "{MASTER_KEY}"
 ledger.url = "sqlite:{root}/ledger.db"
 id_cache.directory = "{root}/ids"
 [listeners.facades]
-address = "127.0.0.1:{facades}"
+address = "127.0.0.1:0"
 [listeners.admin]
-address = "127.0.0.1:{admin}"
+address = "127.0.0.1:0"
 [listeners.callbacks]
-address = "127.0.0.1:{callbacks}"
+address = "127.0.0.1:0"
 [[accounts]]
 slug = "vb"
 platform = "voipbin"
@@ -114,9 +116,6 @@ accounts = ["vb", "cc"]
 voipbin = "{queue}"
 isales = "5"
 "#,
-            facades = self.facades,
-            admin = self.admin,
-            callbacks = self.callbacks,
             vb_key = account.access_key.expose_secret(),
             cc_key = isales::ACCESS_KEY,
             cc_secret = isales::SECRET_KEY,
@@ -135,6 +134,19 @@ isales = "5"
             .spawn()
             .unwrap();
         self.child = Some(child);
+        let mut line = None;
+        until(async || {
+            if let Some(ended) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("{ended}: {}", self.log());
+            }
+            line = self.log().lines().find(|line| line.contains(" serving ")).map(str::to_owned);
+            line.is_some()
+        })
+        .await;
+        let line = line.unwrap();
+        self.facades = port(&line, "facades");
+        self.admin = port(&line, "admin");
+        self.callbacks = port(&line, "callbacks");
         let url = format!("http://127.0.0.1:{}/readyz", self.admin);
         until(async || {
             self.app.try_send("GET", &url, &[], None).await.is_some_and(|r| r.status == 200)
@@ -231,8 +243,10 @@ impl Drop for Gateway<'_> {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// The port of a listener, by what the gateway logs when it serves.
+fn port(line: &str, listener: &str) -> u16 {
+    let (_, address) = line.split_once(&format!("{listener}=127.0.0.1:")).expect(line);
+    address.split(' ').next().unwrap().parse().expect(line)
 }
 
 /// A draft with its contacts, made as a VoIPBin client makes it, is run.

@@ -17,6 +17,7 @@ use dialbridge::config::{
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::signing::c2;
 use dialbridge::simulators::{self, isales, voipbin};
+use jiff::SignedDuration;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
@@ -27,6 +28,9 @@ pub const VDN: i64 = 11;
 pub const OTHER_VDN: i64 = 22;
 pub const VIRTUAL_VDN: i64 = 901;
 pub const OTHER_VIRTUAL_VDN: i64 = 902;
+
+/// What has not come by then will not come: a hang is told as a failure. No test depends on it.
+const HUNG_AFTER: SignedDuration = SignedDuration::from_secs(240);
 
 /// A client of the facades; `both` unless a test says otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -503,9 +507,12 @@ impl c2::Headers for Host {
     }
 }
 
-/// Asks until `check` is true; the test runner's time-out is the limit.
+/// Asks until `check` is true; a hang fails.
 pub async fn until(mut check: impl AsyncFnMut() -> bool) {
+    let begun = Clock::real().now();
     while !check().await {
+        let waited = Clock::real().now().duration_since(begun);
+        assert!(waited < HUNG_AFTER, "it does not come: waited {waited:#}");
         pause().await;
     }
 }
