@@ -20,9 +20,11 @@ use crate::clock::Clock;
 use crate::config::{
     AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles,
 };
+use crate::forwarding::Courier;
 use crate::gateway::discovery::Discovery;
 use crate::gateway::inbox::InboxProcessor;
 use crate::gateway::jobs::JobWorker;
+use crate::gateway::outbox::OutboxWorker;
 use crate::gateway::pushes::Refresher;
 use crate::gateway::{Gateway, GatewayParts};
 use crate::http::{self, Administration, Facades};
@@ -30,6 +32,7 @@ use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
 use crate::ledger::identity::AccountRow;
 use crate::mapping::table::Tables;
+use crate::transport::outward::AllowedNetworks;
 
 /// Requests in progress get this long when the program stops.
 const DRAIN_S: u64 = 20;
@@ -83,7 +86,10 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let accounts = config.accounts.iter().map(account_row).collect();
     ledger.register_accounts(accounts, clock.now()).await.context("registering accounts")?;
     let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
+    let allowed = AllowedNetworks::new(config.allowed_networks.clone());
+    let courier = Courier::new(config.master_keys.as_ref(), allowed, clock.clone())?;
     let gateway = Gateway::new(GatewayParts {
+        courier,
         accounts: config.accounts.clone(),
         bindings: Arc::new(config.bindings.clone()),
         tables,
@@ -97,6 +103,7 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let mut tasks = vec![
         spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
         spawn("jobs", work(gateway.job_worker()?, stop.clone())),
+        spawn("outbox", forward(gateway.outbox_worker(config.outbox_retention)?, stop.clone())),
         spawn("inbox", process(gateway.inbox_processor(config.inbox_retention)?, stop.clone())),
     ];
     for discovery in gateway.discoveries(config.discovery_interval)? {
@@ -368,6 +375,14 @@ async fn process(processor: InboxProcessor, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = processor.run() => {}
+    }
+}
+
+/// Sends to destinations; what is under way at the end is sent again.
+async fn forward(worker: OutboxWorker, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = worker.run() => {}
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 use url::Url;
@@ -52,6 +53,12 @@ pub struct Config {
     pub bindings: Bindings,
     /// For how long a push is kept as it came after it was processed.
     pub inbox_retention: Duration,
+    /// For how long what was delivered can be sent again.
+    pub outbox_retention: Duration,
+    /// Networks of destinations that are not public.
+    pub allowed_networks: Vec<IpNet>,
+    /// The operator's master keys, one version a line.
+    pub master_keys: Option<SecretString>,
     /// From the end of one listing of all accounts to the next.
     pub discovery_interval: Duration,
     /// Overlay of `mappings/`, row by row.

@@ -5,6 +5,7 @@
 pub mod call;
 pub mod campaign;
 pub mod contact;
+pub mod destination;
 pub mod ids;
 pub mod listing;
 pub mod phone;

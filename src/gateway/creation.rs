@@ -220,6 +220,10 @@ async fn bind(
     }
     let before = progress.clone();
     let uuid = identity.uuid;
+    if wants_run {
+        // Before anybody can ask for it: it is not shown as it is while it is loaded.
+        gateway.shared.loading.begin(uuid);
+    }
     *progress = run.step("bind", async |_| Ok(Progress { campaign: Some(uuid), ..before })).await?;
     Ok((*identity).clone())
 }

@@ -88,7 +88,7 @@ impl WorkerGateway {
             tracing::warn!(%account, bytes = body.len(), "a push to a wrong address");
             return Err(PushRefused::NotGenuine);
         }
-        self.take_in(account, body).await
+        self.take_in(account, body, None).await
     }
 
     /// Appends a push that is genuine, and answers when it is durable.
@@ -96,8 +96,32 @@ impl WorkerGateway {
         &self,
         account: &AccountSlug,
         body: &[u8],
+        proof: Option<&str>,
     ) -> Result<(), PushRefused> {
-        let appended = self.append(account, body);
+        self.in_time(account, self.append(account, body, proof)).await
+    }
+
+    /// Tells a push that is kept nowhere else to those who want everything as it comes.
+    pub(super) async fn pass_on(
+        &self,
+        account: &AccountSlug,
+        body: &[u8],
+        proof: &str,
+    ) -> Result<(), PushRefused> {
+        let Shared { ledger, clock, outbox, .. } = &*self.shared;
+        let Ok(text) = std::str::from_utf8(body) else { return Ok(()) };
+        let (account_name, proof) = (account.clone(), Some(proof.to_owned()));
+        let told = ledger.announce_push(account_name, text.to_owned(), proof, clock.now());
+        self.in_time(account, told).await?;
+        outbox.tell();
+        Ok(())
+    }
+
+    async fn in_time(
+        &self,
+        account: &AccountSlug,
+        appended: impl Future<Output = Result<(), LedgerError>>,
+    ) -> Result<(), PushRefused> {
         let appended = tokio::time::timeout(ACCEPT_DEADLINE, appended).await;
         self.shared.inbox.note(matches!(appended, Ok(Ok(()))), self.shared.clock.now());
         match appended {
@@ -126,12 +150,19 @@ impl WorkerGateway {
         Ok(counts)
     }
 
-    async fn append(&self, account: &AccountSlug, body: &[u8]) -> Result<(), LedgerError> {
-        let Shared { ledger, clock, inbox, .. } = &*self.shared;
+    async fn append(
+        &self,
+        account: &AccountSlug,
+        body: &[u8],
+        proof: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let Shared { ledger, clock, inbox, outbox, .. } = &*self.shared;
         match std::str::from_utf8(body) {
             Ok(text) if !text.contains('\0') => {
-                ledger.append_inbox(account.clone(), text.to_owned(), clock.now()).await?;
+                let (text, proof) = (text.to_owned(), proof.map(str::to_owned));
+                ledger.append_inbox(account.clone(), text, proof, clock.now()).await?;
                 inbox.came.notify_one();
+                outbox.tell();
                 Ok(())
             }
             _ => {
@@ -211,6 +242,7 @@ impl InboxProcessor {
                 ledger.postpone_inbox(id, clock.now() + LOOK_INTERVAL).await
             }
         };
+        self.gateway.shared.outbox.tell();
         if let Err(error) = &settled {
             tracing::error!(%account, push = id, %error, "what came of a push is not kept yet");
         }

@@ -10,6 +10,7 @@ mod chaining;
 pub mod changes;
 pub mod contacts;
 pub mod creation;
+pub mod destinations;
 pub mod discovery;
 pub mod drafts;
 mod endings;
@@ -23,6 +24,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod merged;
 mod names;
+pub mod outbox;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;
@@ -49,6 +51,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
+use crate::forwarding::Courier;
 use crate::gateway::changes::Turns;
 use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
@@ -57,6 +60,7 @@ use crate::gateway::flight::Flights;
 use crate::gateway::holding::Holds;
 use crate::gateway::inbox::{InboxNews, InboxProcessor};
 use crate::gateway::jobs::{Board, JobWorker};
+use crate::gateway::outbox::{OutboxNews, OutboxWorker};
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
 use crate::gateway::results::Sweeps;
@@ -75,6 +79,7 @@ pub struct GatewayParts {
     pub tables: Arc<Tables>,
     pub ledger: Ledger,
     pub id_cache: IdCache,
+    pub courier: Courier,
     pub clock: Clock,
 }
 
@@ -149,6 +154,8 @@ struct Shared {
     loading: Loading,
     holds: Holds,
     inbox: InboxNews,
+    outbox: OutboxNews,
+    courier: Courier,
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
@@ -196,6 +203,8 @@ impl Gateway {
             loading: Loading::default(),
             holds: Holds::default(),
             inbox: InboxNews::default(),
+            outbox: OutboxNews::default(),
+            courier: parts.courier,
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),
@@ -234,6 +243,14 @@ impl Gateway {
     /// When a client for one of the accounts cannot be built.
     pub fn inbox_processor(&self, retention: Duration) -> anyhow::Result<InboxProcessor> {
         Ok(InboxProcessor::new(self.for_worker()?, retention))
+    }
+
+    /// What sends to destinations; `app` gives it a task.
+    ///
+    /// # Errors
+    /// When a client for one of the accounts cannot be built.
+    pub fn outbox_worker(&self, retention: Duration) -> anyhow::Result<OutboxWorker> {
+        Ok(OutboxWorker::new(self.for_worker()?, retention))
     }
 
     /// What reads each account's campaigns again that pushes name; `app` gives each a task.

@@ -84,6 +84,7 @@ impl WorkerGateway {
         let home = home.ok_or(PushRefused::UnknownAccount)?;
         match home.adapter.open_push(proof, body).await {
             Ok(Pushed::Campaign(native)) => {
+                self.pass_on(account, body, proof).await?;
                 self.shared.reads.drop_campaign(account, &native);
                 if self.shared.stale.add(account, native) {
                     return Ok(());
@@ -91,12 +92,12 @@ impl WorkerGateway {
                 tracing::warn!(%account, "too many campaigns wait to be read again");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
-            Ok(Pushed::Results) => self.take_in(account, body).await,
-            Ok(Pushed::Other) => Ok(()),
+            Ok(Pushed::Results) => self.take_in(account, body, Some(proof)).await,
+            Ok(Pushed::Other) => self.pass_on(account, body, proof).await,
             Ok(Pushed::Unreadable(why)) => {
                 // It would not become readable by being sent again.
                 tracing::warn!(%account, why, bytes = body.len(), "a genuine push says nothing");
-                Ok(())
+                self.pass_on(account, body, proof).await
             }
             Err(PushError::NotGenuine) => {
                 tracing::warn!(%account, bytes = body.len(), "a push is not genuine");

@@ -20,7 +20,7 @@ use crate::gateway::campaigns::failed;
 use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
 use crate::ledger::contacts::{ContactNames, ContactRow};
 use crate::ledger::directory::DirectoryFilter;
@@ -235,8 +235,9 @@ impl WorkerGateway {
                 return Ok((view, CallMoments::default()));
             }
         };
-        let ledger = &self.shared.ledger;
-        if let Some(row) = ledger.explain_attempt(view.row.uuid, explained.attempt).await? {
+        let Shared { ledger, clock, .. } = &*self.shared;
+        let now = clock.now();
+        if let Some(row) = ledger.explain_attempt(view.row.uuid, explained.attempt, now).await? {
             view.row = row;
         }
         Ok((view, explained.moments))
@@ -355,6 +356,7 @@ impl WorkerGateway {
             if !seen.is_empty() {
                 let account = identity.home.clone();
                 self.shared.ledger.record_attempts(account, identity.uuid, seen, now).await?;
+                self.shared.outbox.tell();
             }
             query.cursor = page.next;
             complete |= query.cursor.is_none();

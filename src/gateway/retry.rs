@@ -32,6 +32,21 @@ pub fn decide(error: &PlatformError, attempt: i64, fraction: f64, now: Timestamp
     Decision::Again(now + wait.max(error.retry_after.unwrap_or_default()))
 }
 
+/// Decides on a delivery that failed after `tries` others: the waits in seconds between tries are its
+/// destination's, each a tenth shorter or longer by chance. A receiver may ask for a longer one.
+pub fn decide_delivery(
+    waits_s: &[u32],
+    tries: i64,
+    (retry_after, fraction): (Option<Duration>, f64),
+    now: Timestamp,
+) -> Decision {
+    let wait = usize::try_from(tries).ok().and_then(|tries| waits_s.get(tries));
+    let Some(wait) = wait else { return Decision::GiveUp };
+    let wait = Duration::from_secs(u64::from(*wait));
+    let wait = wait.mul_f64(0.9 + fraction.clamp(0.0, 1.0) / 5.0);
+    Decision::Again(now + wait.max(retry_after.unwrap_or_default()))
+}
+
 fn is_worth_it(error: &PlatformError) -> bool {
     match error.kind {
         // Credentials, or the permission to write, may be put right by the operator; what cannot be
@@ -71,6 +86,19 @@ mod tests {
         let lost = error(PlatformErrorKind::Invalid).with_effect(Effect::Unclear);
         assert_ne!(decide(&lost, 0), Decision::GiveUp);
         assert_eq!(decide(&error(PlatformErrorKind::Timeout), MAX_ATTEMPTS), Decision::GiveUp);
+    }
+
+    #[test]
+    fn a_delivery_waits_as_its_destination_says() {
+        let now = Timestamp::UNIX_EPOCH;
+        let wait =
+            |tries, after, chance| match decide_delivery(&[10, 100], tries, (after, chance), now) {
+                Decision::Again(at) => Some(at.duration_since(now).as_secs()),
+                Decision::GiveUp => None,
+            };
+        assert_eq!([wait(0, None, 0.0), wait(0, None, 1.0)], [Some(9), Some(11)]);
+        assert_eq!([wait(1, None, 0.5), wait(2, None, 0.5)], [Some(100), None]);
+        assert_eq!(wait(0, Some(Duration::from_secs(60)), 0.5), Some(60));
     }
 
     #[test]

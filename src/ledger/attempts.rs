@@ -11,9 +11,9 @@ use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
-use crate::ledger::identity;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+use crate::ledger::{identity, outbox};
 
 /// An attempt as reported now.
 #[derive(Clone)]
@@ -93,8 +93,9 @@ impl Ledger {
         &self,
         uuid: Uuid,
         attempt: CallAttempt,
+        now: Timestamp,
     ) -> Result<Option<AttemptRow>, LedgerError> {
-        self.write(ExplainAttempt { uuid, attempt }).await
+        self.write(ExplainAttempt { uuid, attempt, now }).await
     }
 
     /// Marks an attempt as deleted; doing it again changes nothing. False when there is none.
@@ -185,16 +186,28 @@ impl Verb for RecordAttempts {
     type Answer = Vec<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
+        Ok(self.record(store).await?.into_iter().map(|(row, _)| row).collect())
+    }
+}
+
+impl RecordAttempts {
+    /// The attempts, and whether each was not known before.
+    pub(super) async fn record<S: Statements>(
+        &self,
+        store: &mut S,
+    ) -> Result<Vec<(AttemptRow, bool)>, LedgerError> {
         let account = identity::account_id(store, &self.account).await?;
         let campaign = identity::campaign_id(store, self.campaign).await?;
         // One order for all, so that two reports never wait for each other in a circle.
         let mut order: Vec<(usize, &SeenAttempt)> = self.attempts.iter().enumerate().collect();
         order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
+        let takers = outbox::takers(store, &self.account).await?;
         let mut rows = Vec::with_capacity(order.len());
         for (place, seen) in order {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
             if let Some(row) = insert(store, (account, campaign), seen, wanted).await? {
-                rows.push((place, row));
+                outbox::announce(store, &takers, &row, self.now).await?;
+                rows.push((place, (row, true)));
                 continue;
             }
             let known = find_for_update(store, account, &seen.native).await?;
@@ -204,11 +217,14 @@ impl Verb for RecordAttempts {
             let row = match merge(&known, seen) {
                 Some(merged) => {
                     update(store, &merged).await?;
+                    if merged.revision != known.revision {
+                        outbox::announce(store, &takers, &merged, self.now).await?;
+                    }
                     merged
                 }
                 None => known,
             };
-            rows.push((place, row));
+            rows.push((place, (row, false)));
         }
         rows.sort_by_key(|(place, _)| *place);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
@@ -440,6 +456,7 @@ pub(super) async fn page<S: Statements>(
 struct ExplainAttempt {
     uuid: Uuid,
     attempt: CallAttempt,
+    now: Timestamp,
 }
 
 impl Verb for ExplainAttempt {
@@ -456,8 +473,13 @@ impl Verb for ExplainAttempt {
             return Ok(Some(known));
         }
         let revision = known.revision + i64::from(attempt.disposition != known.attempt.disposition);
+        let is_news = revision != known.revision;
         let row = AttemptRow { attempt, revision, ..known };
         update(store, &row).await?;
+        if is_news {
+            let takers = outbox::takers(store, &row.account).await?;
+            outbox::announce(store, &takers, &row, self.now).await?;
+        }
         Ok(Some(row))
     }
 }

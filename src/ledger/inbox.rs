@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::{RecordAttempts, SeenAttempt};
 use crate::ledger::identity::account_id;
+use crate::ledger::outbox;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
@@ -49,10 +50,21 @@ pub struct InboxCounts {
     /// Bodies and rows in quarantine.
     pub quarantined: u64,
     pub oldest_waiting: Option<Timestamp>,
+    pub rows: RowTally,
+}
+
+/// Rows that were pushed, by what became of them: received = stored + merged + quarantined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowTally {
+    pub received: u64,
+    pub stored: u64,
+    pub merged: u64,
+    pub quarantined: u64,
 }
 
 impl Ledger {
-    /// Appends a push; it is durable when this returns.
+    /// Appends a push; it is durable when this returns, and so is that those are told who want
+    /// everything as it comes, with the signature that came with it.
     ///
     /// # Errors
     /// `Missing` when the account is not registered.
@@ -60,9 +72,10 @@ impl Ledger {
         &self,
         account: AccountSlug,
         body: String,
+        proof: Option<String>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.write(Append { account, body, now }).await
+        self.write(Append { account, body, proof, now }).await
     }
 
     /// Pushes that are due, oldest first. Whoever reads them may not be alone.
@@ -117,6 +130,7 @@ impl Ledger {
 struct Append {
     account: AccountSlug,
     body: String,
+    proof: Option<String>,
     now: Timestamp,
 }
 
@@ -128,7 +142,8 @@ impl Verb for Append {
         let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries) \
                    VALUES ($1, $2, $3, $2, 0)";
         store.execute(sql, &[account.into(), self.now.into(), self.body.as_str().into()]).await?;
-        Ok(())
+        let what = (self.body.as_str(), self.proof.as_deref());
+        outbox::announce_push(store, (account, &self.account), what, self.now).await
     }
 }
 
@@ -172,6 +187,7 @@ impl Verb for Settle {
         if store.execute(sql, &[self.row.id.into(), self.now.into()]).await? == 0 {
             return Ok(false);
         }
+        let (mut stored, mut merged) = (0, 0);
         for (campaign, seen) in &self.processed.attempts {
             let record = RecordAttempts {
                 account: self.row.account.clone(),
@@ -179,14 +195,37 @@ impl Verb for Settle {
                 attempts: vec![seen.clone()],
                 now: self.now,
             };
-            record.run(store).await?;
+            for (_, is_new) in record.record(store).await? {
+                *if is_new { &mut stored } else { &mut merged } += 1;
+            }
         }
         let account = account_id(store, &self.row.account).await?;
         for what in &self.processed.quarantined {
             keep(store, account, what, self.row.received_at).await?;
         }
+        let quarantined = self.processed.quarantined.len();
+        count(store, account, [stored, merged, i64::try_from(quarantined).unwrap_or(i64::MAX)])
+            .await?;
         Ok(true)
     }
+}
+
+/// Adds rows that were stored, merged and quarantined to the account's books.
+async fn count<S: Statements>(
+    store: &mut S,
+    account: i64,
+    [stored, merged, quarantined]: [i64; 3],
+) -> Result<(), LedgerError> {
+    let sql = "INSERT INTO account_tally (account_id, received, stored, merged, quarantined) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id) DO UPDATE SET \
+               received = account_tally.received + $2, stored = account_tally.stored + $3, \
+               merged = account_tally.merged + $4, \
+               quarantined = account_tally.quarantined + $5";
+    let received = stored + merged + quarantined;
+    let parameters: [Value; 5] =
+        [account.into(), received.into(), stored.into(), merged.into(), quarantined.into()];
+    store.execute(sql, &parameters).await?;
+    Ok(())
 }
 
 struct Postpone {
@@ -215,7 +254,8 @@ impl Verb for Quarantine {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let account = account_id(store, &self.account).await?;
-        keep(store, account, &self.what, self.now).await
+        keep(store, account, &self.what, self.now).await?;
+        count(store, account, [0, 0, 1]).await
     }
 }
 
@@ -275,8 +315,10 @@ impl Verb for Count {
         let waiting = "FROM inbox i WHERE i.account_id = a.id AND i.processed_at IS NULL";
         let sql = format!(
             "SELECT a.slug, (SELECT COUNT(*) {waiting}), (SELECT MIN(i.received_at) {waiting}), \
-             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id) FROM account a \
-             ORDER BY a.slug"
+             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id), \
+             COALESCE(y.received, 0), COALESCE(y.stored, 0), COALESCE(y.merged, 0), \
+             COALESCE(y.quarantined, 0) FROM account a \
+             LEFT JOIN account_tally y ON y.account_id = a.id ORDER BY a.slug"
         );
         let read = |mut row: Row| {
             Ok(InboxCounts {
@@ -284,6 +326,12 @@ impl Verb for Count {
                 waiting: row.count()?,
                 oldest_waiting: row.optional_time()?,
                 quarantined: row.count()?,
+                rows: RowTally {
+                    received: row.count()?,
+                    stored: row.count()?,
+                    merged: row.count()?,
+                    quarantined: row.count()?,
+                },
             })
         };
         store.rows(&sql, &[]).await?.into_iter().map(read).collect()

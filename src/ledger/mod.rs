@@ -6,7 +6,7 @@
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
 //! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
-//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
@@ -17,6 +17,8 @@ pub mod attempt_search;
 pub mod attempts;
 pub mod contacts;
 pub mod counters;
+pub mod deliveries;
+pub mod destinations;
 pub mod directory;
 pub mod idempotency;
 pub mod identity;
@@ -24,10 +26,12 @@ pub mod inbox;
 pub mod jobs;
 pub mod journal;
 pub mod objects;
+pub mod outbox;
 pub mod postgres;
 pub mod readings;
 pub mod schema;
 pub mod sessions;
+mod snapshot;
 pub mod sqlite;
 mod statements;
 

@@ -83,7 +83,9 @@ impl PlatformError {
             }
             FailureKind::Timeout => PlatformErrorKind::Timeout,
             FailureKind::TooLarge => PlatformErrorKind::TooLarge,
-            FailureKind::BrokenOff | FailureKind::Unsendable => PlatformErrorKind::Invalid,
+            FailureKind::BrokenOff | FailureKind::Unsendable | FailureKind::AddressRefused => {
+                PlatformErrorKind::Invalid
+            }
         };
         Self {
             kind,

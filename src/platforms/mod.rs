@@ -30,6 +30,7 @@ mod error;
 pub mod exchange;
 pub mod isales;
 pub mod merge;
+pub mod notice;
 mod operation;
 pub mod passthrough;
 mod push;

@@ -14,6 +14,9 @@ const TOKEN_DIGITS: usize = 40;
 /// What tokens in callback addresses are made under.
 const CALLBACK_LABEL: &str = "dialbridge callback token";
 
+/// What secrets of destinations are made under.
+const DESTINATION_LABEL: &str = "dialbridge destination secret";
+
 /// Newest version first.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
@@ -61,6 +64,28 @@ impl MasterKeys {
     pub fn callback_token(&self, account: &str) -> String {
         let newest = self.versions.first();
         newest.map(|(version, key)| token(*version, key, account)).unwrap_or_default()
+    }
+
+    /// The version that new things are made with.
+    pub fn newest_version(&self) -> u32 {
+        self.versions.first().map_or(0, |(version, _)| *version)
+    }
+
+    /// All versions that stand, newest first.
+    pub fn versions(&self) -> Vec<u32> {
+        self.versions.iter().map(|(version, _)| *version).collect()
+    }
+
+    /// A destination's secret in one of its versions; None when that master key stands no more.
+    pub fn destination_secret(
+        &self,
+        key: u32,
+        destination: &str,
+        version: u32,
+    ) -> Option<[u8; 32]> {
+        let (_, master) = self.versions.iter().find(|(known, _)| *known == key)?;
+        let subkey = mac(master.expose_secret().as_bytes(), DESTINATION_LABEL.as_bytes());
+        Some(mac(&subkey, format!("{destination}\n{version}").as_bytes()).into())
     }
 
     /// Whether a key that still stands has made this token; compares in constant time.

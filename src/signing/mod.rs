@@ -6,6 +6,7 @@
 pub mod c2;
 pub mod diagnose;
 pub mod keys;
+pub mod standard;
 pub mod webhook;
 
 use hmac::digest::Output;

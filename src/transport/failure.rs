@@ -36,6 +36,8 @@ pub enum FailureKind {
     BrokenOff,
     /// The request cannot be put on the wire (a header value with a line feed, say).
     Unsendable,
+    /// A destination's address leads where the gateway may not go; nothing was sent.
+    AddressRefused,
 }
 
 impl Failure {
@@ -84,6 +86,7 @@ impl fmt::Display for FailureKind {
             FailureKind::TooLarge => "the answer is larger than the account's body limit",
             FailureKind::BrokenOff => "the request's body was broken off",
             FailureKind::Unsendable => "the request cannot be put on the wire",
+            FailureKind::AddressRefused => "the address may not be dialled",
         })
     }
 }

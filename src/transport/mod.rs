@@ -12,6 +12,7 @@
 
 pub mod breaker;
 pub mod failure;
+pub mod outward;
 pub mod pacing;
 pub mod spacing;
 pub mod streaming;

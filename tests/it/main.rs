@@ -22,6 +22,7 @@ mod idcache;
 mod inbox;
 mod kills;
 mod ledger_story;
+mod outbox;
 mod paging;
 mod platform_resume;
 mod platform_story;

@@ -124,7 +124,7 @@ async fn contacts_in_doubt_end_up_there_once() {
             .collect();
         assert!(open.len() >= 2, "what never arrived is open");
         let added = stage.drive(stage.adapter.add_contacts(WRITE, &id, &open)).await.unwrap();
-        assert!(added.error.is_none());
+        assert!(added.error.is_none(), "{:?}", added.error);
         assert_eq!(held(&stage, &id).await, 5, "{platform:?}");
         stage.clean_up(&id).await;
     }

@@ -40,6 +40,11 @@ const LAYERS: &[Layer] = &[
     Layer { part: "platforms", may: BELOW_PLATFORMS, never: &[] },
     Layer { part: "platforms::voipbin", may: INSIDE_PLATFORMS, never: &["platforms::isales"] },
     Layer { part: "platforms::isales", may: INSIDE_PLATFORMS, never: &["platforms::voipbin"] },
+    Layer {
+        part: "forwarding",
+        may: &["clock", "domain", "platforms", "signing", "transport"],
+        never: PLATFORMS_INSIDE,
+    },
     Layer { part: "ledger", may: &["clock", "domain"], never: &[] },
     Layer { part: "idcache", may: &["clock", "domain"], never: &[] },
     Layer {
@@ -48,6 +53,7 @@ const LAYERS: &[Layer] = &[
             "clock",
             "config",
             "domain",
+            "forwarding",
             "idcache",
             "ledger",
             "mapping",
@@ -163,6 +169,7 @@ const DOCUMENTS: &[&str] = &["ARCHITECTURE.md", "README.md", "CONTRIBUTING.md"];
 const KNOWS_BOTH_PLATFORMS: &[&str] = &[
     "src/platforms/mod.rs",
     "src/platforms/adapter.rs",
+    "src/platforms/notice.rs",
     "src/app.rs",
     "src/app/",
     "src/cli/",

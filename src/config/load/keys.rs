@@ -1,14 +1,17 @@
-//! `[keys]` and `[inbox]`.
+//! `[keys]`, `[inbox]`, `[outbox]` and `[destinations]`.
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use crate::config::load::Loader;
 use crate::config::reader::Section;
 
 /// For how many days a processed push is kept as it came.
-const DEFAULT_RETENTION_DAYS: u64 = 7;
+pub const DEFAULT_INBOX_DAYS: u64 = 7;
+/// For how many days what was delivered can be sent again.
+pub const DEFAULT_OUTBOX_DAYS: u64 = 30;
 const MAX_RETENTION_DAYS: u64 = 366;
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -20,11 +23,36 @@ impl Loader<'_> {
         found.map(|at| at.value)
     }
 
-    pub(super) fn inbox_retention(&mut self, root: &mut Section<'_>) -> Duration {
-        let mut section = self.reader.section(root, "inbox");
+    /// `retention_days` of a section.
+    pub(super) fn retention(
+        &mut self,
+        root: &mut Section<'_>,
+        name: &str,
+        default_days: u64,
+    ) -> Duration {
+        let mut section = self.reader.section(root, name);
         let found = self.reader.integer(&mut section, "retention_days", 1..=MAX_RETENTION_DAYS);
         self.reader.finish(&section);
-        let days = found.map_or(DEFAULT_RETENTION_DAYS, |at| at.value);
+        let days = found.map_or(default_days, |at| at.value);
         Duration::from_secs(days * SECONDS_PER_DAY)
+    }
+
+    pub(super) fn allowed_networks(&mut self, root: &mut Section<'_>) -> Vec<IpNet> {
+        let mut section = self.reader.section(root, "destinations");
+        let texts = self.reader.texts(&mut section, "allowed_networks").unwrap_or_default();
+        self.reader.finish(&section);
+        let mut networks = Vec::new();
+        for text in texts {
+            if let Ok(network) = text.value.parse() {
+                networks.push(network);
+            } else {
+                let message = format!(
+                    "destinations.allowed_networks: expected a network such as 10.1.0.0/16, found {:?}",
+                    text.value
+                );
+                self.reader.mistake(&text.place, message);
+            }
+        }
+        networks
     }
 }

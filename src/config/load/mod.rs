@@ -19,6 +19,8 @@ mod creation;
 mod keys;
 mod secrets;
 
+use keys::{DEFAULT_INBOX_DAYS, DEFAULT_OUTBOX_DAYS};
+
 pub use secrets::read_secret;
 
 /// Everything that is wrong with a configuration.
@@ -90,7 +92,9 @@ impl Loader<'_> {
         let api_tokens = self.api_tokens(root, &mut seen);
         let bindings = self.bindings(root);
         let discovery_interval = self.discovery_interval(root);
-        let inbox_retention = self.inbox_retention(root);
+        let inbox_retention = self.retention(root, "inbox", DEFAULT_INBOX_DAYS);
+        let outbox_retention = self.retention(root, "outbox", DEFAULT_OUTBOX_DAYS);
+        let allowed_networks = self.allowed_networks(root);
         let mappings_dir = self.path(root, "mappings_dir");
         Config {
             listeners,
@@ -101,6 +105,9 @@ impl Loader<'_> {
             api_tokens,
             bindings,
             inbox_retention,
+            outbox_retention,
+            allowed_networks,
+            master_keys: self.master_keys.clone(),
             discovery_interval,
             mappings_dir,
         }

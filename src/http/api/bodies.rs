@@ -151,6 +151,18 @@ pub struct InboxOverview {
     pub waiting_since: Option<Timestamp>,
     /// Bodies and rows that mean nothing, at most 10,000.
     pub quarantined: u64,
+    /// Rows that were pushed so far: received = stored + merged + quarantined.
+    pub rows: RowTally,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct RowTally {
+    pub received: u64,
+    /// Attempts that were new.
+    pub stored: u64,
+    /// Of attempts that were known.
+    pub merged: u64,
+    pub quarantined: u64,
 }
 
 #[derive(Serialize, ToSchema)]

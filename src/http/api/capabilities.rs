@@ -7,6 +7,7 @@ use crate::config::ApiScope;
 use crate::gateway::overview;
 use crate::http::api::bodies::{
     Account, Accounts, Capabilities, Inbox, InboxOverview, OperationRoute, ProblemDocument,
+    RowTally,
 };
 use crate::http::api::error::Problem;
 use crate::http::api::{Api, Call};
@@ -35,6 +36,12 @@ pub async fn inbox(api: Data<Api>, request: HttpRequest) -> HttpResponse {
             waiting: row.waiting,
             waiting_since: row.oldest_waiting,
             quarantined: row.quarantined,
+            rows: RowTally {
+                received: row.rows.received,
+                stored: row.rows.stored,
+                merged: row.rows.merged,
+                quarantined: row.rows.quarantined,
+            },
         });
         Ok(Inbox { items: items.collect() })
     })

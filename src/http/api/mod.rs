@@ -8,6 +8,8 @@ mod auth;
 mod bodies;
 mod campaigns;
 mod capabilities;
+mod deliveries;
+mod destinations;
 mod error;
 mod jobs;
 mod openapi;
@@ -19,6 +21,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderVal
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::config::ApiScope;
 use crate::gateway::WorkerGateway;
@@ -67,6 +70,28 @@ pub(super) fn configure(
         .service(resource("/jobs/{id}").route(web::get().to(jobs::detail)))
         .service(resource("/accounts").route(web::get().to(capabilities::accounts)))
         .service(resource("/inbox").route(web::get().to(capabilities::inbox)))
+        .service(
+            resource("/destinations")
+                .route(web::get().to(destinations::list))
+                .route(web::post().to(destinations::add)),
+        )
+        .service(
+            resource("/destinations/{name}")
+                .route(web::get().to(destinations::detail))
+                .route(web::delete().to(destinations::remove)),
+        )
+        .service(resource("/destinations/{name}/pause").route(web::post().to(destinations::pause)))
+        .service(
+            resource("/destinations/{name}/resume").route(web::post().to(destinations::resume)),
+        )
+        .service(
+            resource("/destinations/{name}/rotate").route(web::post().to(destinations::rotate)),
+        )
+        .service(resource("/destinations/{name}/secret").route(web::get().to(destinations::secret)))
+        .service(resource("/destinations/{name}/test").route(web::post().to(destinations::test)))
+        .service(resource("/deliveries").route(web::get().to(deliveries::list)))
+        .service(resource("/deliveries/redrive").route(web::post().to(deliveries::redrive)))
+        .service(resource("/deliveries/{number}").route(web::get().to(deliveries::detail)))
         .service(resource("/capabilities").route(web::get().to(capabilities::list)))
         .default_service(web::to(nothing));
     cfg.service(scope);
@@ -154,6 +179,14 @@ fn words(query: &str) -> Result<HashMap<String, String>, Problem> {
         }
     }
     Ok(words)
+}
+
+/// A document of the request; what is wrong with it is told by its place, for a value may be secret.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Problem::invalid("the body", &format!("it is no such document at {place}"))
+    })
 }
 
 /// Answers hold what is now, and belong to one operator.

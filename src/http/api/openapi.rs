@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::http::api::{campaigns, capabilities, jobs, ready};
+use crate::http::api::{campaigns, capabilities, deliveries, destinations, jobs, ready};
 
 /// The page's own scripts and styles and nothing else; Swagger UI sets styles inline and draws its
 /// icons from data URLs.
@@ -37,6 +37,18 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         capabilities::accounts,
         capabilities::inbox,
         capabilities::list,
+        destinations::list,
+        destinations::add,
+        destinations::detail,
+        destinations::remove,
+        destinations::pause,
+        destinations::resume,
+        destinations::rotate,
+        destinations::secret,
+        destinations::test,
+        deliveries::list,
+        deliveries::detail,
+        deliveries::redrive,
     ),
     security(("token" = [])),
     modifiers(&BearerTokens)

@@ -4,7 +4,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::convert;
 use super::wire::ResultRow;
+use crate::domain::call::CallResult;
+use crate::platforms::ConvertContext;
+use crate::platforms::notice::Notice;
 
 /// A pushed row and its own bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,33 @@ pub fn parse(body: &[u8]) -> Result<Vec<PushedRow<'_>>, Unreadable> {
     };
     let read = |raw: &'_ RawValue| serde_json::from_str::<ResultRow>(raw.get()).ok();
     Ok(rows.into_iter().map(|raw| PushedRow { row: read(raw), raw: raw.get() }).collect())
+}
+
+/// The push about an attempt; None while the call is under way, for only outcomes are pushed.
+pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+    if notice.attempt.result == CallResult::InProgress {
+        return None;
+    }
+    let mut row = convert::call_from_domain(notice.attempt, ctx).value;
+    row.campaign_id = Some(notice.pair.number.to_string());
+    row.vdn_id = Some(notice.pair.vdn.get().into());
+    row.call_id = Some(notice.attempt_id.to_string());
+    row.record_path.get_or_insert_default();
+    row.session_id.get_or_insert_default();
+    serde_json::to_vec(&[row]).ok()
+}
+
+/// What a receiver answers.
+#[derive(Deserialize)]
+struct Receipt {
+    #[serde(rename = "retCode")]
+    code: String,
+}
+
+/// Status 200 and `retCode` "0"; anything else is a failure (reference 6).
+pub fn was_taken(status: u16, answer: &[u8]) -> bool {
+    let receipt = serde_json::from_slice::<Receipt>(answer);
+    status == 200 && receipt.is_ok_and(|receipt| receipt.code == "0")
 }
 
 #[cfg(test)]

@@ -11,12 +11,18 @@ use uuid::Uuid;
 use super::auth::{Reading, SECRET_READ_PAUSE, VerifiedWebhook, verify_webhook};
 use super::client::Client;
 use super::convert;
-use super::wire::{Campaign, Campaigncall, is_unset};
-use crate::domain::ids::NativeId;
+use super::wire::{Campaign, Campaigncall, NIL_UUID, is_unset};
+use crate::domain::call::CallResult;
+use crate::domain::ids::{CampaignPart, NativeId};
+use crate::platforms::notice::Notice;
 use crate::platforms::{
-    FetchedAttempt, Operation, PlatformError, PlatformErrorKind, PushError, Pushed, PushedRow,
+    ConvertContext, FetchedAttempt, Operation, PlatformError, PlatformErrorKind, PushError, Pushed,
+    PushedRow,
 };
+use crate::signing::webhook;
 use crate::transport::pacing::Lane;
+
+pub const PROOF_HEADER: &str = webhook::SIGNATURE_HEADER;
 
 /// An event that concerns the gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,6 +172,32 @@ impl Client {
         *reading = news.is_none().then_some(Reading { at: now, answered: true });
         Ok(news)
     }
+}
+
+/// The push about an attempt: `campaigncall_created` when it is told for the first time and the
+/// call is under way, else `campaigncall_updated`, by which an end is told too (reference 10.1).
+pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+    let mut call = convert::call_from_domain(notice.attempt, ctx).value;
+    call.id = notice.attempt_id.to_string();
+    call.campaign_id = notice.campaign.to_string();
+    NIL_UUID.clone_into(&mut call.customer_id);
+    call.outplan_id = CampaignPart::DialingRules.public_id(notice.campaign).to_string();
+    call.outdial_id = CampaignPart::ContactList.public_id(notice.campaign).to_string();
+    call.outdial_target_id = notice.contact.unwrap_or_default().to_string();
+    call.reference_id = notice.attempt_id.to_string();
+    call.tm_create = Some(notice.list_at.to_string());
+    let is_over = notice.attempt.result != CallResult::InProgress;
+    let kind = if notice.revision == 1 && !is_over {
+        "campaigncall_created"
+    } else {
+        "campaigncall_updated"
+    };
+    serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()
+}
+
+/// The header that proves a webhook.
+pub fn proof(secret: &SecretString, body: &[u8]) -> (&'static str, String) {
+    (PROOF_HEADER, webhook::sign(secret, body))
 }
 
 #[cfg(test)]

@@ -256,13 +256,14 @@ async fn a_closer_look_is_not_undone_by_the_same_report(place: Place) {
     let mut closer = told.attempt.clone();
     closer.disposition = Disposition::Machine;
     closer.contact_reference = None;
-    let explained = ledger.explain_attempt(row.uuid, closer).await.unwrap().unwrap();
+    let explained = ledger.explain_attempt(row.uuid, closer, at(900)).await.unwrap().unwrap();
     assert_eq!((explained.attempt.disposition, explained.revision), (Disposition::Machine, 2));
     assert_eq!(explained.attempt.contact_reference, told.attempt.contact_reference);
     assert_eq!(report(&ledger, campaign, vec![told]).await.first(), Some(&explained));
     let failed = seen("a", Disposition::Failed);
     assert_eq!(report(&ledger, campaign, vec![failed]).await, [explained], "it says less");
-    let nobody = ledger.explain_attempt(uuid(4242), seen("b", Disposition::Busy).attempt).await;
+    let nobody =
+        ledger.explain_attempt(uuid(4242), seen("b", Disposition::Busy).attempt, at(900)).await;
     assert_eq!(nobody.unwrap(), None);
 }
 

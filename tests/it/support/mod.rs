@@ -3,6 +3,7 @@
 //! was taken by a platform, and no answer was an internal error.
 
 mod config;
+pub mod sink;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,0 +1,379 @@
+//! What operators do with destinations and deliveries.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use url::Url;
+use uuid::Uuid;
+
+use crate::domain::call::Disposition;
+use crate::domain::destination::{
+    Destination, DestinationFilter, DestinationState, OldSecret, SecretVersions,
+};
+use crate::domain::ids::AccountSlug;
+use crate::forwarding::{NoKey, Parcel, Sent, Shape};
+use crate::gateway::WorkerGateway;
+use crate::gateway::error::GatewayError;
+use crate::ledger::LedgerError;
+use crate::ledger::destinations::DestinationChange;
+use crate::ledger::journal::JournalEntry;
+
+pub use crate::ledger::deliveries::{DeliveryFilter, DeliveryRow, FailedTry};
+pub use crate::ledger::destinations::DestinationRow;
+pub use crate::ledger::outbox::DeliveryState;
+
+/// The waits between tries where a destination names none: three days in all.
+pub const DEFAULT_RETRY_WAITS_S: [u32; 10] =
+    [5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// Longest wait between two tries, and most of them.
+pub const MAX_RETRY_WAIT_S: u32 = 7 * 86_400;
+pub const MAX_RETRY_WAITS: usize = 50;
+pub const DEFAULT_CONCURRENCY: u32 = 16;
+pub const MAX_CONCURRENCY: u32 = 256;
+pub const MAX_RATE_PER_S: u32 = 10_000;
+pub const MAX_NAME_CHARS: usize = 64;
+/// Campaigns that a destination names at most.
+pub const MAX_NAMED_CAMPAIGNS: usize = 1000;
+/// How long an old secret signs beside the new one unless the operator says otherwise.
+pub const DEFAULT_OVERLAP: Duration = Duration::from_hours(24);
+/// Deliveries that are sent again in one transaction.
+const REDRIVEN_AT_ONCE: u32 = 500;
+/// Deliveries that one call sends again at most; the next call goes on.
+pub const MAX_REDRIVEN: u64 = 100_000;
+
+/// What an operator asks for.
+#[derive(Debug, Clone, Default)]
+pub struct NewDestination {
+    pub name: String,
+    pub shape: String,
+    pub url: String,
+    /// Of the operator's; none named means all of them.
+    pub accounts: Vec<AccountSlug>,
+    pub campaigns: Vec<Uuid>,
+    pub dispositions: Vec<Disposition>,
+    pub is_ordered: bool,
+    pub rate_per_s: Option<u32>,
+    pub concurrency: Option<u32>,
+    pub retry_waits_s: Option<Vec<u32>>,
+}
+
+/// An operator, and the accounts that are theirs.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorView<'a> {
+    pub name: &'a str,
+    pub accounts: &'a [AccountSlug],
+}
+
+/// What is done with a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DestinationAction {
+    Pause,
+    Resume,
+    Remove,
+    /// A new secret; the old one signs beside it for so long.
+    Rotate {
+        overlap: Duration,
+    },
+}
+
+impl WorkerGateway {
+    /// Destinations all of whose accounts are the operator's, by name.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn destinations(
+        &self,
+        operator: OperatorView<'_>,
+    ) -> Result<Vec<DestinationRow>, GatewayError> {
+        let mut rows = self.shared.ledger.destinations().await?;
+        rows.retain(|row| {
+            row.destination
+                .filter
+                .accounts
+                .iter()
+                .all(|account| operator.accounts.contains(account))
+        });
+        Ok(rows)
+    }
+
+    /// # Errors
+    /// As [`WorkerGateway::destinations`].
+    pub async fn destination(
+        &self,
+        operator: OperatorView<'_>,
+        name: &str,
+    ) -> Result<Option<DestinationRow>, GatewayError> {
+        let rows = self.destinations(operator).await?;
+        Ok(rows.into_iter().find(|row| row.destination.name == name))
+    }
+
+    /// Makes a destination. Its address is checked as it is at every delivery.
+    ///
+    /// # Errors
+    /// `Invalid` with the field that is wrong, `Duplicate` when the name is taken, `State` without
+    /// master keys.
+    pub async fn add_destination(
+        &self,
+        operator: OperatorView<'_>,
+        new: NewDestination,
+    ) -> Result<Destination, GatewayError> {
+        let shape = Shape::from_term(&new.shape).ok_or_else(|| {
+            GatewayError::invalid("shape", "standard, raw or a platform's name is expected")
+        })?;
+        let is_named = (1..=MAX_NAME_CHARS).contains(&new.name.len())
+            && new.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !is_named {
+            let rule = "1 to 64 letters, digits, -, _ or . are expected";
+            return Err(GatewayError::invalid("name", rule));
+        }
+        let url = Url::parse(&new.url)
+            .map_err(|_| GatewayError::invalid("url", "an http or https address is expected"))?;
+        let check = self.shared.courier.check(&url).await;
+        check.map_err(|why| GatewayError::invalid("url", &why.to_string()))?;
+        let destination = Destination {
+            uuid: self.shared.clock.new_uuid(),
+            name: new.name.clone(),
+            shape: new.shape.clone(),
+            url,
+            filter: filter_of(&new, shape, operator)?,
+            is_ordered: new.is_ordered,
+            rate_per_s: within("rate_per_s", new.rate_per_s, MAX_RATE_PER_S)?,
+            concurrency: within("concurrency", new.concurrency, MAX_CONCURRENCY)?
+                .unwrap_or(DEFAULT_CONCURRENCY),
+            retry_waits_s: retry_waits(new.retry_waits_s)?,
+            secret: SecretVersions { key: self.newest_key()?, version: 1, old: None },
+            state: DestinationState::Active,
+            reason: None,
+        };
+        let entry = self.operator_entry(operator, "destination-add", &destination);
+        match self.shared.ledger.add_destination(destination.clone(), entry).await {
+            Ok(()) => {
+                self.shared.outbox.tell_change();
+                Ok(destination)
+            }
+            Err(LedgerError::Conflict(why)) => Err(GatewayError::Duplicate(why)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Does something with a destination; answers it as it is then, None when there is none.
+    ///
+    /// # Errors
+    /// `State` without master keys.
+    pub async fn change_destination(
+        &self,
+        operator: OperatorView<'_>,
+        name: &str,
+        action: DestinationAction,
+    ) -> Result<Option<Destination>, GatewayError> {
+        let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
+        let mut destination = row.destination;
+        let (verb, change) = match action {
+            DestinationAction::Pause => {
+                ("destination-pause", state(&mut destination, DestinationState::Paused))
+            }
+            DestinationAction::Resume => {
+                ("destination-resume", state(&mut destination, DestinationState::Active))
+            }
+            DestinationAction::Remove => {
+                ("destination-remove", state(&mut destination, DestinationState::Removed))
+            }
+            DestinationAction::Rotate { overlap } => {
+                let SecretVersions { key, version, .. } = destination.secret;
+                let old = OldSecret { key, until: self.shared.clock.wall() + overlap };
+                destination.secret = SecretVersions {
+                    key: self.newest_key()?,
+                    version: version + 1,
+                    old: Some(old),
+                };
+                ("destination-rotate", DestinationChange::Secret(destination.secret))
+            }
+        };
+        let entry = self.operator_entry(operator, verb, &destination);
+        self.shared.ledger.change_destination(destination.uuid, change, entry).await?;
+        self.shared.outbox.tell_change();
+        Ok(Some(destination))
+    }
+
+    /// What a receiver verifies with.
+    ///
+    /// # Errors
+    /// `State` when the master key that it is made from is not configured.
+    pub fn destination_secret(
+        &self,
+        destination: &Destination,
+    ) -> Result<SecretString, GatewayError> {
+        self.shared.courier.secret(destination).map_err(without_key)
+    }
+
+    /// Sends a trial, whatever the destination's state; it is not a delivery.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn try_destination(
+        &self,
+        operator: OperatorView<'_>,
+        name: &str,
+    ) -> Result<Option<Sent>, GatewayError> {
+        let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
+        let id = format!("trial-{}", self.shared.clock.new_uuid().simple());
+        let sent = self.shared.courier.send(&row.destination, (&id, false), Parcel::Trial).await;
+        Ok(Some(sent))
+    }
+
+    /// Deliveries of events of the operator's accounts, newest first.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn deliveries(
+        &self,
+        filter: DeliveryFilter,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>, GatewayError> {
+        Ok(self.shared.ledger.list_deliveries(filter, before, limit).await?)
+    }
+
+    /// The tries of a delivery that failed, oldest first.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn failed_tries(&self, number: i64) -> Result<Vec<FailedTry>, GatewayError> {
+        Ok(self.shared.ledger.failed_tries(number).await?)
+    }
+
+    /// How many deliveries a redrive would send again.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn count_redrivable(&self, filter: DeliveryFilter) -> Result<u64, GatewayError> {
+        Ok(self.shared.ledger.count_redrivable(filter).await?)
+    }
+
+    /// Sends deliveries again that have ended, at most `rate_per_s`, the newest first; at most
+    /// [`MAX_REDRIVEN`] of them. Answers how many.
+    ///
+    /// # Errors
+    /// When the ledger does not answer; what was done before stays done.
+    pub async fn redrive(
+        &self,
+        operator: OperatorView<'_>,
+        filter: DeliveryFilter,
+        rate_per_s: Option<u32>,
+    ) -> Result<u64, GatewayError> {
+        let rate_per_s = within("rate_per_s", rate_per_s, MAX_RATE_PER_S)?;
+        let gap_us = rate_per_s.map_or(0, |rate| 1_000_000 / i64::from(rate));
+        let (mut redriven, mut before) = (0, None);
+        let mut from = self.shared.clock.now();
+        while redriven < MAX_REDRIVEN {
+            let ledger = &self.shared.ledger;
+            let step =
+                ledger.redrive(filter.clone(), before, REDRIVEN_AT_ONCE, (from, gap_us)).await?;
+            let (count, Some(last)) = step else { break };
+            redriven += count;
+            before = Some(last);
+            let span_us = gap_us.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX));
+            from += jiff::SignedDuration::from_micros(span_us);
+        }
+        let mut entry = self.entry(operator, "deliveries-redrive");
+        entry.reason = Some(format!("{redriven} deliveries"));
+        self.shared.ledger.append_journal(entry).await?;
+        self.shared.outbox.tell();
+        Ok(redriven)
+    }
+
+    fn newest_key(&self) -> Result<u32, GatewayError> {
+        self.shared.courier.newest_key().map_err(without_key)
+    }
+
+    fn operator_entry(
+        &self,
+        operator: OperatorView<'_>,
+        action: &str,
+        destination: &Destination,
+    ) -> JournalEntry {
+        let after = Some(destination.name.clone());
+        JournalEntry { after, ..self.entry(operator, action) }
+    }
+
+    fn entry(&self, operator: OperatorView<'_>, action: &str) -> JournalEntry {
+        let at: Timestamp = self.shared.clock.now();
+        JournalEntry {
+            at,
+            actor: operator.name.to_owned(),
+            action: action.to_owned(),
+            request_id: None,
+            campaign: None,
+            before: None,
+            after: None,
+            reason: None,
+        }
+    }
+}
+
+fn without_key(why: NoKey) -> GatewayError {
+    GatewayError::State(why.to_string())
+}
+
+fn state(destination: &mut Destination, state: DestinationState) -> DestinationChange {
+    destination.state = state;
+    destination.reason = None;
+    DestinationChange::State { state, reason: None }
+}
+
+fn filter_of(
+    new: &NewDestination,
+    shape: Shape,
+    operator: OperatorView<'_>,
+) -> Result<DestinationFilter, GatewayError> {
+    if let Some(foreign) = new.accounts.iter().find(|slug| !operator.accounts.contains(slug)) {
+        let rule = format!("{foreign} is not one of the token's accounts");
+        return Err(GatewayError::invalid("accounts", &rule));
+    }
+    if new.campaigns.len() > MAX_NAMED_CAMPAIGNS {
+        return Err(GatewayError::invalid("campaigns", "at most 1000 are expected"));
+    }
+    if shape == Shape::Raw && !(new.campaigns.is_empty() && new.dispositions.is_empty()) {
+        let rule = "a raw destination gets pushes unread; it can be told apart by account only";
+        return Err(GatewayError::invalid("shape", rule));
+    }
+    if shape == Shape::Raw && new.is_ordered {
+        return Err(GatewayError::invalid("ordered", "a raw destination has no order"));
+    }
+    let all = || operator.accounts.to_vec();
+    let accounts = if new.accounts.is_empty() { all() } else { new.accounts.clone() };
+    let mut dispositions = new.dispositions.clone();
+    if shape != Shape::Raw && !shape.tells_unfinished() {
+        if dispositions.is_empty() {
+            dispositions = Disposition::ALL.to_vec();
+        }
+        dispositions.retain(|disposition| *disposition != Disposition::InProgress);
+        if dispositions.is_empty() {
+            let rule = "this shape cannot say that a call is under way";
+            return Err(GatewayError::invalid("dispositions", rule));
+        }
+    }
+    Ok(DestinationFilter { accounts, campaigns: new.campaigns.clone(), dispositions })
+}
+
+fn within(field: &str, value: Option<u32>, most: u32) -> Result<Option<u32>, GatewayError> {
+    match value {
+        Some(value) if !(1..=most).contains(&value) => {
+            Err(GatewayError::invalid(field, &format!("1 to {most} is expected")))
+        }
+        value => Ok(value),
+    }
+}
+
+fn retry_waits(asked: Option<Vec<u32>>) -> Result<Vec<u32>, GatewayError> {
+    let Some(waits) = asked else { return Ok(DEFAULT_RETRY_WAITS_S.to_vec()) };
+    let are_sound =
+        waits.len() <= MAX_RETRY_WAITS && waits.iter().all(|wait| *wait <= MAX_RETRY_WAIT_S);
+    if are_sound {
+        Ok(waits)
+    } else {
+        let rule = "at most 50 waits of at most 604800 seconds are expected";
+        Err(GatewayError::invalid("retry_waits_s", rule))
+    }
+}

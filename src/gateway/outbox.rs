@@ -1,0 +1,447 @@
+//! What is told leaves from here: deliveries that are due are leased, sent, and their outcome is
+//! recorded. What a crash interrupts is sent again, under the same id.
+//!
+//! Each destination has a pace, a breaker and a number of deliveries under way of its own, so that
+//! one that is slow or down holds up nobody else. What is sent again on request leaves only when
+//! nothing new is due there.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::domain::destination::{Destination, DestinationState};
+use crate::forwarding::{Outcome, Parcel, Sent};
+use crate::gateway::retry::{self, Decision};
+use crate::gateway::{Shared, WorkerGateway};
+use crate::ledger::destinations::{DestinationChange, DestinationRow};
+use crate::ledger::journal::JournalEntry;
+use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
+use crate::platforms::notice::Notice;
+use crate::transport::breaker::Breaker;
+
+/// No delivery takes longer: the receiver's time and what recording takes.
+const LEASE: Duration = Duration::from_secs(60);
+/// How often destinations are looked at when nobody said that there is news: another process may
+/// have made some.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Deliveries that are leased from one destination at a time.
+const LEASED_AT_ONCE: u32 = 256;
+/// Tries that are recorded in one transaction.
+const RECORDED_AT_ONCE: usize = 256;
+/// Events that are forgotten at a time, and how often.
+const FORGOTTEN_AT_ONCE: u32 = 500;
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Says that there may be something to send.
+#[derive(Default)]
+pub(super) struct OutboxNews {
+    came: Notify,
+    /// A destination is not what it was.
+    has_changed: AtomicBool,
+}
+
+impl OutboxNews {
+    pub fn tell(&self) {
+        self.came.notify_one();
+    }
+
+    pub fn tell_change(&self) {
+        self.has_changed.store(true, Ordering::Release);
+        self.tell();
+    }
+}
+
+/// Sends what is told; `app` gives it a task.
+pub struct OutboxWorker {
+    gateway: WorkerGateway,
+    /// For how long what was delivered can be sent again.
+    retention: Duration,
+}
+
+/// How a destination is doing, in this process.
+struct Traffic {
+    destination: Arc<Destination>,
+    breaker: Arc<Breaker>,
+    in_flight: u32,
+    /// When something may be due; None: when there is news.
+    look_at: Option<Timestamp>,
+    /// The next delivery's turn, where a rate is set.
+    turn_at: Timestamp,
+}
+
+/// A delivery that was tried.
+struct Done {
+    destination: Uuid,
+    tried: Tried,
+    /// The receiver wants nothing any more.
+    is_gone: bool,
+}
+
+impl OutboxWorker {
+    pub(super) fn new(gateway: WorkerGateway, retention: Duration) -> Self {
+        Self { gateway, retention }
+    }
+
+    /// Works until dropped.
+    pub async fn run(&self) {
+        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
+        while let Err(error) = ledger.release_orphaned_deliveries(clock.now()).await {
+            tracing::error!(%error, "the outbox cannot be read; it is tried again");
+            clock.sleep(LOOK_INTERVAL).await;
+        }
+        let mut traffic: HashMap<Uuid, Traffic> = HashMap::new();
+        let mut under_way = FuturesUnordered::new();
+        let (mut looks_at, mut forgets_at) = (clock.now(), clock.now());
+        loop {
+            let now = clock.now();
+            if now >= looks_at || outbox.has_changed.swap(false, Ordering::AcqRel) {
+                self.look(&mut traffic).await;
+                looks_at = now + LOOK_INTERVAL;
+            }
+            if now >= forgets_at {
+                self.forget(now).await;
+                forgets_at = now + FORGET_INTERVAL;
+            }
+            for traffic in traffic.values_mut() {
+                self.lease(traffic, &mut under_way).await;
+            }
+            let soonest = traffic.values().filter_map(|traffic| traffic.wakes_at(now)).min();
+            let wake_at = soonest.map_or(looks_at, |soonest| soonest.min(looks_at));
+            tokio::select! {
+                Some(done) = under_way.next() => {
+                    let done = first_and_ready(done, &mut under_way);
+                    self.record(done, &mut traffic).await;
+                }
+                () = outbox.came.notified() => {
+                    for traffic in traffic.values_mut() {
+                        traffic.look_at = Some(now);
+                    }
+                }
+                () = clock.sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// Meets new destinations, and forgets those that send no more.
+    async fn look(&self, traffic: &mut HashMap<Uuid, Traffic>) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let rows = match ledger.destinations().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "the destinations cannot be read; it is tried again");
+                return;
+            }
+        };
+        let now = clock.now();
+        let is_active = |row: &DestinationRow| row.destination.state == DestinationState::Active;
+        let active: HashMap<Uuid, DestinationRow> =
+            rows.into_iter().filter(is_active).map(|row| (row.destination.uuid, row)).collect();
+        // One with deliveries under way is kept until they are recorded.
+        traffic.retain(|uuid, traffic| active.contains_key(uuid) || traffic.in_flight > 0);
+        for (uuid, known) in traffic.iter_mut() {
+            if !active.contains_key(uuid) {
+                known.look_at = None;
+            }
+        }
+        for (uuid, row) in active {
+            let pending = row.pending();
+            let traffic = traffic.entry(uuid).or_insert_with(|| Traffic::new(&row, now));
+            if *traffic.destination != row.destination {
+                traffic.destination = Arc::new(row.destination);
+            }
+            if pending > 0 && traffic.look_at.is_none() {
+                traffic.look_at = Some(now);
+            }
+        }
+    }
+
+    /// Leases what is due, as far as the destination may be sent to, and begins to send it.
+    async fn lease<'a>(
+        &'a self,
+        traffic: &mut Traffic,
+        under_way: &mut FuturesUnordered<BoxFuture<'a, Done>>,
+    ) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let now = clock.now();
+        let room = traffic.room(now);
+        if room == 0 || traffic.look_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let (uuid, until) = (traffic.destination.uuid, now + LEASE);
+        let leased = match ledger.lease_deliveries(uuid, (false, room), now, until).await {
+            Ok(leased) if leased.is_empty() => {
+                ledger.lease_deliveries(uuid, (true, room), now, until).await
+            }
+            leased => leased,
+        };
+        let leased = match leased {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::error!(%error, "deliveries cannot be leased; it is tried again");
+                traffic.look_at = Some(now + LOOK_INTERVAL);
+                return;
+            }
+        };
+        if leased.is_empty() {
+            // Until there is news, or what waits for its time is due.
+            traffic.look_at = ledger.next_delivery(uuid).await.unwrap_or(Some(now + LOOK_INTERVAL));
+            return;
+        }
+        let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
+        traffic.in_flight += count;
+        traffic.take_turns(count, now);
+        for delivery in leased {
+            let destination = Arc::clone(&traffic.destination);
+            let breaker = Arc::clone(&traffic.breaker);
+            under_way.push(Box::pin(self.deliver(destination, breaker, delivery)));
+        }
+    }
+
+    async fn deliver(
+        &self,
+        destination: Arc<Destination>,
+        breaker: Arc<Breaker>,
+        delivery: LeasedDelivery,
+    ) -> Done {
+        let clock = &self.gateway.shared.clock;
+        let passage = match breaker.enter(clock.now(), false) {
+            Ok(passage) => passage,
+            Err(wait) => return put_back(&destination, &delivery, clock.now() + wait),
+        };
+        let sent = self.send(&destination, &delivery).await;
+        let now = clock.now();
+        match &sent.outcome {
+            Outcome::Failed { is_outage: true, .. } => passage.failed(now),
+            _ => passage.succeeded(),
+        }
+        let verdict = match &sent.outcome {
+            Outcome::Taken => Verdict::Delivered,
+            Outcome::Aborted | Outcome::Gone | Outcome::Unsendable => Verdict::Dead,
+            Outcome::Failed { retry_after, .. } => {
+                let (waits, tried) = (&destination.retry_waits_s, delivery.tries);
+                let chance = clock.random_fraction();
+                match retry::decide_delivery(waits, tried, (*retry_after, chance), now) {
+                    Decision::Again(at) => Verdict::Again(at),
+                    Decision::GiveUp => Verdict::Dead,
+                }
+            }
+        };
+        if verdict != Verdict::Delivered {
+            tracing::warn!(
+                destination = %destination.name,
+                delivery = delivery.number,
+                tries = delivery.tries + 1,
+                status = sent.status,
+                error = sent.error.as_deref(),
+                ?verdict,
+                "a delivery failed"
+            );
+        }
+        Done {
+            destination: destination.uuid,
+            is_gone: sent.outcome == Outcome::Gone,
+            tried: Tried {
+                number: delivery.number,
+                fence: delivery.fence,
+                verdict,
+                status: sent.status,
+                error: sent.error,
+                answer: sent.answer,
+            },
+        }
+    }
+
+    async fn send(&self, destination: &Destination, delivery: &LeasedDelivery) -> Sent {
+        let shared = &self.gateway.shared;
+        let event = &delivery.event;
+        let Some(home) = self.gateway.homes.get(&event.account) else {
+            return Sent::not_sent("the account is not configured");
+        };
+        match &event.what {
+            Told::Attempt(told) => {
+                let id = format!("{}-{}", told.uuid.simple(), told.revision);
+                let Some(notice) = notice_of(told) else {
+                    return Sent::not_sent("its campaign has no public pair");
+                };
+                let parcel = Parcel::Attempt {
+                    account: &event.account,
+                    at: event.at,
+                    notice,
+                    context: &home.context,
+                };
+                shared.courier.send(destination, (&id, delivery.is_redrive), parcel).await
+            }
+            Told::Push { body, proof } => {
+                // After a restore numbers may come again, at another time.
+                let id = format!("push-{}-{}", event.number, event.at.as_microsecond());
+                let (platform, proof) = (home.adapter.platform(), proof.as_deref());
+                let parcel = Parcel::Push { platform, body, proof };
+                shared.courier.send(destination, (&id, delivery.is_redrive), parcel).await
+            }
+        }
+    }
+
+    /// Records until it is done: what was sent is not to be sent again because the ledger was busy.
+    async fn record(&self, done: Vec<Done>, traffic: &mut HashMap<Uuid, Traffic>) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let gone: Vec<Uuid> =
+            done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
+        for done in &done {
+            if let Some(traffic) = traffic.get_mut(&done.destination) {
+                traffic.in_flight = traffic.in_flight.saturating_sub(1);
+                traffic.look_at = Some(clock.now());
+            }
+        }
+        let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
+        if let Err(error) = ledger.record_tries(tries, clock.now()).await {
+            // Their leases run out, and they are sent again under the same ids.
+            tracing::error!(%error, "the outcome of deliveries was not recorded");
+        }
+        for uuid in gone {
+            if let Some(gone) = traffic.get_mut(&uuid) {
+                gone.look_at = None;
+                self.disable(&gone.destination).await;
+            }
+        }
+    }
+
+    /// The receiver has said that it wants nothing any more.
+    async fn disable(&self, destination: &Destination) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let reason = "the receiver wants no more deliveries".to_owned();
+        tracing::error!(
+            destination = %destination.name,
+            "a receiver wants no more deliveries: the destination is disabled until it is resumed"
+        );
+        let entry = JournalEntry {
+            at: clock.now(),
+            actor: "receiver".to_owned(),
+            action: "destination-disable".to_owned(),
+            request_id: None,
+            campaign: None,
+            before: None,
+            after: Some(destination.name.clone()),
+            reason: Some(reason.clone()),
+        };
+        let change =
+            DestinationChange::State { state: DestinationState::Disabled, reason: Some(reason) };
+        if let Err(error) = ledger.change_destination(destination.uuid, change, entry).await {
+            tracing::error!(destination = %destination.name, %error, "it is not disabled yet");
+        }
+    }
+
+    async fn forget(&self, now: Timestamp) {
+        let ledger = &self.gateway.shared.ledger;
+        let before = now - self.retention;
+        loop {
+            match ledger.forget_events(before, FORGOTTEN_AT_ONCE).await {
+                Ok(forgotten) if forgotten == u64::from(FORGOTTEN_AT_ONCE) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old deliveries are not forgotten yet");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn notice_of(told: &ToldAttempt) -> Option<Notice<'_>> {
+    let reference = told.attempt.contact_reference.as_deref();
+    Some(Notice {
+        attempt_id: told.uuid,
+        revision: told.revision,
+        list_at: told.list_at,
+        campaign: told.campaign,
+        pair: told.pair?,
+        // Contacts that were added through the gateway are called by their ids.
+        contact: reference.and_then(|reference| Uuid::try_parse(reference).ok()),
+        attempt: &told.attempt,
+    })
+}
+
+fn put_back(destination: &Destination, delivery: &LeasedDelivery, at: Timestamp) -> Done {
+    Done {
+        destination: destination.uuid,
+        is_gone: false,
+        tried: Tried {
+            number: delivery.number,
+            fence: delivery.fence,
+            verdict: Verdict::PutBack(at),
+            status: None,
+            error: Some("the receiver failed repeatedly and is left alone for now".to_owned()),
+            answer: None,
+        },
+    }
+}
+
+/// What has just ended, and what else has by now.
+fn first_and_ready(
+    first: Done,
+    under_way: &mut FuturesUnordered<BoxFuture<'_, Done>>,
+) -> Vec<Done> {
+    use futures_util::FutureExt as _;
+    let mut done = vec![first];
+    while done.len() < RECORDED_AT_ONCE {
+        match under_way.next().now_or_never() {
+            Some(Some(next)) => done.push(next),
+            _ => break,
+        }
+    }
+    done
+}
+
+impl Traffic {
+    fn new(row: &DestinationRow, now: Timestamp) -> Self {
+        Self {
+            destination: Arc::new(row.destination.clone()),
+            breaker: Arc::default(),
+            in_flight: 0,
+            look_at: Some(now),
+            turn_at: now,
+        }
+    }
+
+    /// How many more may be sent now.
+    fn room(&self, now: Timestamp) -> u32 {
+        if self.breaker.refuses_for(now).is_some() {
+            return 0;
+        }
+        let free = self.destination.concurrency.saturating_sub(self.in_flight);
+        let room = free.min(LEASED_AT_ONCE);
+        match self.destination.rate_per_s {
+            None => room,
+            Some(_) if now < self.turn_at => 0,
+            // One at a time, each at its turn.
+            Some(_) => room.min(1),
+        }
+    }
+
+    fn take_turns(&mut self, count: u32, now: Timestamp) {
+        if let Some(rate) = self.destination.rate_per_s {
+            let gap = Duration::from_secs(1) / rate.max(1);
+            // What was missed in a pause is not made up for, but for a second of it.
+            self.turn_at = self.turn_at.max(now - Duration::from_secs(1)) + gap * count;
+        }
+    }
+
+    /// When this destination has to be looked at; None when only news would change anything.
+    fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.look_at?;
+        if self.in_flight >= self.destination.concurrency {
+            return None;
+        }
+        let at = match self.breaker.refuses_for(now) {
+            Some(wait) => at.max(now + wait),
+            None => at,
+        };
+        Some(if self.destination.rate_per_s.is_some() { at.max(self.turn_at) } else { at })
+    }
+}

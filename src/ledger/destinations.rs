@@ -1,0 +1,244 @@
+//! Destinations: where results are passed on to, and what became of it in numbers.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use url::Url;
+use uuid::Uuid;
+
+use crate::domain::call::Disposition;
+use crate::domain::destination::{
+    Destination, DestinationFilter, DestinationState, OldSecret, SecretVersions,
+};
+use crate::domain::ids::AccountSlug;
+use crate::ledger::journal::{self, JournalEntry};
+use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::{Ledger, LedgerError};
+
+/// Destinations that a ledger holds at most, with those that were removed.
+pub const MAX_DESTINATIONS: i64 = 1000;
+
+/// A destination with its books: created = delivered + dead + pending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationRow {
+    pub destination: Destination,
+    pub created_at: Timestamp,
+    pub created: u64,
+    pub delivered: u64,
+    pub dead: u64,
+}
+
+/// What is done to a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DestinationChange {
+    State { state: DestinationState, reason: Option<String> },
+    Secret(SecretVersions),
+}
+
+impl DestinationRow {
+    pub fn pending(&self) -> u64 {
+        self.created.saturating_sub(self.delivered + self.dead)
+    }
+}
+
+impl Ledger {
+    /// # Errors
+    /// `Conflict` when the name is taken, or there are [`MAX_DESTINATIONS`] already.
+    pub async fn add_destination(
+        &self,
+        destination: Destination,
+        entry: JournalEntry,
+    ) -> Result<(), LedgerError> {
+        self.write(Add { destination, entry }).await
+    }
+
+    /// All of them but those that were removed, by name.
+    pub async fn destinations(&self) -> Result<Vec<DestinationRow>, LedgerError> {
+        self.read(List).await
+    }
+
+    /// Changes a destination, with a line in the journal.
+    ///
+    /// # Errors
+    /// `Missing` when there is none of that id, or it was removed.
+    pub async fn change_destination(
+        &self,
+        uuid: Uuid,
+        change: DestinationChange,
+        entry: JournalEntry,
+    ) -> Result<(), LedgerError> {
+        self.write(Change { uuid, what: change, entry }).await
+    }
+}
+
+struct Add {
+    destination: Destination,
+    entry: JournalEntry,
+}
+
+impl Verb for Add {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let row = store.row("SELECT COUNT(*) FROM destination", &[]).await?;
+        let there = row.map_or(Ok(0), |mut row| row.int())?;
+        if there >= MAX_DESTINATIONS {
+            return Err(LedgerError::Conflict("there are too many destinations".to_owned()));
+        }
+        let it = &self.destination;
+        let sql = "INSERT INTO destination (uuid, name, shape, url, accounts, campaigns, \
+                   dispositions, is_ordered, rate_per_s, concurrency, retry_waits_s, key_version, \
+                   secret_version, state, created_at, created_total, delivered_total, dead_total) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, \
+                   0) ON CONFLICT DO NOTHING";
+        let accounts: Vec<&str> = it.filter.accounts.iter().map(AccountSlug::as_str).collect();
+        let dispositions: Vec<&str> =
+            it.filter.dispositions.iter().map(|disposition| disposition.as_str()).collect();
+        let parameters = [
+            it.uuid.into(),
+            it.name.as_str().into(),
+            it.shape.as_str().into(),
+            it.url.as_str().into(),
+            list(&accounts),
+            list(&it.filter.campaigns),
+            list(&dispositions),
+            it.is_ordered.into(),
+            it.rate_per_s.map(i64::from).into(),
+            i64::from(it.concurrency).into(),
+            list(&it.retry_waits_s),
+            i64::from(it.secret.key).into(),
+            i64::from(it.secret.version).into(),
+            it.state.as_str().into(),
+            self.entry.at.into(),
+        ];
+        if store.execute(sql, &parameters).await? == 0 {
+            return Err(LedgerError::Conflict("another destination has this name".to_owned()));
+        }
+        journal::append(store, None, &self.entry).await
+    }
+}
+
+fn list<T: serde::Serialize>(items: &[T]) -> Value {
+    let text = serde_json::to_string(items).unwrap_or_else(|_| "[]".to_owned());
+    Value::from(text.as_str())
+}
+
+struct List;
+
+impl Verb for List {
+    type Answer = Vec<DestinationRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<DestinationRow>, LedgerError> {
+        let sql = "SELECT uuid, name, shape, url, accounts, campaigns, dispositions, is_ordered, \
+                   rate_per_s, concurrency, retry_waits_s, key_version, secret_version, \
+                   old_key_version, old_secret_until, state, reason, created_at, created_total, \
+                   delivered_total, dead_total FROM destination WHERE state <> 'removed' \
+                   ORDER BY name";
+        store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
+    }
+}
+
+fn read(row: &mut Row) -> Result<DestinationRow, LedgerError> {
+    let destination = Destination {
+        uuid: row.uuid()?,
+        name: row.text()?,
+        shape: row.text()?,
+        url: Url::parse(&row.text()?).map_err(|_| row.corrupt("an address"))?,
+        filter: read_filter(row)?,
+        is_ordered: row.bool()?,
+        rate_per_s: row.optional_int()?.map(|rate| small(row, rate)).transpose()?,
+        concurrency: {
+            let most = row.int()?;
+            small(row, most)?
+        },
+        retry_waits_s: read_list(row)?,
+        secret: SecretVersions {
+            key: {
+                let key = row.int()?;
+                small(row, key)?
+            },
+            version: {
+                let version = row.int()?;
+                small(row, version)?
+            },
+            old: match (row.optional_int()?, row.optional_time()?) {
+                (Some(key), Some(until)) => Some(OldSecret { key: small(row, key)?, until }),
+                _ => None,
+            },
+        },
+        state: DestinationState::from_term(&row.text()?).ok_or_else(|| row.corrupt("a state"))?,
+        reason: row.optional_text()?,
+    };
+    Ok(DestinationRow {
+        destination,
+        created_at: row.time()?,
+        created: row.count()?,
+        delivered: row.count()?,
+        dead: row.count()?,
+    })
+}
+
+/// Three columns: accounts, campaigns, dispositions.
+pub(super) fn read_filter(row: &mut Row) -> Result<DestinationFilter, LedgerError> {
+    let accounts: Vec<String> = read_list(row)?;
+    let accounts = accounts.iter().map(|slug| AccountSlug::new(slug));
+    let accounts =
+        accounts.collect::<Result<_, _>>().map_err(|_| row.corrupt("a list of accounts"))?;
+    let campaigns = read_list(row)?;
+    let dispositions: Vec<String> = read_list(row)?;
+    let dispositions = dispositions.iter().map(|term| Disposition::from_term(term));
+    let dispositions = dispositions.collect::<Option<_>>();
+    let dispositions = dispositions.ok_or_else(|| row.corrupt("a list of dispositions"))?;
+    Ok(DestinationFilter { accounts, campaigns, dispositions })
+}
+
+fn read_list<T: DeserializeOwned>(row: &mut Row) -> Result<Vec<T>, LedgerError> {
+    let text = row.text()?;
+    let list = serde_json::from_str::<Json>(&text).and_then(serde_json::from_value);
+    list.map_err(|_| row.corrupt("a list"))
+}
+
+fn small(row: &Row, number: i64) -> Result<u32, LedgerError> {
+    u32::try_from(number).map_err(|_| row.corrupt("a small number"))
+}
+
+struct Change {
+    uuid: Uuid,
+    what: DestinationChange,
+    entry: JournalEntry,
+}
+
+impl Verb for Change {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let changed = match &self.what {
+            DestinationChange::State { state, reason } => {
+                let sql = "UPDATE destination SET state = $2, reason = $3 \
+                           WHERE uuid = $1 AND state <> 'removed'";
+                let reason = Value::optional_text(reason.as_deref());
+                store.execute(sql, &[self.uuid.into(), state.as_str().into(), reason]).await?
+            }
+            DestinationChange::Secret(secret) => {
+                let sql = "UPDATE destination SET key_version = $2, secret_version = $3, \
+                           old_key_version = $4, old_secret_until = $5 \
+                           WHERE uuid = $1 AND state <> 'removed'";
+                let parameters = [
+                    self.uuid.into(),
+                    i64::from(secret.key).into(),
+                    i64::from(secret.version).into(),
+                    secret.old.map(|old| i64::from(old.key)).into(),
+                    Value::optional_time(secret.old.map(|old| old.until)),
+                ];
+                store.execute(sql, &parameters).await?
+            }
+        };
+        if changed == 0 {
+            return Err(LedgerError::Missing("destination"));
+        }
+        if let DestinationChange::State { state: DestinationState::Removed, .. } = self.what {
+            super::outbox::abandon(store, self.uuid, self.entry.at).await?;
+        }
+        journal::append(store, None, &self.entry).await
+    }
+}

@@ -1,0 +1,544 @@
+//! The outbox: what is told to whom. An event is an attempt in one revision, or a push as it came;
+//! its deliveries are written in the transaction that made it, one for each destination that takes
+//! it.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::domain::call::CallAttempt;
+use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
+use crate::domain::ids::{AccountSlug, PublicPair};
+use crate::ledger::attempts::AttemptRow;
+use crate::ledger::destinations::read_filter;
+use crate::ledger::snapshot;
+use crate::ledger::statements::{Statements, Value, Verb};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+/// When a delivery is due that waits for another in its lane.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// A delivery that this process may send until its lease ends.
+#[derive(Debug, Clone)]
+pub struct LeasedDelivery {
+    pub number: i64,
+    pub fence: i64,
+    /// How often it was tried before.
+    pub tries: i64,
+    pub is_redrive: bool,
+    pub event: Event,
+}
+
+/// What is told.
+#[derive(Clone)]
+pub struct Event {
+    pub number: i64,
+    pub account: AccountSlug,
+    pub at: Timestamp,
+    pub what: Told,
+}
+
+#[derive(Clone)]
+pub enum Told {
+    Attempt(Box<ToldAttempt>),
+    /// A push as it came, with the signature that came with it.
+    Push {
+        body: String,
+        proof: Option<String>,
+    },
+}
+
+/// An attempt as it was in one revision.
+#[derive(Clone)]
+pub struct ToldAttempt {
+    pub uuid: Uuid,
+    pub revision: i64,
+    pub list_at: Timestamp,
+    pub campaign: Uuid,
+    pub pair: Option<PublicPair>,
+    pub attempt: CallAttempt,
+}
+
+/// How a try of a delivery went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    pub number: i64,
+    pub fence: i64,
+    pub verdict: Verdict,
+    /// The receiver's status, if it answered.
+    pub status: Option<u16>,
+    pub error: Option<String>,
+    /// The beginning of what it answered.
+    pub answer: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Delivered,
+    Again(Timestamp),
+    /// It was tried often enough, or never will be taken.
+    Dead,
+    /// Nothing was sent; it does not count as a try.
+    PutBack(Timestamp),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    Pending,
+    Delivered,
+    Dead,
+}
+
+impl DeliveryState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Pending => "pending",
+            DeliveryState::Delivered => "delivered",
+            DeliveryState::Dead => "dead",
+        }
+    }
+
+    pub fn from_term(term: &str) -> Option<Self> {
+        use DeliveryState::{Dead, Delivered, Pending};
+        [Pending, Delivered, Dead].into_iter().find(|state| state.as_str() == term)
+    }
+}
+
+impl Ledger {
+    /// Leases deliveries of one destination that are due, oldest first, until then. What is sent
+    /// again on request comes only when it is asked for with `redriven`.
+    pub async fn lease_deliveries(
+        &self,
+        destination: Uuid,
+        (redriven, limit): (bool, u32),
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<LeasedDelivery>, LedgerError> {
+        let limit = limit.min(MAX_WINDOW_ROWS);
+        self.write(Lease { destination, redriven, limit, now, until }).await
+    }
+
+    /// Records how tries went. One whose lease was taken over counts for nothing.
+    pub async fn record_tries(&self, tries: Vec<Tried>, now: Timestamp) -> Result<(), LedgerError> {
+        self.write(Record { tries, now }).await
+    }
+
+    /// Makes deliveries due that a process before this one had leased and cannot be sending any
+    /// more; where several processes share the store, leases have to run out.
+    pub async fn release_orphaned_deliveries(&self, now: Timestamp) -> Result<u64, LedgerError> {
+        match self {
+            Ledger::Sqlite(_) => self.write(Release { now }).await,
+            Ledger::Postgres(_) => Ok(0),
+        }
+    }
+
+    /// When the next delivery of a destination is due; None when nothing waits.
+    pub async fn next_delivery(&self, destination: Uuid) -> Result<Option<Timestamp>, LedgerError> {
+        self.read(Next { destination }).await
+    }
+
+    /// A push that is told to those who want everything as it comes, and nobody else.
+    pub async fn announce_push(
+        &self,
+        account: AccountSlug,
+        body: String,
+        proof: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.write(AnnouncePush { account, body, proof, now }).await
+    }
+}
+
+/// A destination, as far as it decides what it takes.
+pub(super) struct Taker {
+    id: i64,
+    is_raw: bool,
+    is_ordered: bool,
+    state: DestinationState,
+    filter: DestinationFilter,
+}
+
+/// Those that take anything of an account.
+pub(super) async fn takers<S: Statements>(
+    store: &mut S,
+    account: &AccountSlug,
+) -> Result<Vec<Taker>, LedgerError> {
+    let sql = "SELECT id, shape, is_ordered, state, accounts, campaigns, dispositions \
+               FROM destination WHERE state <> 'removed'";
+    let mut takers = Vec::new();
+    for mut row in store.rows(sql, &[]).await? {
+        let taker = Taker {
+            id: row.int()?,
+            is_raw: row.text()? == RAW,
+            is_ordered: row.bool()?,
+            state: DestinationState::from_term(&row.text()?)
+                .ok_or_else(|| row.corrupt("a state"))?,
+            filter: read_filter(&mut row)?,
+        };
+        if taker.filter.takes_account(account) {
+            takers.push(taker);
+        }
+    }
+    Ok(takers)
+}
+
+/// Tells an attempt, in the revision that it has now.
+pub(super) async fn announce<S: Statements>(
+    store: &mut S,
+    takers: &[Taker],
+    row: &AttemptRow,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let takes =
+        |taker: &&Taker| !taker.is_raw && taker.filter.takes(row.campaign, row.attempt.disposition);
+    let takers: Vec<&Taker> = takers.iter().filter(takes).collect();
+    if takers.is_empty() {
+        return Ok(());
+    }
+    let body = snapshot::write(&row.attempt)
+        .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
+    let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
+               SELECT t.account_id, t.campaign_id, t.id, $2, $3, $4 FROM attempt t \
+               WHERE t.uuid = $1 RETURNING id, campaign_id";
+    let parameters = [row.uuid.into(), row.revision.into(), now.into(), body.as_str().into()];
+    let mut made = store.row(sql, &parameters).await?.ok_or(LedgerError::Missing("attempt"))?;
+    let (event, campaign) = (made.int()?, made.int()?);
+    for taker in takers {
+        deliver(store, taker, (event, Some(campaign)), now).await?;
+    }
+    Ok(())
+}
+
+/// Tells a push as it came to those who take pushes.
+pub(super) async fn announce_push<S: Statements>(
+    store: &mut S,
+    (account, slug): (i64, &AccountSlug),
+    (body, proof): (&str, Option<&str>),
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let takers = takers(store, slug).await?;
+    let takers: Vec<&Taker> = takers.iter().filter(|taker| taker.is_raw).collect();
+    if takers.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
+               VALUES ($1, 1, $2, $3, $4) RETURNING id";
+    let parameters = [account.into(), now.into(), body.into(), Value::optional_text(proof)];
+    let event = store.row(sql, &parameters).await?;
+    let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
+    for taker in takers {
+        deliver(store, taker, (event, None), now).await?;
+    }
+    Ok(())
+}
+
+async fn deliver<S: Statements>(
+    store: &mut S,
+    taker: &Taker,
+    (event, campaign): (i64, Option<i64>),
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let is_dead = taker.state == DestinationState::Disabled;
+    let lane = match campaign {
+        Some(campaign) if taker.is_ordered && !is_dead => {
+            Some(next_in_lane(store, taker.id, campaign).await?)
+        }
+        _ => None,
+    };
+    let (lane, sequence, due_at) = match lane {
+        None => (None, None, now.as_microsecond()),
+        Some(Place { lane, sequence, is_first: true }) => {
+            (Some(lane), Some(sequence), now.as_microsecond())
+        }
+        Some(Place { lane, sequence, is_first: false }) => (Some(lane), Some(sequence), NEVER),
+    };
+    let (state, ended_at, error, column) = if is_dead {
+        let error = Some("the destination is disabled");
+        (DeliveryState::Dead, Some(now), error, "dead_total = dead_total + 1, ")
+    } else {
+        (DeliveryState::Pending, None, None, "")
+    };
+    let sql = "INSERT INTO delivery (event_id, destination_id, lane_id, sequence, state, \
+               is_redrive, tries, due_at, is_leased, fence, created_at, ended_at, error) \
+               VALUES ($1, $2, $3, $4, $5, FALSE, 0, $6, FALSE, 0, $7, $8, $9)";
+    let parameters = [
+        event.into(),
+        taker.id.into(),
+        lane.into(),
+        sequence.into(),
+        state.as_str().into(),
+        due_at.into(),
+        now.into(),
+        Value::optional_time(ended_at),
+        Value::optional_text(error),
+    ];
+    store.execute(sql, &parameters).await?;
+    let sql =
+        format!("UPDATE destination SET {column}created_total = created_total + 1 WHERE id = $1");
+    store.execute(&sql, &[taker.id.into()]).await?;
+    Ok(())
+}
+
+struct Place {
+    lane: i64,
+    sequence: i64,
+    /// Nothing else waits in the lane.
+    is_first: bool,
+}
+
+async fn next_in_lane<S: Statements>(
+    store: &mut S,
+    destination: i64,
+    campaign: i64,
+) -> Result<Place, LedgerError> {
+    let sql = "INSERT INTO lane (destination_id, campaign_id, next_sequence) VALUES ($1, $2, 2) \
+               ON CONFLICT (destination_id, campaign_id) \
+               DO UPDATE SET next_sequence = lane.next_sequence + 1 RETURNING id, next_sequence";
+    let row = store.row(sql, &[destination.into(), campaign.into()]).await?;
+    let mut row = row.ok_or(LedgerError::Missing("lane"))?;
+    let (lane, sequence) = (row.int()?, row.int()? - 1);
+    let sql = "SELECT 1 FROM delivery WHERE lane_id = $1 AND state = 'pending' LIMIT 1";
+    let is_first = store.row(sql, &[lane.into()]).await?.is_none();
+    Ok(Place { lane, sequence, is_first })
+}
+
+/// Lets the next in a lane go.
+async fn advance<S: Statements>(
+    store: &mut S,
+    lane: i64,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    // Somebody may be about to join it.
+    let lock = format!("SELECT id FROM lane WHERE id = $1{}", S::ROW_LOCK);
+    store.rows(&lock, &[lane.into()]).await?;
+    let sql = "UPDATE delivery SET due_at = $2 WHERE id = (SELECT id FROM delivery \
+               WHERE lane_id = $1 AND state = 'pending' ORDER BY sequence LIMIT 1)";
+    store.execute(sql, &[lane.into(), now.into()]).await?;
+    Ok(())
+}
+
+/// What waits for a destination that is taken away.
+pub(super) async fn abandon<S: Statements>(
+    store: &mut S,
+    destination: Uuid,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let row =
+        store.row("SELECT id FROM destination WHERE uuid = $1", &[destination.into()]).await?;
+    let id = row.ok_or(LedgerError::Missing("destination"))?.int()?;
+    let sql = "UPDATE delivery SET state = 'dead', ended_at = $2, fence = fence + 1, \
+               is_leased = FALSE, error = 'the destination was removed' \
+               WHERE destination_id = $1 AND state = 'pending'";
+    let ended = store.execute(sql, &[id.into(), now.into()]).await?;
+    let ended = i64::try_from(ended).unwrap_or(i64::MAX);
+    let sql = "UPDATE destination SET dead_total = dead_total + $2 WHERE id = $1";
+    store.execute(sql, &[id.into(), ended.into()]).await?;
+    Ok(())
+}
+
+struct AnnouncePush {
+    account: AccountSlug,
+    body: String,
+    proof: Option<String>,
+    now: Timestamp,
+}
+
+impl Verb for AnnouncePush {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let account = super::identity::account_id(store, &self.account).await?;
+        let what = (self.body.as_str(), self.proof.as_deref());
+        announce_push(store, (account, &self.account), what, self.now).await
+    }
+}
+
+struct Lease {
+    destination: Uuid,
+    redriven: bool,
+    limit: u32,
+    now: Timestamp,
+    until: Timestamp,
+}
+
+impl Verb for Lease {
+    type Answer = Vec<LeasedDelivery>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<LeasedDelivery>, LedgerError> {
+        let sql = format!(
+            "UPDATE delivery SET due_at = $4, is_leased = TRUE, fence = fence + 1 WHERE id IN \
+             (SELECT d.id FROM delivery d WHERE d.destination_id = \
+             (SELECT id FROM destination WHERE uuid = $1) AND d.state = 'pending' \
+             AND d.is_redrive = $2 AND d.due_at <= $3 ORDER BY d.due_at, d.id LIMIT $5{}) \
+             RETURNING id, fence, tries, event_id",
+            S::ROW_LOCK_OR_SKIP
+        );
+        let parameters = [
+            self.destination.into(),
+            self.redriven.into(),
+            self.now.into(),
+            self.until.into(),
+            i64::from(self.limit).into(),
+        ];
+        let mut leased = Vec::new();
+        for mut row in store.rows(&sql, &parameters).await? {
+            let (number, fence, tries, event) = (row.int()?, row.int()?, row.int()?, row.int()?);
+            let event = find_event(store, event).await?;
+            let is_redrive = self.redriven;
+            leased.push(LeasedDelivery { number, fence, tries, is_redrive, event });
+        }
+        leased.sort_by_key(|delivery| delivery.number);
+        Ok(leased)
+    }
+}
+
+async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, LedgerError> {
+    let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, t.uuid, t.list_at, c.uuid, \
+               c.vdn, c.number FROM event e JOIN account a ON a.id = e.account_id \
+               LEFT JOIN attempt t ON t.id = e.attempt_id \
+               LEFT JOIN campaign c ON c.id = e.campaign_id WHERE e.id = $1";
+    let row = store.row(sql, &[event.into()]).await?;
+    let mut row = row.ok_or(LedgerError::Missing("event"))?;
+    let (number, account, at) = (row.int()?, row.slug()?, row.time()?);
+    let (body, proof, revision) = (row.text()?, row.optional_text()?, row.int()?);
+    let (attempt, list_at, campaign) =
+        (row.optional_uuid()?, row.optional_time()?, row.optional_uuid()?);
+    let what = match (attempt, list_at, campaign) {
+        (Some(uuid), Some(list_at), Some(campaign)) => Told::Attempt(Box::new(ToldAttempt {
+            uuid,
+            revision,
+            list_at,
+            campaign,
+            pair: row.pair()?,
+            attempt: snapshot::read(&body).ok_or_else(|| row.corrupt("an attempt"))?,
+        })),
+        _ => Told::Push { body, proof },
+    };
+    Ok(Event { number, account, at, what })
+}
+
+struct Record {
+    tries: Vec<Tried>,
+    now: Timestamp,
+}
+
+impl Verb for Record {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        // How many of each destination were delivered, and are dead.
+        let mut ended: HashMap<i64, (i64, i64)> = HashMap::new();
+        for tried in &self.tries {
+            let Some((destination, lane)) = self.record(store, tried).await? else { continue };
+            let books = ended.entry(destination).or_default();
+            match tried.verdict {
+                Verdict::Delivered => books.0 += 1,
+                Verdict::Dead => books.1 += 1,
+                Verdict::Again(_) | Verdict::PutBack(_) => continue,
+            }
+            if let Some(lane) = lane {
+                advance(store, lane, self.now).await?;
+            }
+        }
+        let mut ended: Vec<_> = ended.into_iter().collect();
+        ended.sort_unstable();
+        for (destination, (delivered, dead)) in ended {
+            let sql = "UPDATE destination SET delivered_total = delivered_total + $2, \
+                       dead_total = dead_total + $3 WHERE id = $1";
+            store.execute(sql, &[destination.into(), delivered.into(), dead.into()]).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Record {
+    /// The delivery's destination and lane; None when its lease was taken over.
+    async fn record<S: Statements>(
+        &self,
+        store: &mut S,
+        tried: &Tried,
+    ) -> Result<Option<(i64, Option<i64>)>, LedgerError> {
+        let (state, due_at, ended_at, counts) = match tried.verdict {
+            Verdict::Delivered => (DeliveryState::Delivered, self.now, Some(self.now), 1),
+            Verdict::Dead => (DeliveryState::Dead, self.now, Some(self.now), 1),
+            Verdict::Again(at) => (DeliveryState::Pending, at, None, 1),
+            Verdict::PutBack(at) => (DeliveryState::Pending, at, None, 0),
+        };
+        let status = tried.status.map(i64::from);
+        let error = Value::optional_text(tried.error.as_deref());
+        let answer = Value::optional_text(tried.answer.as_deref());
+        let sql = "UPDATE delivery SET state = $3, due_at = $4, ended_at = $5, \
+                   tries = tries + $6, status = $7, error = $8, answer = $9, is_leased = FALSE \
+                   WHERE id = $1 AND fence = $2 AND state = 'pending' \
+                   RETURNING destination_id, lane_id";
+        let parameters = [
+            tried.number.into(),
+            tried.fence.into(),
+            state.as_str().into(),
+            due_at.into(),
+            Value::optional_time(ended_at),
+            counts.into(),
+            status.into(),
+            error.clone(),
+            answer.clone(),
+        ];
+        let Some(mut row) = store.row(sql, &parameters).await? else { return Ok(None) };
+        if matches!(tried.verdict, Verdict::Again(_) | Verdict::Dead) {
+            let sql = "INSERT INTO delivery_attempt (delivery_id, at, status, error, answer) \
+                       VALUES ($1, $2, $3, $4, $5)";
+            let parameters = [tried.number.into(), self.now.into(), status.into(), error, answer];
+            store.execute(sql, &parameters).await?;
+        }
+        Ok(Some((row.int()?, row.optional_int()?)))
+    }
+}
+
+struct Release {
+    now: Timestamp,
+}
+
+impl Verb for Release {
+    type Answer = u64;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let sql = "UPDATE delivery SET due_at = $1, is_leased = FALSE, fence = fence + 1 \
+                   WHERE state = 'pending' AND is_leased";
+        store.execute(sql, &[self.now.into()]).await
+    }
+}
+
+struct Next {
+    destination: Uuid,
+}
+
+impl Verb for Next {
+    type Answer = Option<Timestamp>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Timestamp>, LedgerError> {
+        let mut next: Option<i64> = None;
+        for redriven in [false, true] {
+            let sql = "SELECT due_at FROM delivery WHERE destination_id = \
+                       (SELECT id FROM destination WHERE uuid = $1) AND state = 'pending' \
+                       AND is_redrive = $2 ORDER BY due_at LIMIT 1";
+            if let Some(mut row) =
+                store.row(sql, &[self.destination.into(), redriven.into()]).await?
+            {
+                let due = row.int()?;
+                next = Some(next.map_or(due, |next| next.min(due)));
+            }
+        }
+        Ok(next.filter(|due| *due != NEVER).and_then(|due| Timestamp::from_microsecond(due).ok()))
+    }
+}
+
+/// Without what is told: it holds phone numbers.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("number", &self.number)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! What a platform would push about an attempt, said of campaigns of any home: for receivers that
+//! were written for that platform.
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::domain::call::CallAttempt;
+use crate::domain::ids::PublicPair;
+use crate::platforms::{ConvertContext, PlatformKind, isales, voipbin};
+
+/// An attempt under its public ids.
+#[derive(Clone, Copy)]
+pub struct Notice<'a> {
+    pub attempt_id: Uuid,
+    /// 1 when it is told for the first time.
+    pub revision: i64,
+    /// Its place in lists.
+    pub list_at: Timestamp,
+    pub campaign: Uuid,
+    pub pair: PublicPair,
+    /// The contact, where the attempt names it by its public id.
+    pub contact: Option<Uuid>,
+    pub attempt: &'a CallAttempt,
+}
+
+/// The body; None when the platform does not push such a thing.
+pub fn body(platform: PlatformKind, notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::callback::push_of(notice, ctx),
+        PlatformKind::Isales => isales::callback::push_of(notice, ctx),
+    }
+}
+
+/// Whether the platform pushes that a call is under way, and not its outcome alone.
+pub fn tells_unfinished(platform: PlatformKind) -> bool {
+    match platform {
+        PlatformKind::Voipbin => true,
+        PlatformKind::Isales => false,
+    }
+}
+
+/// A body of the platform's form that says nothing, to try a receiver with.
+pub fn trial(platform: PlatformKind) -> &'static [u8] {
+    match platform {
+        PlatformKind::Voipbin => br#"{"type":"dialbridge_test","data":{}}"#,
+        PlatformKind::Isales => b"[]",
+    }
+}
+
+/// The header by which the platform proves a push, with its value; None when it proves nothing.
+pub fn proof(
+    platform: PlatformKind,
+    secret: &SecretString,
+    body: &[u8],
+) -> Option<(&'static str, String)> {
+    match platform {
+        PlatformKind::Voipbin => Some(voipbin::callback::proof(secret, body)),
+        PlatformKind::Isales => None,
+    }
+}
+
+/// The header by which a push of the platform came with its proof.
+pub fn proof_header(platform: PlatformKind) -> Option<&'static str> {
+    match platform {
+        PlatformKind::Voipbin => Some(voipbin::callback::PROOF_HEADER),
+        PlatformKind::Isales => None,
+    }
+}
+
+/// Whether an answer means that a push was taken.
+pub fn was_taken(platform: PlatformKind, status: u16, answer: &[u8]) -> bool {
+    match platform {
+        PlatformKind::Voipbin => (200..300).contains(&status),
+        PlatformKind::Isales => isales::callback::was_taken(status, answer),
+    }
+}
