@@ -1,9 +1,14 @@
 //! The command line: one file per command; machine output on stdout, everything else on stderr.
 
+mod campaigns;
 mod capabilities;
 mod check;
+mod deliveries;
 mod demo;
+mod destinations;
+mod inbox;
 pub mod mappings;
+mod operator;
 mod running;
 mod serve;
 mod sign;
@@ -61,6 +66,14 @@ enum Command {
     Mappings(mappings::Args),
     /// What works on which home, and why not where it does not.
     Capabilities(capabilities::Args),
+    /// Campaigns of the gateway that serves, and what happened to them.
+    Campaigns(campaigns::Args),
+    /// What platforms have pushed, and what became of it.
+    Inbox(inbox::Args),
+    /// Where results are passed on to.
+    Destinations(destinations::Args),
+    /// What was passed on, what failed, and sending again.
+    Deliveries(deliveries::Args),
 }
 
 /// Parses `args` and runs the command.
@@ -90,6 +103,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Verify(args) => sign::run_verify(&args),
         Command::Mappings(args) => mappings::run(&args),
         Command::Capabilities(args) => capabilities::run(&args),
+        Command::Campaigns(args) => campaigns::run(&args),
+        Command::Inbox(args) => inbox::run(&args),
+        Command::Destinations(args) => destinations::run(&args),
+        Command::Deliveries(args) => deliveries::run(&args),
     };
     outcome.unwrap_or_else(|error| report(&error).into())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
+use url::Url;
 
 use crate::config::{Config, Listener};
 
@@ -24,6 +25,19 @@ pub async fn accounts(config: &Config) -> anyhow::Result<Value> {
     Ok(answer["accounts"].clone())
 }
 
+/// Where the gateway of this configuration is reached from this machine.
+///
+/// # Errors
+/// When the address makes no URL.
+pub fn admin_url(config: &Config) -> anyhow::Result<Url> {
+    Ok(Url::parse(&base(&config.listeners.admin))?)
+}
+
+fn base(listener: &Listener) -> String {
+    let scheme = if listener.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(listener.address))
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is our own gateway, and no platform")]
 async fn ask(listener: &Listener, path: &str) -> anyhow::Result<Value> {
     // Another part of the process may have installed one already; either will do.
@@ -35,9 +49,7 @@ async fn ask(listener: &Listener, path: &str) -> anyhow::Result<Value> {
         // The certificate names the host that operators know; nothing secret is sent.
         .tls_danger_accept_invalid_certs(true)
         .build()?;
-    let scheme = if listener.tls.is_some() { "https" } else { "http" };
-    let url = format!("{scheme}://{}{path}", reachable(listener.address));
-    let mut response = client.get(url).send().await?;
+    let mut response = client.get(base(listener) + path).send().await?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         ensure!(body.len() + chunk.len() <= MAX_ANSWER_BYTES, "its answer is too long");

@@ -12,6 +12,7 @@ mod adapter_bytes;
 mod api;
 mod bad_input;
 mod capabilities;
+mod commands;
 mod config;
 mod conformance;
 mod demo;

@@ -1,0 +1,93 @@
+//! Commands that ask the gateway that serves: the real binary, with a token from a file.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::support::sink::Sink;
+use crate::support::{TestApp, until};
+
+/// The binary as the operator of a gateway.
+struct Operator {
+    url: String,
+    token_file: PathBuf,
+    _directory: tempfile::TempDir,
+}
+
+impl Operator {
+    fn new(app: &TestApp) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let token_file = directory.path().join("token");
+        std::fs::write(&token_file, format!("{:.<24}\n", "operator")).unwrap();
+        Self { url: app.admin(), token_file, _directory: directory }
+    }
+
+    /// Exit code, stdout, stderr.
+    async fn run(&self, words: &str) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        command.args(words.split(' ')).arg("--url").arg(&self.url);
+        command.arg("--token-file").arg(&self.token_file);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    async fn ok(&self, words: &str) -> String {
+        let (code, out, err) = self.run(words).await;
+        assert_eq!(code, 0, "{words}: {err}");
+        out
+    }
+
+    async fn json(&self, words: &str) -> Value {
+        serde_json::from_str(&self.ok(&format!("{words} --json")).await).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_see_and_steer_what_is_passed_on() {
+    let app = TestApp::simulators(|_| {}).await;
+    let number = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let operator = Operator::new(&app);
+    let sink = Sink::taking();
+    let add = format!("destinations add --name crm --account cc --to {}", sink.url("/secret-path"));
+    let made = operator.ok(&add).await;
+    assert!(made.contains("127.0.0.1") && !made.contains("secret-path"), "{made}");
+    let trial = operator.json("destinations test crm").await;
+    assert_eq!((&trial["taken"], sink.received().len()), (&json!(true), 1));
+    let secret = operator.ok("destinations secret crm").await;
+    assert!(secret.starts_with("whsec_") && secret.trim_end().lines().count() == 1, "{secret}");
+    assert_eq!(operator.json("destinations rotate crm").await["secret_version"], 2);
+    operator.ok("destinations pause crm").await;
+    let shown = operator.ok("destinations show crm").await;
+    assert!(shown.contains("state              paused"), "{shown}");
+    operator.ok("destinations resume crm").await;
+    let list = operator.ok("destinations list").await;
+    let columns: Vec<&str> = list.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(columns[..4], ["NAME", "SHAPE", "URL", "STATE"]);
+    assert!(operator.ok("inbox").await.contains("\ncc "));
+    assert_eq!(operator.json("deliveries list --state dead").await["items"], json!([]));
+    let dry = operator.json("deliveries redrive --dry-run").await;
+    assert_eq!(dry, json!({"dry_run": true, "deliveries": 0}));
+    let uuid = app.uuid_of("autumn").await;
+    assert!(operator.ok("campaigns list --account cc").await.contains(&uuid));
+    let shown = operator.json(&format!("campaigns show {uuid}")).await;
+    assert_eq!(shown["campaign_id"], number);
+    let pair = format!("campaigns history {}:{number}", crate::support::VDN);
+    until(async || operator.json(&pair).await["items"].is_array()).await;
+    for (words, code, says) in [
+        ("destinations show nobody", 1, "refused (404 Not Found): the destination does not exist"),
+        ("deliveries show 7", 1, "refused (404"),
+        ("destinations add --name x --to ftp://x", 1, "refused (400 Bad Request): url: "),
+        ("destinations rotate crm --overlap-hours 721", 1, "overlap_hours"),
+        ("deliveries list --campaign none", 2, "invalid value"),
+    ] {
+        let (given, out, err) = operator.run(words).await;
+        assert_eq!((given, out.as_str()), (code, ""), "{words}: {err}");
+        assert!(err.contains(says), "{words}: {err}");
+    }
+    operator.ok("destinations remove crm").await;
+    assert_eq!(operator.json("destinations list").await["items"], json!([]));
+    app.finish().await;
+}
