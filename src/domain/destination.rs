@@ -99,6 +99,10 @@ impl DestinationFilter {
 }
 
 impl Destination {
+    pub fn is_active(&self) -> bool {
+        self.state == DestinationState::Active
+    }
+
     /// The address without what may be secret in it: no path, no query.
     pub fn shown_url(&self) -> String {
         format!("{}/…", self.url.origin().ascii_serialization())

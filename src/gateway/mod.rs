@@ -5,6 +5,7 @@
 //! adapters of its own (one HTTP client per worker, `limits.md` B2). Nothing here asks *which*
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
+pub mod books;
 pub mod campaigns;
 mod chaining;
 pub mod changes;

@@ -140,9 +140,11 @@ impl OutboxWorker {
             }
         };
         let now = clock.now();
-        let is_active = |row: &DestinationRow| row.destination.state == DestinationState::Active;
-        let active: HashMap<Uuid, DestinationRow> =
-            rows.into_iter().filter(is_active).map(|row| (row.destination.uuid, row)).collect();
+        let active: HashMap<Uuid, DestinationRow> = rows
+            .into_iter()
+            .filter(|row| row.destination.is_active())
+            .map(|row| (row.destination.uuid, row))
+            .collect();
         // One with deliveries under way is kept until they are recorded.
         traffic.retain(|uuid, traffic| active.contains_key(uuid) || traffic.in_flight > 0);
         for (uuid, known) in traffic.iter_mut() {

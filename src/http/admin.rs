@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 use crate::gateway::overview::AccountOverview;
+use crate::http::metrics;
 
 pub(super) fn configure(cfg: &mut ServiceConfig) {
-    cfg.route("/livez", get().to(livez)).route("/readyz", get().to(readyz));
+    cfg.route("/livez", get().to(livez))
+        .route("/readyz", get().to(readyz))
+        .route("/metrics", get().to(metrics::scrape));
 }
 
 /// The process answers at all.

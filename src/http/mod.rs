@@ -10,6 +10,7 @@ pub mod callbacks;
 mod document;
 pub mod endpoints;
 pub mod isales_api;
+mod metrics;
 pub mod voipbin_api;
 
 use std::sync::Arc;

@@ -26,6 +26,8 @@ pub struct DestinationRow {
     pub created: u64,
     pub delivered: u64,
     pub dead: u64,
+    /// When the oldest delivery came to be that is pending.
+    pub oldest_pending: Option<Timestamp>,
 }
 
 /// What is done to a destination.
@@ -132,7 +134,9 @@ impl Verb for List {
         let sql = "SELECT uuid, name, shape, url, accounts, campaigns, dispositions, is_ordered, \
                    rate_per_s, concurrency, retry_waits_s, key_version, secret_version, \
                    old_key_version, old_secret_until, state, reason, created_at, created_total, \
-                   delivered_total, dead_total FROM destination WHERE state <> 'removed' \
+                   delivered_total, dead_total, (SELECT d.created_at FROM delivery d \
+                   WHERE d.destination_id = destination.id AND d.state = 'pending' \
+                   ORDER BY d.id LIMIT 1) FROM destination WHERE state <> 'removed' \
                    ORDER BY name";
         store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
     }
@@ -175,6 +179,7 @@ fn read(row: &mut Row) -> Result<DestinationRow, LedgerError> {
         created: row.count()?,
         delivered: row.count()?,
         dead: row.count()?,
+        oldest_pending: row.optional_time()?,
     })
 }
 

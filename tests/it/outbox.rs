@@ -107,7 +107,38 @@ impl Scene {
                 assert_eq!(row[state], there.len(), "{name} {state}");
             }
         }
+        self.metrics_balance().await;
         self.app.finish().await;
+    }
+
+    async fn metrics_balance(&self) {
+        let url = format!("{}/metrics", self.app.admin());
+        let reply = self.app.send("GET", &url, &[], None).await;
+        assert_eq!(reply.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        let sum = |name: &str, label: &str| -> f64 {
+            let of = |line: &&str| line.starts_with(&format!("{name}{{")) && line.contains(label);
+            let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap();
+            reply.text.lines().filter(of).map(value).sum()
+        };
+        let same = |left: f64, right: f64, what: &str| {
+            assert!((left - right).abs() < 0.5, "{what}: {left} {right}");
+        };
+        let account = "account=\"cc\"";
+        let (all, parts) = ("dialbridge_pushed_rows_total", "dialbridge_processed_rows_total");
+        assert!(
+            sum(all, account) > 0.0 || sum("dialbridge_deliveries", "") < 0.5,
+            "{}",
+            reply.text
+        );
+        same(sum(all, account), sum(parts, account), "rows");
+        let destinations = self.app.api("/destinations").await;
+        for row in destinations["items"].as_array().unwrap() {
+            let label = format!("destination=\"{}\"", row["name"].as_str().unwrap());
+            let created = sum("dialbridge_deliveries_created_total", &label);
+            same(created, sum("dialbridge_deliveries", &label), &label);
+            same(created, row["created"].as_f64().unwrap(), &label);
+        }
+        assert!(!reply.text.contains("0131"), "a number: {}", reply.text);
     }
 }
 

@@ -1,0 +1,40 @@
+//! The books: what came in and what became of it, what left and what waits.
+
+use jiff::Timestamp;
+
+use crate::gateway::Gateway;
+use crate::gateway::error::GatewayError;
+use crate::gateway::overview::AccountOverview;
+use crate::ledger::destinations::DestinationRow;
+use crate::ledger::inbox::InboxCounts;
+
+/// All of it, at one time.
+pub struct Books {
+    pub at: Timestamp,
+    /// Pushes are not made durable in time.
+    pub is_failing: bool,
+    pub inbox: Vec<InboxCounts>,
+    pub accounts: Vec<AccountOverview>,
+    pub destinations: Vec<DestinationRow>,
+}
+
+impl Books {
+    pub fn age_s(&self, since: Timestamp) -> f64 {
+        self.at.duration_since(since).as_secs_f64().max(0.0)
+    }
+}
+
+impl Gateway {
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn books(&self) -> Result<Books, GatewayError> {
+        let ledger = &self.shared.ledger;
+        Ok(Books {
+            at: self.shared.clock.now(),
+            is_failing: self.inbox_failing_since().is_some(),
+            inbox: ledger.inbox_counts().await?,
+            accounts: self.accounts().await?,
+            destinations: ledger.destinations().await?,
+        })
+    }
+}

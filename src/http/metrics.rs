@@ -1,0 +1,118 @@
+//! `/metrics` for Prometheus: read from the ledger's books when they are asked for, so they balance
+//! over restarts and replicas. Labels are accounts, destinations and outcomes, nothing that comes from
+//! a platform or a client.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::Data;
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use crate::gateway::Gateway;
+use crate::gateway::books::Books;
+
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// 503 when the ledger does not answer: no figure is better than a wrong one.
+pub(super) async fn scrape(gateway: Data<Gateway>) -> HttpResponse {
+    match gateway.books().await {
+        Ok(books) => {
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT_FORMAT)).body(written(&books))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "metrics cannot be read");
+            HttpResponse::ServiceUnavailable().finish()
+        }
+    }
+}
+
+fn written(books: &Books) -> String {
+    // One of its own for each scrape: what is not there any more is not told any more.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        accounts(books);
+        destinations(books);
+    });
+    recorder.handle().render()
+}
+
+fn describe() {
+    describe_counter!(
+        "dialbridge_pushed_rows_total",
+        "Rows that were pushed: the sum of all outcomes."
+    );
+    describe_counter!(
+        "dialbridge_processed_rows_total",
+        "Pushed rows by outcome: stored, merged, quarantined."
+    );
+    describe_gauge!("dialbridge_inbox_waiting", "Pushes that are durable and not processed yet.");
+    describe_gauge!(
+        "dialbridge_inbox_oldest_waiting_seconds",
+        Unit::Seconds,
+        "Age of the oldest push that is not processed yet."
+    );
+    describe_gauge!("dialbridge_inbox_failing", "1 while pushes cannot be made durable in time.");
+    describe_gauge!(
+        "dialbridge_account_list_age_seconds",
+        Unit::Seconds,
+        "Since the account's campaigns were listed to the end."
+    );
+    describe_counter!("dialbridge_deliveries_created_total", "Deliveries: the sum of all states.");
+    describe_gauge!("dialbridge_deliveries", "Deliveries by state: pending, delivered, dead.");
+    describe_gauge!(
+        "dialbridge_deliveries_oldest_pending_seconds",
+        Unit::Seconds,
+        "Age of the oldest delivery that is pending."
+    );
+    describe_gauge!("dialbridge_destination_active", "1 while deliveries leave for it.");
+}
+
+fn accounts(books: &Books) {
+    gauge!("dialbridge_inbox_failing").set(f64::from(u8::from(books.is_failing)));
+    for row in &books.inbox {
+        let account = row.account.to_string();
+        let rows = row.rows;
+        counter!("dialbridge_pushed_rows_total", "account" => account.clone())
+            .absolute(rows.received);
+        for (outcome, count) in
+            [("stored", rows.stored), ("merged", rows.merged), ("quarantined", rows.quarantined)]
+        {
+            let labels = [("account", account.clone()), ("outcome", outcome.to_owned())];
+            counter!("dialbridge_processed_rows_total", &labels).absolute(count);
+        }
+        let labels = [("account", account)];
+        gauge!("dialbridge_inbox_waiting", &labels).set(number(row.waiting));
+        let age = row.oldest_waiting.map_or(0.0, |at| books.age_s(at));
+        gauge!("dialbridge_inbox_oldest_waiting_seconds", &labels).set(age);
+    }
+    for account in &books.accounts {
+        if let Some(age) = account.stale_s {
+            let labels = [("account", account.account.to_string())];
+            gauge!("dialbridge_account_list_age_seconds", &labels).set(number(age));
+        }
+    }
+}
+
+fn destinations(books: &Books) {
+    for row in &books.destinations {
+        let name = row.destination.name.clone();
+        let labels = [("destination", name.clone())];
+        counter!("dialbridge_deliveries_created_total", &labels).absolute(row.created);
+        for (state, count) in
+            [("pending", row.pending()), ("delivered", row.delivered), ("dead", row.dead)]
+        {
+            let labels = [("destination", name.clone()), ("state", state.to_owned())];
+            gauge!("dialbridge_deliveries", &labels).set(number(count));
+        }
+        let age = row.oldest_pending.map_or(0.0, |at| books.age_s(at));
+        gauge!("dialbridge_deliveries_oldest_pending_seconds", &labels).set(age);
+        let is_active = row.destination.is_active();
+        gauge!("dialbridge_destination_active", &labels).set(f64::from(u8::from(is_active)));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
