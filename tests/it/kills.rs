@@ -65,6 +65,7 @@ impl<'a> Gateway<'a> {
         format!(
             r#"
 keys.master_key = "{MASTER_KEY}"
+destinations.allowed_networks = ["127.0.0.0/8"]
 ledger.url = "sqlite:{root}/ledger.db"
 id_cache.directory = "{root}/ids"
 [listeners.facades]
@@ -110,7 +111,7 @@ secret_key = "{secret}"
 [[api_tokens]]
 name = "operator"
 token = "{TOKEN}"
-scopes = ["read"]
+scopes = ["read", "operate"]
 accounts = ["vb", "cc"]
 [[bindings.agent_groups]]
 voipbin = "{queue}"

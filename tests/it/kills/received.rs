@@ -1,5 +1,5 @@
-//! The real binary is killed at any moment while results are pushed to it: what it answered with
-//! success is there afterwards, once.
+//! The real binary is killed at any moment while results are pushed to it and passed on: what it
+//! answered with success is there afterwards, once, and was passed on at least once.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Gateway, MASTER_KEY, TOKEN};
+use crate::support::sink::Sink;
 use crate::support::{TestApp, VDN, until};
 
 const CYCLES: u32 = 20;
@@ -22,6 +23,8 @@ async fn what_was_answered_is_there_once_after_any_kill() {
     let campaign = app.isales_campaign("pushed").await;
     let mut gateway = Gateway::new(&app, "cc");
     gateway.start().await;
+    let sink = Sink::taking();
+    gateway.make_destination(&sink.url("/")).await;
     let chance = Clock::virtual_at(jiff::Timestamp::UNIX_EPOCH, 42);
     let mut answered: HashSet<String> = HashSet::new();
     let mut sent = 0;
@@ -53,6 +56,15 @@ async fn what_was_answered_is_there_once_after_any_kill() {
     assert!(lost.is_empty(), "{} of {} are lost: {lost:?}", lost.len(), answered.len());
     assert!(!answered.is_empty() && kept.len() <= sent, "{} {} {sent}", answered.len(), kept.len());
     assert_eq!(gateway.inbox().await["quarantined"], 0);
+    let mut books = Value::Null;
+    until(async || {
+        books = gateway.ask("GET", "destinations/crm", None).await;
+        books["pending"] == 0
+    })
+    .await;
+    let told: HashSet<String> = sink.received().iter().map(|got| got.id().to_owned()).collect();
+    assert_eq!((told.len(), sink.received().len() >= kept.len()), (kept.len(), true));
+    assert_eq!((&books["created"], &books["delivered"]), (&json!(kept.len()), &json!(kept.len())));
 }
 
 /// Pushes results of one campaign to where the gateway is, or was.
@@ -91,10 +103,22 @@ impl Gateway<'_> {
         ResultPusher { app: self.app, url, campaign }
     }
 
-    async fn inbox(&self) -> Value {
-        let url = format!("http://127.0.0.1:{}/api/v1/inbox", self.admin);
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.admin);
         let token = [("authorization", format!("Bearer {TOKEN}"))];
-        let inbox = self.app.send("GET", &url, &token, None).await.json();
+        let body = body.map(|body| body.to_string());
+        let reply = self.app.send(method, &url, &token, body).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()
+    }
+
+    async fn make_destination(&self, url: &str) {
+        let order = json!({"name": "crm", "shape": "standard", "url": url, "concurrency": 64});
+        self.ask("POST", "destinations", Some(order)).await;
+    }
+
+    async fn inbox(&self) -> Value {
+        let inbox = self.ask("GET", "inbox", None).await;
         let rows = inbox["items"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["account"] == "cc").unwrap()
     }
