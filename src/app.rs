@@ -90,6 +90,7 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let courier = Courier::new(config.master_keys.as_ref(), allowed, clock.clone())?;
     let gateway = Gateway::new(GatewayParts {
         courier,
+        reconcile_interval: config.reconcile_interval,
         accounts: config.accounts.clone(),
         bindings: Arc::new(config.bindings.clone()),
         tables,

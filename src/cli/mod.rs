@@ -9,6 +9,7 @@ mod destinations;
 mod inbox;
 pub mod mappings;
 mod operator;
+mod reconcile;
 mod running;
 mod serve;
 mod sign;
@@ -74,6 +75,8 @@ enum Command {
     Destinations(destinations::Args),
     /// What was passed on, what failed, and sending again.
     Deliveries(deliveries::Args),
+    /// Results that callbacks missed.
+    Reconcile(reconcile::Args),
 }
 
 /// Parses `args` and runs the command.
@@ -107,6 +110,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inbox(args) => inbox::run(&args),
         Command::Destinations(args) => destinations::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
+        Command::Reconcile(args) => reconcile::run(&args),
     };
     outcome.unwrap_or_else(|error| report(&error).into())
 }

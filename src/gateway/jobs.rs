@@ -16,15 +16,15 @@ use uuid::Uuid;
 
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
-use crate::gateway::{Shared, WorkerGateway, chaining, creation, endings, holding};
+use crate::gateway::{Shared, WorkerGateway, chaining, creation, endings, holding, reconcile};
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
 use crate::platforms::PlatformError;
 
-/// Jobs that one process works on at a time.
-const AT_ONCE: u32 = 8;
+/// Jobs that one process works on at a time; most of them wait for a platform.
+const AT_ONCE: u32 = 32;
 /// A lease is renewed before each write; no write takes longer than this.
-const LEASE: Duration = Duration::from_secs(90);
+pub(super) const LEASE: Duration = Duration::from_secs(90);
 /// How often the ledger is asked for jobs that are due, when nobody said that there is one.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a job looks at it, besides being told of its end.
@@ -100,6 +100,13 @@ impl WorkerGateway {
     }
 }
 
+impl Shared {
+    /// There is something to do for who works on jobs.
+    pub(super) fn tell_jobs(&self) {
+        self.board.news.notify_waiters();
+    }
+}
+
 impl JobWorker {
     pub(super) fn new(gateway: WorkerGateway) -> Self {
         Self { gateway }
@@ -114,6 +121,7 @@ impl JobWorker {
             Ok(jobs) => tracing::info!(jobs, "jobs of a process that ended are taken over"),
             Err(error) => tracing::warn!(%error, "jobs of a process that ended are left to wait"),
         }
+        self.gateway.begin_reconciling().await;
         let mut under_way = FuturesUnordered::new();
         loop {
             let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));
@@ -158,6 +166,7 @@ impl JobWorker {
             holding::KIND => holding::run(&mut run).await,
             chaining::KIND => chaining::run(&mut run).await,
             endings::KIND => endings::run(&mut run).await,
+            reconcile::KIND => reconcile::run(&mut run).await,
             _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };
         let Shared { ledger, clock, board, .. } = &*self.gateway.shared;

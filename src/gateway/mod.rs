@@ -31,6 +31,7 @@ pub mod parts;
 pub mod passthrough;
 pub mod pushes;
 mod read_cache;
+pub mod reconcile;
 pub mod results;
 mod retry;
 pub mod route;
@@ -81,6 +82,8 @@ pub struct GatewayParts {
     pub ledger: Ledger,
     pub id_cache: IdCache,
     pub courier: Courier,
+    /// How often open days are asked for; None: never by itself.
+    pub reconcile_interval: Option<Duration>,
     pub clock: Clock,
 }
 
@@ -157,6 +160,7 @@ struct Shared {
     inbox: InboxNews,
     outbox: OutboxNews,
     courier: Courier,
+    reconcile_interval: Option<Duration>,
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
@@ -206,6 +210,7 @@ impl Gateway {
             inbox: InboxNews::default(),
             outbox: OutboxNews::default(),
             courier: parts.courier,
+            reconcile_interval: parts.reconcile_interval,
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),

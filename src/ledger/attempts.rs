@@ -46,6 +46,15 @@ pub struct AttemptRow {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// What a report made of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    New,
+    /// It was known, and something about it was not.
+    Changed,
+    Known,
+}
+
 /// Whose attempts a list wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptScope {
@@ -74,7 +83,7 @@ impl Ledger {
         campaign: Uuid,
         attempts: Vec<SeenAttempt>,
         now: Timestamp,
-    ) -> Result<Vec<AttemptRow>, LedgerError> {
+    ) -> Result<Vec<(AttemptRow, Recorded)>, LedgerError> {
         self.write(RecordAttempts { account, campaign, attempts, now }).await
     }
 
@@ -183,19 +192,9 @@ pub(super) struct RecordAttempts {
 }
 
 impl Verb for RecordAttempts {
-    type Answer = Vec<AttemptRow>;
+    type Answer = Vec<(AttemptRow, Recorded)>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
-        Ok(self.record(store).await?.into_iter().map(|(row, _)| row).collect())
-    }
-}
-
-impl RecordAttempts {
-    /// The attempts, and whether each was not known before.
-    pub(super) async fn record<S: Statements>(
-        &self,
-        store: &mut S,
-    ) -> Result<Vec<(AttemptRow, bool)>, LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
         let account = identity::account_id(store, &self.account).await?;
         let campaign = identity::campaign_id(store, self.campaign).await?;
         // One order for all, so that two reports never wait for each other in a circle.
@@ -207,24 +206,24 @@ impl RecordAttempts {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
             if let Some(row) = insert(store, (account, campaign), seen, wanted).await? {
                 outbox::announce(store, &takers, &row, self.now).await?;
-                rows.push((place, (row, true)));
+                rows.push((place, (row, Recorded::New)));
                 continue;
             }
             let known = find_for_update(store, account, &seen.native).await?;
             let known = known.ok_or_else(|| {
                 LedgerError::Conflict(format!("attempt id {} is taken", seen.proposed_uuid))
             })?;
-            let row = match merge(&known, seen) {
+            let recorded = match merge(&known, seen) {
                 Some(merged) => {
                     update(store, &merged).await?;
                     if merged.revision != known.revision {
                         outbox::announce(store, &takers, &merged, self.now).await?;
                     }
-                    merged
+                    (merged, Recorded::Changed)
                 }
-                None => known,
+                None => (known, Recorded::Known),
             };
-            rows.push((place, (row, false)));
+            rows.push((place, recorded));
         }
         rows.sort_by_key(|(place, _)| *place);
         Ok(rows.into_iter().map(|(_, row)| row).collect())

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
-use crate::ledger::attempts::{RecordAttempts, SeenAttempt};
+use crate::ledger::attempts::{RecordAttempts, Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
 use crate::ledger::outbox;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
@@ -195,8 +195,8 @@ impl Verb for Settle {
                 attempts: vec![seen.clone()],
                 now: self.now,
             };
-            for (_, is_new) in record.record(store).await? {
-                *if is_new { &mut stored } else { &mut merged } += 1;
+            for (_, recorded) in record.run(store).await? {
+                *if recorded == Recorded::New { &mut stored } else { &mut merged } += 1;
             }
         }
         let account = account_id(store, &self.row.account).await?;

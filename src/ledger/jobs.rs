@@ -129,6 +129,23 @@ impl Ledger {
         }
     }
 
+    /// Keeps a lease until then.
+    ///
+    /// # Errors
+    /// `Conflict` when it is somebody else's now.
+    pub async fn renew_lease(&self, job: (Uuid, i64), until: Timestamp) -> Result<(), LedgerError> {
+        self.write(RenewLease { job, until }).await
+    }
+
+    /// Makes a job that waits due at once; answers it as it is then, None when there is none.
+    pub async fn hasten_job(
+        &self,
+        uuid: Uuid,
+        now: Timestamp,
+    ) -> Result<Option<JobRow>, LedgerError> {
+        self.write(HastenJob { uuid, now }).await
+    }
+
     /// Records that a write is about to be made, and keeps the lease until `until`.
     ///
     /// # Errors
@@ -339,6 +356,37 @@ impl Verb for LeaseJobs {
             jobs.extend(find(store, uuid).await?);
         }
         Ok(jobs)
+    }
+}
+
+struct RenewLease {
+    job: (Uuid, i64),
+    until: Timestamp,
+}
+
+impl Verb for RenewLease {
+    type Answer = ();
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let id = leased(store, self.job).await?;
+        let sql = "UPDATE job SET lease_until = $2 WHERE id = $1";
+        store.execute(sql, &[id.into(), self.until.into()]).await.map(drop)
+    }
+}
+
+struct HastenJob {
+    uuid: Uuid,
+    now: Timestamp,
+}
+
+impl Verb for HastenJob {
+    type Answer = Option<JobRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<JobRow>, LedgerError> {
+        let sql =
+            "UPDATE job SET run_at = $2 WHERE uuid = $1 AND state = 'waiting' AND run_at > $2";
+        store.execute(sql, &[self.uuid.into(), self.now.into()]).await?;
+        find(store, self.uuid).await
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
 //! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
-//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
@@ -29,6 +29,7 @@ pub mod objects;
 pub mod outbox;
 pub mod postgres;
 pub mod readings;
+pub mod reconcile;
 pub mod schema;
 pub mod sessions;
 mod snapshot;

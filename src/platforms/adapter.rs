@@ -468,6 +468,14 @@ impl Adapter {
         }
     }
 
+    /// Whether attempts can be asked for by day.
+    pub fn selects_attempts_by_day(&self) -> bool {
+        match self {
+            Adapter::Voipbin(_) => false,
+            Adapter::Isales(_) => true,
+        }
+    }
+
     /// A page of a campaign's attempts.
     pub async fn attempts(
         &self,

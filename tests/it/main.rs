@@ -27,6 +27,7 @@ mod outbox;
 mod paging;
 mod platform_resume;
 mod platform_story;
+mod reconcile;
 mod scripted;
 mod signing;
 mod simulator_isales;

@@ -1,4 +1,4 @@
-//! `[keys]`, `[inbox]`, `[outbox]` and `[destinations]`.
+//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]` and `[destinations]`.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::config::reader::Section;
 pub const DEFAULT_INBOX_DAYS: u64 = 7;
 /// For how many days what was delivered can be sent again.
 pub const DEFAULT_OUTBOX_DAYS: u64 = 30;
+const DEFAULT_RECONCILE_INTERVAL_S: u64 = 900;
 const MAX_RETENTION_DAYS: u64 = 366;
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -35,6 +36,14 @@ impl Loader<'_> {
         self.reader.finish(&section);
         let days = found.map_or(default_days, |at| at.value);
         Duration::from_secs(days * SECONDS_PER_DAY)
+    }
+
+    pub(super) fn reconcile_interval(&mut self, root: &mut Section<'_>) -> Option<Duration> {
+        let mut section = self.reader.section(root, "reconcile");
+        let found = self.reader.integer(&mut section, "interval_s", 0..=SECONDS_PER_DAY);
+        self.reader.finish(&section);
+        let seconds = found.map_or(DEFAULT_RECONCILE_INTERVAL_S, |at| at.value);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 
     pub(super) fn allowed_networks(&mut self, root: &mut Section<'_>) -> Vec<IpNet> {

@@ -94,6 +94,7 @@ impl Loader<'_> {
         let discovery_interval = self.discovery_interval(root);
         let inbox_retention = self.retention(root, "inbox", DEFAULT_INBOX_DAYS);
         let outbox_retention = self.retention(root, "outbox", DEFAULT_OUTBOX_DAYS);
+        let reconcile_interval = self.reconcile_interval(root);
         let allowed_networks = self.allowed_networks(root);
         let mappings_dir = self.path(root, "mappings_dir");
         Config {
@@ -106,6 +107,7 @@ impl Loader<'_> {
             bindings,
             inbox_retention,
             outbox_retention,
+            reconcile_interval,
             allowed_networks,
             master_keys: self.master_keys.clone(),
             discovery_interval,

@@ -13,6 +13,7 @@ mod destinations;
 mod error;
 mod jobs;
 mod openapi;
+mod reconcile;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -89,6 +90,11 @@ pub(super) fn configure(
         )
         .service(resource("/destinations/{name}/secret").route(web::get().to(destinations::secret)))
         .service(resource("/destinations/{name}/test").route(web::post().to(destinations::test)))
+        .service(
+            resource("/reconcile")
+                .route(web::get().to(reconcile::show))
+                .route(web::post().to(reconcile::start)),
+        )
         .service(resource("/deliveries").route(web::get().to(deliveries::list)))
         .service(resource("/deliveries/redrive").route(web::post().to(deliveries::redrive)))
         .service(resource("/deliveries/{number}").route(web::get().to(deliveries::detail)))

@@ -386,7 +386,8 @@ fn seen(key: &str, disposition: Disposition) -> SeenAttempt {
 }
 
 async fn report(ledger: &Ledger, campaign: Uuid, seen: Vec<SeenAttempt>) -> Vec<AttemptRow> {
-    ledger.record_attempts(slug("pairs"), campaign, seen, at(1000)).await.unwrap()
+    let recorded = ledger.record_attempts(slug("pairs"), campaign, seen, at(1000)).await.unwrap();
+    recorded.into_iter().map(|(row, _)| row).collect()
 }
 
 async fn a_deleted_attempt_stays_readable(place: Place) {
