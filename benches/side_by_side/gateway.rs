@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::nginx::{free_port, wait_until_open};
@@ -12,28 +13,53 @@ use crate::upstream::{CAMPAIGNS, VDN};
 /// The client's key; invented, and worth nothing outside this bench.
 const ACCESS_KEY: &str = "vb_bench_0123456789abcdef";
 
+/// Its callback address and its destinations' secrets are made from it.
+pub const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
+const TOKEN: &str = "operator-of-the-benches";
+
 pub struct Gateway {
     child: Child,
     pub address: SocketAddr,
-    _directory: tempfile::TempDir,
+    pub callbacks: SocketAddr,
+    admin: SocketAddr,
+    config: PathBuf,
+    directory: tempfile::TempDir,
 }
 
 impl Gateway {
+    /// On the proxy's core alone, as nginx is.
     pub fn start(upstream: SocketAddr) -> Self {
+        Self::configured(upstream, pin::on_proxy_core(env!("CARGO_BIN_EXE_dialbridge")))
+    }
+
+    /// On all cores, as operators run it.
+    pub fn start_for_results(upstream: SocketAddr) -> Self {
+        Self::configured(upstream, Command::new(env!("CARGO_BIN_EXE_dialbridge")))
+    }
+
+    fn configured(upstream: SocketAddr, command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (facades, admin) = (free_port(), free_port());
+        let (facades, admin, callbacks) = (free_port(), free_port(), free_port());
         let config = directory.path().join("dialbridge.toml");
         let root = directory.path().display();
         std::fs::write(
             &config,
             format!(
                 r#"
+keys.master_key = "{MASTER_KEY}"
+destinations.allowed_networks = ["127.0.0.0/8"]
+reconcile.interval_s = 0
+[[api_tokens]]
+name = "bench"
+token = "{TOKEN}"
+scopes = ["read", "operate"]
+accounts = ["bench"]
 [listeners.facades]
 address = "127.0.0.1:{facades}"
 [listeners.admin]
 address = "127.0.0.1:{admin}"
 [listeners.callbacks]
-address = "127.0.0.1:0"
+address = "127.0.0.1:{callbacks}"
 [ledger]
 url = "sqlite:{root}/ledger.db"
 [id_cache]
@@ -61,17 +87,50 @@ profile = "head"
             ),
         )
         .unwrap();
-        let child = pin::on_proxy_core(env!("CARGO_BIN_EXE_dialbridge"))
-            .args(["serve", "--migrate", "--config"])
-            .arg(&config)
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let address = SocketAddr::from(([127, 0, 0, 1], facades));
-        let gateway = Self { child, address, _directory: directory };
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let child = serve(command, &config);
+        let (address, callbacks, admin) = (at(facades), at(callbacks), at(admin));
+        let gateway = Self { child, address, callbacks, admin, config, directory };
         wait_until_open(address);
         gateway
+    }
+
+    /// Its ledger, while `work` is done with it, and the gateway again.
+    pub fn with_ledger(&mut self, work: impl FnOnce(&Path)) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        work(&self.directory.path().join("ledger.db"));
+        self.child = serve(Command::new(env!("CARGO_BIN_EXE_dialbridge")), &self.config);
+        wait_until_open(self.address);
+        self.campaign_paths("");
+    }
+
+    /// Has results passed on to `url`.
+    pub fn make_destination(&self, url: &str) {
+        let order = serde_json::json!({"name": "sink", "shape": "standard", "url": url,
+            "concurrency": 256});
+        self.ask_api("POST", "destinations", &order.to_string());
+    }
+
+    /// Pushes that wait, rows that were received, deliveries that wait.
+    pub fn books(&self) -> (u64, u64, u64) {
+        let inbox = self.ask_api("GET", "inbox", "");
+        let row = &inbox["items"][0];
+        let destinations = self.ask_api("GET", "destinations", "");
+        let count = |value: &serde_json::Value| value.as_u64().unwrap_or_default();
+        let pending = count(&destinations["items"][0]["pending"]);
+        (count(&row["waiting"]), count(&row["rows"]["received"]), pending)
+    }
+
+    fn ask_api(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
+        ask(
+            self.admin,
+            &format!(
+                "{method} /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            ),
+        )
     }
 
     /// Waits until discovery has met every campaign, and returns the path of each, with what follows
@@ -112,14 +171,23 @@ profile = "head"
     }
 
     fn get_json(&self, path: &str) -> serde_json::Value {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let at = crate::load::find(&answer, b"\r\n\r\n").expect("an answer with a head");
-        serde_json::from_slice(&answer[at + 4..]).unwrap_or_default()
+        let head = "HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        ask(self.address, &format!("GET {path} {head}"))
     }
+}
+
+fn serve(mut command: Command, config: &Path) -> Child {
+    command.args(["serve", "--migrate", "--config"]).arg(config);
+    command.env("RUST_LOG", "warn").stdout(Stdio::null()).spawn().unwrap()
+}
+
+fn ask(server: SocketAddr, request: &str) -> serde_json::Value {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let at = crate::load::find(&answer, b"\r\n\r\n").expect("an answer with a head");
+    serde_json::from_slice(&answer[at + 4..]).unwrap_or_default()
 }
 
 impl Drop for Gateway {

@@ -16,6 +16,8 @@ pub struct Measured {
     pub requests_per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    pub max_us: f64,
+    pub requests: u64,
 }
 
 /// `per_second` requests on a fixed schedule, evenly spaced: a thread per connection with a blocking
@@ -93,6 +95,8 @@ fn measured(all: &Histogram<u64>, begin: Instant) -> Measured {
         requests_per_second: all.len() as f64 / begin.elapsed().as_secs_f64(),
         p50_us: all.value_at_quantile(0.50) as f64,
         p99_us: all.value_at_quantile(0.99) as f64,
+        max_us: all.max() as f64,
+        requests: all.len(),
     }
 }
 
@@ -169,7 +173,7 @@ fn insist_on_200(answer: &[u8]) {
     );
 }
 
-fn content_length(head: &[u8]) -> usize {
+pub fn content_length(head: &[u8]) -> usize {
     let head = std::str::from_utf8(head).unwrap();
     head.lines()
         .find_map(|line| {
@@ -190,7 +194,16 @@ pub fn get(path_and_query: &str) -> Vec<u8> {
 
 /// A PUT as bytes.
 pub fn put(path_and_query: &str, body: &str) -> Vec<u8> {
-    let head = format!("PUT {path_and_query} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    with_body("PUT", path_and_query, body)
+}
+
+/// A POST as bytes.
+pub fn post(path_and_query: &str, body: &str) -> Vec<u8> {
+    with_body("POST", path_and_query, body)
+}
+
+fn with_body(method: &str, path_and_query: &str, body: &str) -> Vec<u8> {
+    let head = format!("{method} {path_and_query} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
     let length = format!("Content-Type: application/json\r\nContent-Length: {}", body.len());
     format!("{head}{length}\r\n\r\n{body}").into_bytes()
 }

@@ -2,7 +2,7 @@
 //!
 //! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
 //! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
-//! `cargo bench -- hop` (or `status`, `ids`, `idle`) runs one part; `-- --rounds 5` more rounds.
+//! `cargo bench -- hop` (or `status`, `ids`, `idle`, `accept`, `deliver`) runs one part; `-- --rounds 5` more rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,8 @@ mod load;
 mod nginx;
 mod pin;
 mod report;
+mod results;
+mod sink;
 mod upstream;
 
 use std::process::ExitCode;
@@ -33,6 +35,9 @@ fn main() -> ExitCode {
     if let Some(code) = ids::run_as_child(&arguments) {
         return code;
     }
+    if let Some(code) = results::run_as_child(&arguments) {
+        return code;
+    }
     let rounds = arguments
         .iter()
         .position(|a| a == "--rounds")
@@ -40,7 +45,7 @@ fn main() -> ExitCode {
         .and_then(|n| n.parse().ok())
         .unwrap_or(3);
     let wanted = |part: &str| {
-        let parts = ["hop", "status", "ids", "idle"];
+        let parts = ["hop", "status", "ids", "idle", "accept", "deliver"];
         !arguments.iter().any(|a| parts.contains(&a.as_str()))
             || arguments.iter().any(|a| a == part)
     };
@@ -52,6 +57,12 @@ fn main() -> ExitCode {
     }
     if wanted("ids") {
         ids::run(&mut report);
+    }
+    if wanted("accept") {
+        results::accept(rounds, &mut report);
+    }
+    if wanted("deliver") {
+        results::deliver(&mut report);
     }
     report.print();
     if report.all_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -49,6 +49,11 @@ pub fn detail_paths() -> Vec<String> {
         .collect()
 }
 
+/// One campaign after the other.
+pub fn campaign_id(n: usize) -> usize {
+    FIRST_ID + n % CAMPAIGNS
+}
+
 /// The paths that pause (`false`) or resume them.
 pub fn status_paths(runs: bool) -> Vec<String> {
     let verb = if runs { "resume" } else { "pause" };
