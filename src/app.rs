@@ -91,6 +91,7 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let gateway = Gateway::new(GatewayParts {
         courier,
         reconcile_interval: config.reconcile_interval,
+        backup_directory: config.backup_directory.clone(),
         accounts: config.accounts.clone(),
         bindings: Arc::new(config.bindings.clone()),
         tables,

@@ -1,5 +1,6 @@
 //! The command line: one file per command; machine output on stdout, everything else on stderr.
 
+mod backup;
 mod campaigns;
 mod capabilities;
 mod check;
@@ -8,6 +9,7 @@ mod demo;
 mod destinations;
 mod inbox;
 pub mod mappings;
+mod numbers;
 mod operator;
 mod reconcile;
 mod running;
@@ -75,6 +77,14 @@ enum Command {
     Destinations(destinations::Args),
     /// What was passed on, what failed, and sending again.
     Deliveries(deliveries::Args),
+    /// Copy the ledger of the gateway that serves.
+    Backup(backup::BackupArgs),
+    /// Put a copy in the place of a ledger that nobody uses.
+    Restore(backup::RestoreArgs),
+    /// Where a person's number stands.
+    Find(numbers::Args),
+    /// Erase a person's number; prints what was removed, and who else has it.
+    Erase(numbers::Args),
     /// Results that callbacks missed.
     Reconcile(reconcile::Args),
 }
@@ -110,6 +120,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inbox(args) => inbox::run(&args),
         Command::Destinations(args) => destinations::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Find(args) => numbers::find(&args),
+        Command::Erase(args) => numbers::erase(&args),
         Command::Reconcile(args) => reconcile::run(&args),
     };
     outcome.unwrap_or_else(|error| report(&error).into())

@@ -53,6 +53,8 @@ pub struct Config {
     pub bindings: Bindings,
     /// For how long a push is kept as it came after it was processed.
     pub inbox_retention: Duration,
+    /// Where copies of the ledger are put.
+    pub backup_directory: Option<PathBuf>,
     /// How often open days are asked for at platforms; None: never by itself.
     pub reconcile_interval: Option<Duration>,
     /// For how long what was delivered can be sent again.

@@ -10,3 +10,4 @@ pub mod ids;
 pub mod listing;
 pub mod phone;
 pub mod policy;
+pub mod traces;

@@ -36,6 +36,8 @@ pub enum NumberProblem {
 
 /// E.164: a country code and at most 15 digits in all; VoIPBin demands at least 7 (its reference 2.1).
 const E164_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
+/// With fewer digits, other numbers would be found as well.
+const MIN_SIGNIFICANT_DIGITS: usize = 5;
 /// Conversions remembered, so that the caller numbers that every request carries are read once.
 const REMEMBERED: usize = 4096;
 
@@ -52,6 +54,20 @@ impl PhoneNumber {
     /// The number as it goes on a wire. Never log, trace or format the result.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// Its digits without country code and prefixes, by which it is found however it is written;
+    /// None when it is not in E.164.
+    pub fn significant_digits(&self) -> Option<String> {
+        Self::from_e164(&self.0).ok()?;
+        let parsed = phonenumber::parse(None, &self.0).ok();
+        let national = parsed.map(|number| {
+            let national = number.national();
+            format!("{}{}", "0".repeat(usize::from(national.zeros())), national.value())
+        });
+        // A country that no table knows: all but the longest country code.
+        let digits = national.unwrap_or_else(|| self.0.chars().skip(4).collect());
+        (digits.len() >= MIN_SIGNIFICANT_DIGITS).then_some(digits)
     }
 
     /// A number that is in E.164 already: `+` and 7 to 15 digits.

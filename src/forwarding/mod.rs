@@ -15,6 +15,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::domain::destination::{Destination, RAW, SecretVersions};
 use crate::domain::ids::AccountSlug;
+use crate::domain::phone::PhoneNumber;
 use crate::platforms::notice::{self, Notice};
 use crate::platforms::{ConvertContext, PlatformKind};
 use crate::signing::keys::{BadKeys, MasterKeys};
@@ -169,6 +170,15 @@ impl Courier {
     /// Without master keys.
     pub fn newest_key(&self) -> Result<u32, NoKey> {
         self.keys.as_ref().map(MasterKeys::newest_version).ok_or(NoKey)
+    }
+
+    /// Keyed hashes of a number, newest key first.
+    ///
+    /// # Errors
+    /// Without master keys.
+    pub fn number_hashes(&self, number: &PhoneNumber) -> Result<Vec<String>, NoKey> {
+        let keys = self.keys.as_ref().ok_or(NoKey)?;
+        Ok(keys.number_hashes(number.reveal()))
     }
 
     /// What a receiver verifies with: its newest secret.

@@ -1,6 +1,9 @@
 //! The books: what came in and what became of it, what left and what waits.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
@@ -16,6 +19,8 @@ pub struct Books {
     pub inbox: Vec<InboxCounts>,
     pub accounts: Vec<AccountOverview>,
     pub destinations: Vec<DestinationRow>,
+    /// Since when each destination has something pending.
+    pub pending_since: HashMap<Uuid, Timestamp>,
 }
 
 impl Books {
@@ -35,6 +40,7 @@ impl Gateway {
             inbox: ledger.inbox_counts().await?,
             accounts: self.accounts().await?,
             destinations: ledger.destinations().await?,
+            pending_since: ledger.oldest_pending().await?,
         })
     }
 }

@@ -359,7 +359,11 @@ impl WorkerGateway {
         campaign: Uuid,
         natives: impl Iterator<Item = NativeId>,
     ) -> Result<HashMap<NativeId, ContactRow>, GatewayError> {
-        let names = ContactNames::Native(natives.collect());
+        let natives: Vec<NativeId> = natives.collect();
+        if natives.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let names = ContactNames::Native(natives);
         let named = self.shared.ledger.contacts_named(campaign, names).await?.into_iter();
         Ok(named.filter_map(|row| Some((row.native.clone()?, row))).collect())
     }

@@ -4,7 +4,7 @@
 //! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -28,8 +28,12 @@ pub const ACCEPT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often the inbox is looked at when nobody said that something has come.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Pushes that are processed at a time: they share a commit.
-const AT_ONCE: u32 = 64;
+/// Pushes that are processed at a time: they share a commit where nobody is in a hurry.
+const AT_ONCE: u32 = 256;
+/// Pushes whose outcomes are kept by one verb: those who push may have to wait for it.
+const SETTLED_AT_ONCE: usize = 8;
+/// Campaigns that are remembered by their native ids; then all are forgotten.
+const MAX_REMEMBERED_CAMPAIGNS: usize = 10_000;
 /// Processed pushes that are forgotten at a time.
 const FORGOTTEN_AT_ONCE: u32 = 1000;
 /// How often processed pushes are looked through for ones to forget.
@@ -62,6 +66,8 @@ pub struct InboxProcessor {
     gateway: WorkerGateway,
     /// For how long a processed push is kept as it came.
     retention: Duration,
+    /// What native ids name never changes.
+    campaigns: Mutex<HashMap<(AccountSlug, NativeId), Uuid>>,
 }
 
 /// Why a push is not processed now.
@@ -175,7 +181,7 @@ impl WorkerGateway {
 
 impl InboxProcessor {
     pub(super) fn new(gateway: WorkerGateway, retention: Duration) -> Self {
-        Self { gateway, retention }
+        Self { gateway, retention, campaigns: Mutex::default() }
     }
 
     /// Works until dropped. What is under way then is done again by whoever comes next.
@@ -207,20 +213,23 @@ impl InboxProcessor {
                 return 0;
             }
         };
-        let outcomes = join_all(due.into_iter().map(|row| self.process(row))).await;
-        outcomes.into_iter().filter(|done| *done).count()
+        let read = join_all(due.into_iter().map(|row| self.process(row))).await;
+        let read: Vec<(InboxRow, Processed)> = read.into_iter().flatten().collect();
+        let parts = read.chunks(SETTLED_AT_ONCE).map(|part| self.settle(part.to_vec()));
+        join_all(parts).await.into_iter().sum()
     }
 
-    async fn process(&self, row: InboxRow) -> bool {
+    /// What is to be kept of a push; None when it cannot be processed yet.
+    async fn process(&self, row: InboxRow) -> Option<(InboxRow, Processed)> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let (id, account) = (row.id, row.account.clone());
-        let settled = match self.read(&row).await {
+        let postponed = match self.read(&row).await {
             Ok(processed) => {
                 if !processed.quarantined.is_empty() {
                     let rows = processed.quarantined.len();
                     tracing::warn!(%account, rows, "pushed rows are in quarantine");
                 }
-                ledger.settle_inbox(row, processed, clock.now()).await.map(drop)
+                return Some((row, processed));
             }
             Err(Trouble::Platform(error)) => {
                 let decision =
@@ -232,8 +241,7 @@ impl InboxProcessor {
                         let reason = format!("its campaign cannot be read: {error}");
                         let body = row.body.clone().into_bytes();
                         let quarantined = vec![Quarantined { reason, body }];
-                        let processed = Processed { quarantined, ..Processed::default() };
-                        ledger.settle_inbox(row, processed, clock.now()).await.map(drop)
+                        return Some((row, Processed { quarantined, ..Processed::default() }));
                     }
                 }
             }
@@ -242,11 +250,30 @@ impl InboxProcessor {
                 ledger.postpone_inbox(id, clock.now() + LOOK_INTERVAL).await
             }
         };
-        self.gateway.shared.outbox.tell();
-        if let Err(error) = &settled {
-            tracing::error!(%account, push = id, %error, "what came of a push is not kept yet");
+        if let Err(error) = postponed {
+            tracing::error!(%account, push = id, %error, "a push that has to wait does not yet");
         }
-        settled.is_ok()
+        None
+    }
+
+    /// Keeps what came of pushes, together if that can be; answers of how many.
+    async fn settle(&self, together: Vec<(InboxRow, Processed)>) -> usize {
+        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
+        let count = together.len();
+        let kept = ledger.settle_inbox(together.clone(), clock.now()).await;
+        outbox.tell();
+        let Err(error) = kept else { return count };
+        if count == 1 {
+            let push = together.first().map(|(row, _)| row.id);
+            tracing::error!(push, %error, "what came of a push is not kept yet");
+            return 0;
+        }
+        // One of them may be what keeps the others from it.
+        let mut settled = 0;
+        for one in together {
+            settled += Box::pin(self.settle(vec![one])).await;
+        }
+        settled
     }
 
     /// What a push says, row by row.
@@ -301,8 +328,17 @@ impl InboxProcessor {
         native: &NativeId,
     ) -> Result<Option<Uuid>, Trouble> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let name = (account.clone(), native.clone());
+        if let Some(known) = self.remembered().get(&name) {
+            return Ok(Some(*known));
+        }
         let find = async || ledger.find_by_native(account.clone(), native.clone()).await;
         if let Some(known) = find().await? {
+            let mut remembered = self.remembered();
+            if remembered.len() >= MAX_REMEMBERED_CAMPAIGNS {
+                remembered.clear();
+            }
+            remembered.insert(name, known.uuid);
             return Ok(Some(known.uuid));
         }
         let asked_at = clock.now();
@@ -317,6 +353,10 @@ impl InboxProcessor {
             Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
             Err(error) => Err(Trouble::Platform(error)),
         }
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<(AccountSlug, NativeId), Uuid>> {
+        self.campaigns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn forget(&self) {

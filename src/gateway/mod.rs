@@ -5,6 +5,7 @@
 //! adapters of its own (one HTTP client per worker, `limits.md` B2). Nothing here asks *which*
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
+mod backup;
 pub mod books;
 pub mod campaigns;
 mod chaining;
@@ -25,6 +26,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod merged;
 mod names;
+pub mod numbers;
 pub mod outbox;
 pub mod overview;
 pub mod parts;
@@ -42,6 +44,7 @@ pub mod statistics;
 mod written;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -84,6 +87,8 @@ pub struct GatewayParts {
     pub courier: Courier,
     /// How often open days are asked for; None: never by itself.
     pub reconcile_interval: Option<Duration>,
+    /// Where copies of the ledger are put.
+    pub backup_directory: Option<PathBuf>,
     pub clock: Clock,
 }
 
@@ -161,6 +166,7 @@ struct Shared {
     outbox: OutboxNews,
     courier: Courier,
     reconcile_interval: Option<Duration>,
+    backup_directory: Option<PathBuf>,
     counts: LastCounts,
     written: WrittenMemory,
     sessions: SessionMemory,
@@ -211,6 +217,7 @@ impl Gateway {
             outbox: OutboxNews::default(),
             courier: parts.courier,
             reconcile_interval: parts.reconcile_interval,
+            backup_directory: parts.backup_directory,
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             sessions: SessionMemory::default(),

@@ -5,7 +5,7 @@
 //! one that is slow or down holds up nobody else. What is sent again on request leaves only when
 //! nothing new is due there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,7 +34,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Deliveries that are leased from one destination at a time.
 const LEASED_AT_ONCE: u32 = 256;
 /// Tries that are recorded in one transaction.
-const RECORDED_AT_ONCE: usize = 256;
+const RECORDED_AT_ONCE: usize = 64;
 /// Events that are forgotten at a time, and how often.
 const FORGOTTEN_AT_ONCE: u32 = 500;
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
@@ -69,7 +69,8 @@ pub struct OutboxWorker {
 struct Traffic {
     destination: Arc<Destination>,
     breaker: Arc<Breaker>,
-    in_flight: u32,
+    /// Numbers of the deliveries under way.
+    in_flight: HashSet<i64>,
     /// When something may be due; None: when there is news.
     look_at: Option<Timestamp>,
     /// The next delivery's turn, where a rate is set.
@@ -91,11 +92,7 @@ impl OutboxWorker {
 
     /// Works until dropped.
     pub async fn run(&self) {
-        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
-        while let Err(error) = ledger.release_orphaned_deliveries(clock.now()).await {
-            tracing::error!(%error, "the outbox cannot be read; it is tried again");
-            clock.sleep(LOOK_INTERVAL).await;
-        }
+        let Shared { clock, outbox, .. } = &*self.gateway.shared;
         let mut traffic: HashMap<Uuid, Traffic> = HashMap::new();
         let mut under_way = FuturesUnordered::new();
         let (mut looks_at, mut forgets_at) = (clock.now(), clock.now());
@@ -146,7 +143,7 @@ impl OutboxWorker {
             .map(|row| (row.destination.uuid, row))
             .collect();
         // One with deliveries under way is kept until they are recorded.
-        traffic.retain(|uuid, traffic| active.contains_key(uuid) || traffic.in_flight > 0);
+        traffic.retain(|uuid, traffic| active.contains_key(uuid) || !traffic.in_flight.is_empty());
         for (uuid, known) in traffic.iter_mut() {
             if !active.contains_key(uuid) {
                 known.look_at = None;
@@ -177,10 +174,12 @@ impl OutboxWorker {
             return;
         }
         let (uuid, until) = (traffic.destination.uuid, now + LEASE);
-        let leased = match ledger.lease_deliveries(uuid, (false, room), now, until).await {
-            Ok(leased) if leased.is_empty() => {
-                ledger.lease_deliveries(uuid, (true, room), now, until).await
-            }
+        let lease = async |redriven: bool| {
+            let held = traffic.in_flight.clone();
+            ledger.lease_deliveries(uuid, (redriven, room), held, (now, until)).await
+        };
+        let leased = match lease(false).await {
+            Ok(leased) if leased.is_empty() => lease(true).await,
             leased => leased,
         };
         let leased = match leased {
@@ -193,11 +192,18 @@ impl OutboxWorker {
         };
         if leased.is_empty() {
             // Until there is news, or what waits for its time is due.
-            traffic.look_at = ledger.next_delivery(uuid).await.unwrap_or(Some(now + LOOK_INTERVAL));
+            let later = Some(now + LOOK_INTERVAL);
+            // The ends of those under way are news by themselves.
+            let next = if traffic.in_flight.is_empty() {
+                ledger.next_delivery(uuid).await.unwrap_or(later)
+            } else {
+                later
+            };
+            traffic.look_at = next;
             return;
         }
         let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
-        traffic.in_flight += count;
+        traffic.in_flight.extend(leased.iter().map(|delivery| delivery.number));
         traffic.take_turns(count, now);
         for delivery in leased {
             let destination = Arc::clone(&traffic.destination);
@@ -297,14 +303,21 @@ impl OutboxWorker {
             done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
         for done in &done {
             if let Some(traffic) = traffic.get_mut(&done.destination) {
-                traffic.in_flight = traffic.in_flight.saturating_sub(1);
                 traffic.look_at = Some(clock.now());
             }
         }
+        let ended: Vec<(Uuid, i64)> =
+            done.iter().map(|done| (done.destination, done.tried.number)).collect();
         let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
         if let Err(error) = ledger.record_tries(tries, clock.now()).await {
-            // Their leases run out, and they are sent again under the same ids.
+            // They are due still, and sent again under the same ids.
             tracing::error!(%error, "the outcome of deliveries was not recorded");
+        }
+        // Not before that is recorded are they nobody's.
+        for (destination, number) in ended {
+            if let Some(traffic) = traffic.get_mut(&destination) {
+                traffic.in_flight.remove(&number);
+            }
         }
         for uuid in gone {
             if let Some(gone) = traffic.get_mut(&uuid) {
@@ -405,10 +418,14 @@ impl Traffic {
         Self {
             destination: Arc::new(row.destination.clone()),
             breaker: Arc::default(),
-            in_flight: 0,
+            in_flight: HashSet::new(),
             look_at: Some(now),
             turn_at: now,
         }
+    }
+
+    fn under_way(&self) -> u32 {
+        u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX)
     }
 
     /// How many more may be sent now.
@@ -416,7 +433,7 @@ impl Traffic {
         if self.breaker.refuses_for(now).is_some() {
             return 0;
         }
-        let free = self.destination.concurrency.saturating_sub(self.in_flight);
+        let free = self.destination.concurrency.saturating_sub(self.under_way());
         let room = free.min(LEASED_AT_ONCE);
         match self.destination.rate_per_s {
             None => room,
@@ -437,7 +454,7 @@ impl Traffic {
     /// When this destination has to be looked at; None when only news would change anything.
     fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let at = self.look_at?;
-        if self.in_flight >= self.destination.concurrency {
+        if self.under_way() >= self.destination.concurrency {
             return None;
         }
         let at = match self.breaker.refuses_for(now) {

@@ -105,7 +105,8 @@ fn destinations(books: &Books) {
             let labels = [("destination", name.clone()), ("state", state.to_owned())];
             gauge!("dialbridge_deliveries", &labels).set(number(count));
         }
-        let age = row.oldest_pending.map_or(0.0, |at| books.age_s(at));
+        let since = books.pending_since.get(&row.destination.uuid);
+        let age = since.map_or(0.0, |at| books.age_s(*at));
         gauge!("dialbridge_deliveries_oldest_pending_seconds", &labels).set(age);
         let is_active = row.destination.is_active();
         gauge!("dialbridge_destination_active", &labels).set(f64::from(u8::from(is_active)));

@@ -1,19 +1,20 @@
 //! Call attempts: inserted once per business key, whoever reports them.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value as Json};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
+use crate::ledger::identity;
+use crate::ledger::outbox::{Subject, Takers};
+use crate::ledger::recording::{RecordAttempts, completed};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
-use crate::ledger::{identity, outbox};
 
 /// An attempt as reported now.
 #[derive(Clone)]
@@ -44,6 +45,8 @@ pub struct AttemptRow {
     pub revision: i64,
     /// When a client deleted it; it stays readable.
     pub deleted_at: Option<Timestamp>,
+    /// Its number was erased: later reports, which have it, are not taken over.
+    pub is_erased: bool,
 }
 
 /// What a report made of an attempt.
@@ -117,179 +120,10 @@ impl Ledger {
     }
 }
 
-/// What a second report makes of what is known. `None`: nothing changes.
-fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
-    let (old, new) = (&known.attempt, &seen.attempt);
-    let newer_wins = match finality(new).cmp(&finality(old)) {
-        Ordering::Greater => true,
-        // What a closer look found out is not undone by the same report told again.
-        Ordering::Equal => seen.raw != known.raw,
-        Ordering::Less => false,
-    };
-    let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
-    let attempt = completed(winner, other);
-    let raw = if newer_wins {
-        completed_raw(&seen.raw, &known.raw)
-    } else {
-        completed_raw(&known.raw, &seen.raw)
-    };
-    if attempt == *old && raw == known.raw {
-        return None;
-    }
-    let revision = known.revision + i64::from(attempt.disposition != old.disposition);
-    Some(AttemptRow { attempt, raw, revision, ..known.clone() })
-}
-
-/// One row as it came, with the members of the other that it lacks: pushed and polled rows of one
-/// attempt each say what the other does not.
-fn completed_raw(winner: &str, other: &str) -> String {
-    let members = |text: &str| serde_json::from_str::<Map<String, Json>>(text).ok();
-    let (Some(mut all), Some(other)) = (members(winner), members(other)) else {
-        return winner.to_owned();
-    };
-    let known = all.len();
-    for (name, value) in other {
-        all.entry(name).or_insert(value);
-    }
-    if all.len() == known { winner.to_owned() } else { Json::Object(all).to_string() }
-}
-
-/// What one report says, and the other where it says nothing.
-fn completed(winner: &CallAttempt, other: &CallAttempt) -> CallAttempt {
-    CallAttempt {
-        contact_reference: winner
-            .contact_reference
-            .clone()
-            .or_else(|| other.contact_reference.clone()),
-        called: winner.called.clone().or_else(|| other.called.clone()),
-        caller: winner.caller.clone().or_else(|| other.caller.clone()),
-        dialed_at: winner.dialed_at.or(other.dialed_at),
-        ended_at: winner.ended_at.or(other.ended_at),
-        result: winner.result,
-        disposition: winner.disposition,
-        flags: winner.flags,
-        native_code: winner.native_code.clone(),
-        try_number: winner.try_number.or(other.try_number),
-        recording: winner.recording.clone().or_else(|| other.recording.clone()),
-    }
-}
-
-fn finality(attempt: &CallAttempt) -> u8 {
-    match attempt.disposition {
-        Disposition::InProgress => 0,
-        Disposition::Unknown => 1,
-        _ if !attempt.flags.is_final => 2,
-        Disposition::Failed => 3,
-        _ => 4,
-    }
-}
-
-pub(super) struct RecordAttempts {
-    pub account: AccountSlug,
-    pub campaign: Uuid,
-    pub attempts: Vec<SeenAttempt>,
-    pub now: Timestamp,
-}
-
-impl Verb for RecordAttempts {
-    type Answer = Vec<(AttemptRow, Recorded)>;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
-        let account = identity::account_id(store, &self.account).await?;
-        let campaign = identity::campaign_id(store, self.campaign).await?;
-        // One order for all, so that two reports never wait for each other in a circle.
-        let mut order: Vec<(usize, &SeenAttempt)> = self.attempts.iter().enumerate().collect();
-        order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
-        let takers = outbox::takers(store, &self.account).await?;
-        let mut rows = Vec::with_capacity(order.len());
-        for (place, seen) in order {
-            let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
-            if let Some(row) = insert(store, (account, campaign), seen, wanted).await? {
-                outbox::announce(store, &takers, &row, self.now).await?;
-                rows.push((place, (row, Recorded::New)));
-                continue;
-            }
-            let known = find_for_update(store, account, &seen.native).await?;
-            let known = known.ok_or_else(|| {
-                LedgerError::Conflict(format!("attempt id {} is taken", seen.proposed_uuid))
-            })?;
-            let recorded = match merge(&known, seen) {
-                Some(merged) => {
-                    update(store, &merged).await?;
-                    if merged.revision != known.revision {
-                        outbox::announce(store, &takers, &merged, self.now).await?;
-                    }
-                    (merged, Recorded::Changed)
-                }
-                None => (known, Recorded::Known),
-            };
-            rows.push((place, recorded));
-        }
-        rows.sort_by_key(|(place, _)| *place);
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
-    }
-}
-
-/// Platforms tell times to the second or millisecond; the digits that they leave empty are filled
-/// from the attempt's id, so that attempts of one second seldom want the same place in lists.
-fn spread(time: Timestamp, uuid: Uuid) -> Timestamp {
-    let micros = time.as_microsecond();
-    let empty = match micros {
-        m if m % 1_000_000 == 0 => 1_000_000,
-        m if m % 1_000 == 0 => 1_000,
-        _ => return time,
-    };
-    let fill = i64::from(uuid.as_fields().0) % empty;
-    Timestamp::from_microsecond(micros + fill).unwrap_or(time)
-}
-
-/// Places that are tried before giving up; each is a microsecond.
-const MAX_PLACES_TRIED: u32 = 10_000;
-
-/// Inserts the attempt at the first free place from `wanted` on. None: the business key is known, or
-/// the proposed id is taken.
-async fn insert<S: Statements>(
+pub(super) async fn update<S: Statements>(
     store: &mut S,
-    (account, campaign): (i64, i64),
-    seen: &SeenAttempt,
-    wanted: Timestamp,
-) -> Result<Option<AttemptRow>, LedgerError> {
-    let mut list_at = wanted;
-    for _ in 0..MAX_PLACES_TRIED {
-        let mut parameters = vec![
-            seen.proposed_uuid.into(),
-            account.into(),
-            (&seen.native).into(),
-            campaign.into(),
-            list_at.into(),
-            1.into(),
-        ];
-        parameters.extend(attempt_values(&seen.attempt, &seen.raw));
-        let inserted = store.execute(INSERT, &parameters).await?;
-        if inserted == 1 {
-            return find(store, seen.proposed_uuid).await;
-        }
-        let taken = store
-            .row(
-                "SELECT 1 FROM attempt WHERE uuid = $1 OR (account_id = $2 AND native = $3)",
-                &[seen.proposed_uuid.into(), account.into(), (&seen.native).into()],
-            )
-            .await?;
-        if taken.is_some() {
-            return Ok(None);
-        }
-        list_at += SignedDuration::from_micros(1);
-    }
-    Err(LedgerError::Unavailable("too many attempts at one time".to_owned()))
-}
-
-const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
-     revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
-     live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
-     try_number, recording, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-     $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING";
-
-async fn update<S: Statements>(store: &mut S, row: &AttemptRow) -> Result<(), LedgerError> {
+    row: &AttemptRow,
+) -> Result<(), LedgerError> {
     let mut parameters = vec![row.uuid.into(), row.revision.into()];
     parameters.extend(attempt_values(&row.attempt, &row.raw));
     store
@@ -305,7 +139,7 @@ async fn update<S: Statements>(store: &mut S, row: &AttemptRow) -> Result<(), Le
     Ok(())
 }
 
-fn attempt_values(attempt: &CallAttempt, raw: &str) -> [Value; 16] {
+pub(super) fn attempt_values(attempt: &CallAttempt, raw: &str) -> [Value; 16] {
     let phone = |number: &Option<PhoneNumber>| {
         Value::optional_text(number.as_ref().map(PhoneNumber::reveal))
     };
@@ -334,27 +168,17 @@ const TABLES: &str =
     "attempt t JOIN account a ON a.id = t.account_id JOIN campaign c ON c.id = t.campaign_id";
 
 const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, t.raw, t.list_at, t.revision, \
-     t.deleted_at, t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
+     t.deleted_at, t.erased_at IS NOT NULL, t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
      t.live_person, t.number_reusable, t.contact_reusable, t.counts_as_attempt, t.is_final, \
      t.native_code, t.try_number, t.recording";
 
-async fn find<S: Statements>(store: &mut S, uuid: Uuid) -> Result<Option<AttemptRow>, LedgerError> {
+pub(super) async fn find<S: Statements>(
+    store: &mut S,
+    uuid: Uuid,
+) -> Result<Option<AttemptRow>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE t.uuid = $1");
     let row = store.row(&sql, &[uuid.into()]).await?;
     row.map(|mut row| read_attempt(&mut row)).transpose()
-}
-
-async fn find_for_update<S: Statements>(
-    store: &mut S,
-    account: i64,
-    native: &NativeId,
-) -> Result<Option<AttemptRow>, LedgerError> {
-    let sql =
-        format!("SELECT uuid FROM attempt WHERE account_id = $1 AND native = $2{}", S::ROW_LOCK);
-    match store.row(&sql, &[account.into(), native.into()]).await? {
-        None => Ok(None),
-        Some(mut row) => find(store, row.uuid()?).await,
-    }
 }
 
 fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
@@ -367,6 +191,7 @@ fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
         list_at: row.time()?,
         revision: row.int()?,
         deleted_at: row.optional_time()?,
+        is_erased: row.bool()?,
         attempt: CallAttempt {
             contact_reference: row.optional_text()?,
             called: row.optional_phone()?,
@@ -462,22 +287,29 @@ impl Verb for ExplainAttempt {
     type Answer = Option<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
-        let sql = format!("SELECT uuid FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
-        if store.row(&sql, &[self.uuid.into()]).await?.is_none() {
-            return Ok(None);
-        }
+        let sql = format!(
+            "SELECT id, account_id, campaign_id FROM attempt WHERE uuid = $1{}",
+            S::ROW_LOCK
+        );
+        let Some(mut ids) = store.row(&sql, &[self.uuid.into()]).await? else { return Ok(None) };
+        let (attempt, account, campaign) = (ids.int()?, ids.int()?, ids.int()?);
         let Some(known) = find(store, self.uuid).await? else { return Ok(None) };
-        let attempt = completed(&self.attempt, &known.attempt);
-        if attempt == known.attempt {
+        if known.is_erased {
             return Ok(Some(known));
         }
-        let revision = known.revision + i64::from(attempt.disposition != known.attempt.disposition);
-        let is_news = revision != known.revision;
-        let row = AttemptRow { attempt, revision, ..known };
+        let explained = completed(&self.attempt, &known.attempt);
+        if explained == known.attempt {
+            return Ok(Some(known));
+        }
+        let is_news = explained.disposition != known.attempt.disposition;
+        let revision = known.revision + i64::from(is_news);
+        let row = AttemptRow { attempt: explained, revision, ..known };
         update(store, &row).await?;
         if is_news {
-            let takers = outbox::takers(store, &row.account).await?;
-            outbox::announce(store, &takers, &row, self.now).await?;
+            let mut takers = Takers::read(store).await?;
+            let of = Subject { account, campaign, attempt };
+            takers.announce(store, &row, of, self.now).await?;
+            takers.close(store).await?;
         }
         Ok(Some(row))
     }

@@ -272,7 +272,7 @@ impl Verb for Forget {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
         let sql = "SELECT e.id FROM event e WHERE e.at < $1 AND NOT EXISTS (SELECT 1 FROM \
                    delivery d WHERE d.event_id = e.id AND d.state = 'pending') \
-                   ORDER BY e.at LIMIT $2";
+                   ORDER BY e.id LIMIT $2";
         let old = store.rows(sql, &[self.before.into(), i64::from(self.limit).into()]).await?;
         let mut forgotten = 0;
         for mut row in old {

@@ -1,5 +1,7 @@
 //! Destinations: where results are passed on to, and what became of it in numbers.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -26,8 +28,6 @@ pub struct DestinationRow {
     pub created: u64,
     pub delivered: u64,
     pub dead: u64,
-    /// When the oldest delivery came to be that is pending.
-    pub oldest_pending: Option<Timestamp>,
 }
 
 /// What is done to a destination.
@@ -57,6 +57,12 @@ impl Ledger {
     /// All of them but those that were removed, by name.
     pub async fn destinations(&self) -> Result<Vec<DestinationRow>, LedgerError> {
         self.read(List).await
+    }
+
+    /// When the oldest pending delivery of each destination came to be that has one. It walks over all
+    /// that is pending.
+    pub async fn oldest_pending(&self) -> Result<HashMap<Uuid, Timestamp>, LedgerError> {
+        self.read(OldestPending).await
     }
 
     /// Changes a destination, with a line in the journal.
@@ -134,11 +140,22 @@ impl Verb for List {
         let sql = "SELECT uuid, name, shape, url, accounts, campaigns, dispositions, is_ordered, \
                    rate_per_s, concurrency, retry_waits_s, key_version, secret_version, \
                    old_key_version, old_secret_until, state, reason, created_at, created_total, \
-                   delivered_total, dead_total, (SELECT d.created_at FROM delivery d \
-                   WHERE d.destination_id = destination.id AND d.state = 'pending' \
-                   ORDER BY d.id LIMIT 1) FROM destination WHERE state <> 'removed' \
+                   delivered_total, dead_total FROM destination WHERE state <> 'removed' \
                    ORDER BY name";
         store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
+    }
+}
+
+struct OldestPending;
+
+impl Verb for OldestPending {
+    type Answer = HashMap<Uuid, Timestamp>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
+        let sql = "SELECT n.uuid, MIN(d.created_at) FROM delivery d JOIN destination n \
+                   ON n.id = d.destination_id WHERE d.state = 'pending' GROUP BY n.uuid";
+        let read = |mut row: Row| Ok((row.uuid()?, row.time()?));
+        store.rows(sql, &[]).await?.into_iter().map(read).collect()
     }
 }
 
@@ -179,7 +196,6 @@ fn read(row: &mut Row) -> Result<DestinationRow, LedgerError> {
         created: row.count()?,
         delivered: row.count()?,
         dead: row.count()?,
-        oldest_pending: row.optional_time()?,
     })
 }
 

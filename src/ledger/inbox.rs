@@ -1,15 +1,18 @@
 //! The inbox: what platforms push, durable before it is answered, and processed afterwards.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::destination::RAW;
 use crate::domain::ids::AccountSlug;
-use crate::ledger::attempts::{RecordAttempts, Recorded, SeenAttempt};
+use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
-use crate::ledger::outbox;
-use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::outbox::Takers;
+use crate::ledger::recording::Recorder;
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Quarantined bodies of one account; the oldest give way.
@@ -34,7 +37,7 @@ pub struct Quarantined {
 }
 
 /// What came of a push.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Processed {
     /// Attempts of campaigns of the account.
     pub attempts: Vec<(Uuid, SeenAttempt)>,
@@ -87,14 +90,13 @@ impl Ledger {
         self.read(Due { limit: limit.min(MAX_WINDOW_ROWS), now }).await
     }
 
-    /// Keeps what came of a push, all of it or nothing. False when it was processed before.
+    /// Keeps what came of pushes, all of it or nothing. One that was processed before is passed over.
     pub async fn settle_inbox(
         &self,
-        row: InboxRow,
-        processed: Processed,
+        settled: Vec<(InboxRow, Processed)>,
         now: Timestamp,
-    ) -> Result<bool, LedgerError> {
-        self.write(Settle { row, processed, now }).await
+    ) -> Result<(), LedgerError> {
+        self.write(Settle { settled, now }).await
     }
 
     /// Lets a push wait that cannot be processed yet.
@@ -137,13 +139,21 @@ struct Append {
 impl Verb for Append {
     type Answer = ();
 
+    const HASTE: Haste = Haste::Urgent;
+
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let account = account_id(store, &self.account).await?;
         let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries) \
                    VALUES ($1, $2, $3, $2, 0)";
         store.execute(sql, &[account.into(), self.now.into(), self.body.as_str().into()]).await?;
         let what = (self.body.as_str(), self.proof.as_deref());
-        outbox::announce_push(store, (account, &self.account), what, self.now).await
+        let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
+        if store.row(sql, &[RAW.into()]).await?.is_none() {
+            return Ok(());
+        }
+        let mut takers = Takers::read(store).await?;
+        takers.announce_push(store, (account, &self.account), what, self.now).await?;
+        takers.close(store).await
     }
 }
 
@@ -174,39 +184,42 @@ impl Verb for Due {
 }
 
 struct Settle {
-    row: InboxRow,
-    processed: Processed,
+    settled: Vec<(InboxRow, Processed)>,
     now: Timestamp,
 }
 
 impl Verb for Settle {
-    type Answer = bool;
+    type Answer = ();
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
-        if store.execute(sql, &[self.row.id.into(), self.now.into()]).await? == 0 {
-            return Ok(false);
-        }
-        let (mut stored, mut merged) = (0, 0);
-        for (campaign, seen) in &self.processed.attempts {
-            let record = RecordAttempts {
-                account: self.row.account.clone(),
-                campaign: *campaign,
-                attempts: vec![seen.clone()],
-                now: self.now,
-            };
-            for (_, recorded) in record.run(store).await? {
-                *if recorded == Recorded::New { &mut stored } else { &mut merged } += 1;
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        let mut recorder = Recorder::new(store, self.now).await?;
+        let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
+        for (row, processed) in &self.settled {
+            let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
+            if store.execute(sql, &[row.id.into(), self.now.into()]).await? == 0 {
+                continue;
+            }
+            let account = recorder.account(store, &row.account).await?;
+            let [stored, merged, quarantined] = books.entry(account).or_default();
+            for (campaign, seen) in &processed.attempts {
+                let place = (&row.account, *campaign);
+                for (_, recorded) in
+                    recorder.record(store, place, std::slice::from_ref(seen)).await?
+                {
+                    *if recorded == Recorded::New { &mut *stored } else { &mut *merged } += 1;
+                }
+            }
+            for what in &processed.quarantined {
+                keep(store, account, what, row.received_at).await?;
+                *quarantined += 1;
             }
         }
-        let account = account_id(store, &self.row.account).await?;
-        for what in &self.processed.quarantined {
-            keep(store, account, what, self.row.received_at).await?;
+        for (account, rows) in books {
+            count(store, account, rows).await?;
         }
-        let quarantined = self.processed.quarantined.len();
-        count(store, account, [stored, merged, i64::try_from(quarantined).unwrap_or(i64::MAX)])
-            .await?;
-        Ok(true)
+        recorder.close(store).await
     }
 }
 
@@ -281,7 +294,7 @@ async fn keep<S: Statements>(
     Ok(())
 }
 
-fn in_hex(bytes: &[u8]) -> String {
+pub(super) fn in_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
@@ -301,7 +314,7 @@ impl Verb for Forget {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
         let sql = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE processed_at IS NOT \
-                   NULL AND processed_at < $1 ORDER BY processed_at LIMIT $2)";
+                   NULL AND processed_at < $1 ORDER BY id LIMIT $2)";
         store.execute(sql, &[self.before.into(), i64::from(self.limit).into()]).await
     }
 }

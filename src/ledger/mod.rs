@@ -6,7 +6,7 @@
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
 //! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
-//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! `jobs`, `idempotency`, `sessions`, `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `numbers` (finding and erasing them), `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
@@ -25,11 +25,13 @@ pub mod identity;
 pub mod inbox;
 pub mod jobs;
 pub mod journal;
+pub mod numbers;
 pub mod objects;
 pub mod outbox;
 pub mod postgres;
 pub mod readings;
 pub mod reconcile;
+mod recording;
 pub mod schema;
 pub mod sessions;
 mod snapshot;
@@ -103,6 +105,40 @@ impl Ledger {
     /// As [`Ledger::migrate_sqlite`].
     pub async fn migrate_postgres(url: &str, clock: &Clock) -> Result<(), LedgerError> {
         postgres::migrate(url, clock).await
+    }
+
+    /// Empties the store's own log into the store, so that what was overwritten is nowhere. On
+    /// PostgreSQL that is the server's to do (VACUUM, and its archives).
+    ///
+    /// # Errors
+    /// `Unavailable` when readers do not let go of it in time.
+    pub async fn scrub(&self) -> Result<(), LedgerError> {
+        match self {
+            Ledger::Sqlite(ledger) => ledger.scrub().await,
+            Ledger::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Copies the ledger as it is now into a file that must not exist, while it is in use.
+    ///
+    /// # Errors
+    /// `Conflict` when the file exists, or the ledger is on PostgreSQL, which has its own tools.
+    pub async fn backup(&self, to: &Path) -> Result<(), LedgerError> {
+        match self {
+            Ledger::Sqlite(ledger) => ledger.backup(to).await,
+            Ledger::Postgres(_) => {
+                Err(LedgerError::Conflict("a PostgreSQL ledger is copied by pg_dump".to_owned()))
+            }
+        }
+    }
+
+    /// Puts a copy in the place of a ledger that nobody has open; answers its new epoch. Numbers
+    /// that it hands out jump, so that an old id never names another campaign.
+    ///
+    /// # Errors
+    /// `Conflict` when there is a ledger and it is not to be replaced, `Corrupt` for a damaged copy.
+    pub fn restore_sqlite(copy: &Path, path: &Path, replace: bool) -> Result<i64, LedgerError> {
+        sqlite::restore(copy, path, replace)
     }
 
     async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {

@@ -2,7 +2,7 @@
 //! its deliveries are written in the transaction that made it, one for each destination that takes
 //! it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use crate::domain::ids::{AccountSlug, PublicPair};
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
 use crate::ledger::snapshot;
-use crate::ledger::statements::{Statements, Value, Verb};
+use crate::ledger::statements::{Haste, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// When a delivery is due that waits for another in its lane.
@@ -107,31 +107,29 @@ impl DeliveryState {
 }
 
 impl Ledger {
-    /// Leases deliveries of one destination that are due, oldest first, until then. What is sent
-    /// again on request comes only when it is asked for with `redriven`.
+    /// Leases deliveries of one destination that are due, oldest first, until then, but those that
+    /// the caller holds. What is sent again on request comes only when it is asked for with
+    /// `redriven`. On a store that one process has for itself nothing is written: who asks is the
+    /// only one, and what it holds is gone when it is.
     pub async fn lease_deliveries(
         &self,
         destination: Uuid,
         (redriven, limit): (bool, u32),
-        now: Timestamp,
-        until: Timestamp,
+        held: HashSet<i64>,
+        (now, until): (Timestamp, Timestamp),
     ) -> Result<Vec<LeasedDelivery>, LedgerError> {
         let limit = limit.min(MAX_WINDOW_ROWS);
-        self.write(Lease { destination, redriven, limit, now, until }).await
+        match self {
+            Ledger::Sqlite(_) => self.read(Due { destination, redriven, limit, held, now }).await,
+            Ledger::Postgres(_) => {
+                self.write(Lease { destination, redriven, limit, now, until }).await
+            }
+        }
     }
 
     /// Records how tries went. One whose lease was taken over counts for nothing.
     pub async fn record_tries(&self, tries: Vec<Tried>, now: Timestamp) -> Result<(), LedgerError> {
         self.write(Record { tries, now }).await
-    }
-
-    /// Makes deliveries due that a process before this one had leased and cannot be sending any
-    /// more; where several processes share the store, leases have to run out.
-    pub async fn release_orphaned_deliveries(&self, now: Timestamp) -> Result<u64, LedgerError> {
-        match self {
-            Ledger::Sqlite(_) => self.write(Release { now }).await,
-            Ledger::Postgres(_) => Ok(0),
-        }
     }
 
     /// When the next delivery of a destination is due; None when nothing waits.
@@ -152,113 +150,142 @@ impl Ledger {
 }
 
 /// A destination, as far as it decides what it takes.
-pub(super) struct Taker {
+struct Taker {
     id: i64,
     is_raw: bool,
     is_ordered: bool,
     state: DestinationState,
     filter: DestinationFilter,
+    /// Deliveries that were made since it was read, and how many of them are dead.
+    made: i64,
+    dead: i64,
 }
 
-/// Those that take anything of an account.
-pub(super) async fn takers<S: Statements>(
-    store: &mut S,
-    account: &AccountSlug,
-) -> Result<Vec<Taker>, LedgerError> {
-    let sql = "SELECT id, shape, is_ordered, state, accounts, campaigns, dispositions \
-               FROM destination WHERE state <> 'removed'";
-    let mut takers = Vec::new();
-    for mut row in store.rows(sql, &[]).await? {
-        let taker = Taker {
-            id: row.int()?,
-            is_raw: row.text()? == RAW,
-            is_ordered: row.bool()?,
-            state: DestinationState::from_term(&row.text()?)
-                .ok_or_else(|| row.corrupt("a state"))?,
-            filter: read_filter(&mut row)?,
-        };
-        if taker.filter.takes_account(account) {
-            takers.push(taker);
+/// The destinations, while a transaction tells them things; it ends with [`Takers::close`].
+pub(super) struct Takers {
+    all: Vec<Taker>,
+}
+
+/// The surrogates of what is told.
+#[derive(Clone, Copy)]
+pub(super) struct Subject {
+    pub account: i64,
+    pub campaign: i64,
+    pub attempt: i64,
+}
+
+impl Takers {
+    pub async fn read<S: Statements>(store: &mut S) -> Result<Self, LedgerError> {
+        let sql = "SELECT id, shape, is_ordered, state, accounts, campaigns, dispositions \
+                   FROM destination WHERE state <> 'removed' ORDER BY id";
+        let mut all = Vec::new();
+        for mut row in store.rows(sql, &[]).await? {
+            all.push(Taker {
+                id: row.int()?,
+                is_raw: row.text()? == RAW,
+                is_ordered: row.bool()?,
+                state: DestinationState::from_term(&row.text()?)
+                    .ok_or_else(|| row.corrupt("a state"))?,
+                filter: read_filter(&mut row)?,
+                made: 0,
+                dead: 0,
+            });
         }
+        Ok(Self { all })
     }
-    Ok(takers)
-}
 
-/// Tells an attempt, in the revision that it has now.
-pub(super) async fn announce<S: Statements>(
-    store: &mut S,
-    takers: &[Taker],
-    row: &AttemptRow,
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let takes =
-        |taker: &&Taker| !taker.is_raw && taker.filter.takes(row.campaign, row.attempt.disposition);
-    let takers: Vec<&Taker> = takers.iter().filter(takes).collect();
-    if takers.is_empty() {
-        return Ok(());
+    /// Tells an attempt, in the revision that it has now.
+    pub async fn announce<S: Statements>(
+        &mut self,
+        store: &mut S,
+        row: &AttemptRow,
+        of: Subject,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let takes = |taker: &&mut Taker| {
+            !taker.is_raw
+                && taker.filter.takes_account(&row.account)
+                && taker.filter.takes(row.campaign, row.attempt.disposition)
+        };
+        let mut takers = self.all.iter_mut().filter(takes).peekable();
+        if takers.peek().is_none() {
+            return Ok(());
+        }
+        let body = snapshot::write(&row.attempt)
+            .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
+        let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
+                   VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+        let parameters = [
+            of.account.into(),
+            of.campaign.into(),
+            of.attempt.into(),
+            row.revision.into(),
+            now.into(),
+            body.as_str().into(),
+        ];
+        let event = store.row(sql, &parameters).await?;
+        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
+        for taker in takers {
+            deliver(store, taker, (event, Some(of.campaign)), now).await?;
+        }
+        Ok(())
     }
-    let body = snapshot::write(&row.attempt)
-        .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
-    let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
-               SELECT t.account_id, t.campaign_id, t.id, $2, $3, $4 FROM attempt t \
-               WHERE t.uuid = $1 RETURNING id, campaign_id";
-    let parameters = [row.uuid.into(), row.revision.into(), now.into(), body.as_str().into()];
-    let mut made = store.row(sql, &parameters).await?.ok_or(LedgerError::Missing("attempt"))?;
-    let (event, campaign) = (made.int()?, made.int()?);
-    for taker in takers {
-        deliver(store, taker, (event, Some(campaign)), now).await?;
-    }
-    Ok(())
-}
 
-/// Tells a push as it came to those who take pushes.
-pub(super) async fn announce_push<S: Statements>(
-    store: &mut S,
-    (account, slug): (i64, &AccountSlug),
-    (body, proof): (&str, Option<&str>),
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let takers = takers(store, slug).await?;
-    let takers: Vec<&Taker> = takers.iter().filter(|taker| taker.is_raw).collect();
-    if takers.is_empty() {
-        return Ok(());
+    /// Tells a push as it came to those who take pushes.
+    pub async fn announce_push<S: Statements>(
+        &mut self,
+        store: &mut S,
+        (account, slug): (i64, &AccountSlug),
+        (body, proof): (&str, Option<&str>),
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let takes = |taker: &&mut Taker| taker.is_raw && taker.filter.takes_account(slug);
+        let mut takers = self.all.iter_mut().filter(takes).peekable();
+        if takers.peek().is_none() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
+                   VALUES ($1, 1, $2, $3, $4) RETURNING id";
+        let parameters = [account.into(), now.into(), body.into(), Value::optional_text(proof)];
+        let event = store.row(sql, &parameters).await?;
+        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
+        for taker in takers {
+            deliver(store, taker, (event, None), now).await?;
+        }
+        Ok(())
     }
-    let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
-               VALUES ($1, 1, $2, $3, $4) RETURNING id";
-    let parameters = [account.into(), now.into(), body.into(), Value::optional_text(proof)];
-    let event = store.row(sql, &parameters).await?;
-    let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
-    for taker in takers {
-        deliver(store, taker, (event, None), now).await?;
+
+    /// Enters what was told into the destinations' books.
+    pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
+        for taker in self.all.iter().filter(|taker| taker.made > 0) {
+            let sql = "UPDATE destination SET created_total = created_total + $2, \
+                       dead_total = dead_total + $3 WHERE id = $1";
+            let parameters = [taker.id.into(), taker.made.into(), taker.dead.into()];
+            store.execute(sql, &parameters).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 async fn deliver<S: Statements>(
     store: &mut S,
-    taker: &Taker,
+    taker: &mut Taker,
     (event, campaign): (i64, Option<i64>),
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     let is_dead = taker.state == DestinationState::Disabled;
-    let lane = match campaign {
+    let place = match campaign {
         Some(campaign) if taker.is_ordered && !is_dead => {
             Some(next_in_lane(store, taker.id, campaign).await?)
         }
         _ => None,
     };
-    let (lane, sequence, due_at) = match lane {
-        None => (None, None, now.as_microsecond()),
-        Some(Place { lane, sequence, is_first: true }) => {
-            (Some(lane), Some(sequence), now.as_microsecond())
-        }
-        Some(Place { lane, sequence, is_first: false }) => (Some(lane), Some(sequence), NEVER),
-    };
-    let (state, ended_at, error, column) = if is_dead {
-        let error = Some("the destination is disabled");
-        (DeliveryState::Dead, Some(now), error, "dead_total = dead_total + 1, ")
+    let waits = place.as_ref().is_some_and(|place| !place.is_first);
+    let due_at = if waits { NEVER } else { now.as_microsecond() };
+    let (state, ended_at, error) = if is_dead {
+        (DeliveryState::Dead, Some(now), Some("the destination is disabled"))
     } else {
-        (DeliveryState::Pending, None, None, "")
+        (DeliveryState::Pending, None, None)
     };
     let sql = "INSERT INTO delivery (event_id, destination_id, lane_id, sequence, state, \
                is_redrive, tries, due_at, is_leased, fence, created_at, ended_at, error) \
@@ -266,8 +293,8 @@ async fn deliver<S: Statements>(
     let parameters = [
         event.into(),
         taker.id.into(),
-        lane.into(),
-        sequence.into(),
+        place.as_ref().map(|place| place.lane).into(),
+        place.as_ref().map(|place| place.sequence).into(),
         state.as_str().into(),
         due_at.into(),
         now.into(),
@@ -275,9 +302,8 @@ async fn deliver<S: Statements>(
         Value::optional_text(error),
     ];
     store.execute(sql, &parameters).await?;
-    let sql =
-        format!("UPDATE destination SET {column}created_total = created_total + 1 WHERE id = $1");
-    store.execute(&sql, &[taker.id.into()]).await?;
+    taker.made += 1;
+    taker.dead += i64::from(is_dead);
     Ok(())
 }
 
@@ -351,7 +377,43 @@ impl Verb for AnnouncePush {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let account = super::identity::account_id(store, &self.account).await?;
         let what = (self.body.as_str(), self.proof.as_deref());
-        announce_push(store, (account, &self.account), what, self.now).await
+        let mut takers = Takers::read(store).await?;
+        takers.announce_push(store, (account, &self.account), what, self.now).await?;
+        takers.close(store).await
+    }
+}
+
+struct Due {
+    destination: Uuid,
+    redriven: bool,
+    limit: u32,
+    held: HashSet<i64>,
+    now: Timestamp,
+}
+
+impl Verb for Due {
+    type Answer = Vec<LeasedDelivery>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<LeasedDelivery>, LedgerError> {
+        let sql = "SELECT d.id, d.fence, d.tries, d.event_id FROM delivery d \
+                   WHERE d.destination_id = (SELECT id FROM destination WHERE uuid = $1) \
+                   AND d.state = 'pending' AND d.is_redrive = $2 AND d.due_at <= $3 \
+                   ORDER BY d.due_at, d.id LIMIT $4";
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let looked_at = i64::try_from(wanted + self.held.len()).unwrap_or(i64::MAX);
+        let parameters =
+            [self.destination.into(), self.redriven.into(), self.now.into(), looked_at.into()];
+        let mut due = Vec::new();
+        for mut row in store.rows(sql, &parameters).await? {
+            let (number, fence, tries, event) = (row.int()?, row.int()?, row.int()?, row.int()?);
+            if due.len() == wanted || self.held.contains(&number) {
+                continue;
+            }
+            let event = find_event(store, event).await?;
+            let is_redrive = self.redriven;
+            due.push(LeasedDelivery { number, fence, tries, is_redrive, event });
+        }
+        Ok(due)
     }
 }
 
@@ -365,6 +427,8 @@ struct Lease {
 
 impl Verb for Lease {
     type Answer = Vec<LeasedDelivery>;
+
+    const HASTE: Haste = Haste::Background;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<LeasedDelivery>, LedgerError> {
         let sql = format!(
@@ -426,6 +490,8 @@ struct Record {
 
 impl Verb for Record {
     type Answer = ();
+
+    const HASTE: Haste = Haste::Background;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         // How many of each destination were delivered, and are dead.
@@ -492,20 +558,6 @@ impl Record {
             store.execute(sql, &parameters).await?;
         }
         Ok(Some((row.int()?, row.optional_int()?)))
-    }
-}
-
-struct Release {
-    now: Timestamp,
-}
-
-impl Verb for Release {
-    type Answer = u64;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        let sql = "UPDATE delivery SET due_at = $1, is_leased = FALSE, fence = fence + 1 \
-                   WHERE state = 'pending' AND is_leased";
-        store.execute(sql, &[self.now.into()]).await
     }
 }
 

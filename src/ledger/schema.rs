@@ -7,15 +7,16 @@ use crate::ledger::LedgerError;
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses.
-pub const VERSION: i64 = 6;
+pub const VERSION: i64 = 7;
 
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
     ("V4__inbox", include_str!("migrations/V4__inbox.sql")),
     ("V5__outbox", include_str!("migrations/V5__outbox.sql")),
     ("V6__reconcile", include_str!("migrations/V6__reconcile.sql")),
+    ("V7__erasure", include_str!("migrations/V7__erasure.sql")),
 ];
 
 /// What the migrations call differently on the two stores.
@@ -47,6 +48,11 @@ pub fn migration_failed(error: &refinery::Error) -> LedgerError {
 /// Whether this program can work on a ledger with schema `found` (0: none).
 pub fn check_usable(found: i64) -> Result<(), LedgerError> {
     if (VERSION..=VERSION + 1).contains(&found) { Ok(()) } else { Err(unsupported(found)) }
+}
+
+/// Whether a copy with schema `found` can be restored: an older one is migrated when it is opened.
+pub fn check_restorable(found: i64) -> Result<(), LedgerError> {
+    if found == 0 { Err(unsupported(found)) } else { needs_migration(found).map(drop) }
 }
 
 /// Whether the migrations are to be run on a ledger with schema `found` (0: none).

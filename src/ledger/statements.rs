@@ -14,10 +14,23 @@ use crate::ledger::LedgerError;
 pub trait Verb: Send + Sync + 'static {
     type Answer: Send + 'static;
 
+    const HASTE: Haste = Haste::Soon;
+
     fn run<S: Statements>(
         &self,
         store: &mut S,
     ) -> impl Future<Output = Result<Self::Answer, LedgerError>> + Send;
+}
+
+/// Who goes first where many wait to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody gives up who is not answered at once.
+    Urgent,
+    /// Somebody waits.
+    Soon,
+    /// Nobody waits; while urgent ones come, as little of it as keeps it going.
+    Background,
 }
 
 /// An open transaction. Statements use `$1`, `$2` … each at least once; parameters and columns are

@@ -17,6 +17,9 @@ const CALLBACK_LABEL: &str = "dialbridge callback token";
 /// What secrets of destinations are made under.
 const DESTINATION_LABEL: &str = "dialbridge destination secret";
 
+/// What numbers are hashed under.
+const NUMBER_LABEL: &str = "dialbridge number";
+
 /// Newest version first.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
@@ -86,6 +89,16 @@ impl MasterKeys {
         let (_, master) = self.versions.iter().find(|(known, _)| *known == key)?;
         let subkey = mac(master.expose_secret().as_bytes(), DESTINATION_LABEL.as_bytes());
         Some(mac(&subkey, format!("{destination}\n{version}").as_bytes()).into())
+    }
+
+    /// What a phone number is known by when it is nowhere any more: one hash for each version,
+    /// newest first.
+    pub fn number_hashes(&self, e164: &str) -> Vec<String> {
+        let hash = |(_, master): &(u32, SecretString)| {
+            let subkey = mac(master.expose_secret().as_bytes(), NUMBER_LABEL.as_bytes());
+            hex(&mac(&subkey, e164.as_bytes())).iter().map(|&digit| char::from(digit)).collect()
+        };
+        self.versions.iter().map(hash).collect()
     }
 
     /// Whether a key that still stands has made this token; compares in constant time.

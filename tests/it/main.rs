@@ -17,6 +17,7 @@ mod config;
 mod conformance;
 mod demo;
 mod differential;
+mod erasure;
 mod facades;
 mod freshness;
 mod idcache;

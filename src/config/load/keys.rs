@@ -1,5 +1,6 @@
-//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]` and `[destinations]`.
+//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]`, `[backup]` and `[destinations]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -36,6 +37,13 @@ impl Loader<'_> {
         self.reader.finish(&section);
         let days = found.map_or(default_days, |at| at.value);
         Duration::from_secs(days * SECONDS_PER_DAY)
+    }
+
+    pub(super) fn backup_directory(&mut self, root: &mut Section<'_>) -> Option<PathBuf> {
+        let mut section = self.reader.section(root, "backup");
+        let directory = self.path(&mut section, "directory");
+        self.reader.finish(&section);
+        directory
     }
 
     pub(super) fn reconcile_interval(&mut self, root: &mut Section<'_>) -> Option<Duration> {

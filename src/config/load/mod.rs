@@ -94,6 +94,7 @@ impl Loader<'_> {
         let discovery_interval = self.discovery_interval(root);
         let inbox_retention = self.retention(root, "inbox", DEFAULT_INBOX_DAYS);
         let outbox_retention = self.retention(root, "outbox", DEFAULT_OUTBOX_DAYS);
+        let backup_directory = self.backup_directory(root);
         let reconcile_interval = self.reconcile_interval(root);
         let allowed_networks = self.allowed_networks(root);
         let mappings_dir = self.path(root, "mappings_dir");
@@ -107,6 +108,7 @@ impl Loader<'_> {
             bindings,
             inbox_retention,
             outbox_retention,
+            backup_directory,
             reconcile_interval,
             allowed_networks,
             master_keys: self.master_keys.clone(),

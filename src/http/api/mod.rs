@@ -5,6 +5,7 @@
 //! Errors are problem documents (RFC 9457), lists have cursors, times are RFC 3339 in UTC.
 
 mod auth;
+mod backup;
 mod bodies;
 mod campaigns;
 mod capabilities;
@@ -12,6 +13,7 @@ mod deliveries;
 mod destinations;
 mod error;
 mod jobs;
+mod numbers;
 mod openapi;
 mod reconcile;
 
@@ -90,6 +92,9 @@ pub(super) fn configure(
         )
         .service(resource("/destinations/{name}/secret").route(web::get().to(destinations::secret)))
         .service(resource("/destinations/{name}/test").route(web::post().to(destinations::test)))
+        .service(resource("/backup").route(web::post().to(backup::start)))
+        .service(resource("/numbers/find").route(web::post().to(numbers::find)))
+        .service(resource("/numbers/erase").route(web::post().to(numbers::erase)))
         .service(
             resource("/reconcile")
                 .route(web::get().to(reconcile::show))

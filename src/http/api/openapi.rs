@@ -9,7 +9,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::http::api::{campaigns, capabilities, deliveries, destinations, jobs, ready, reconcile};
+use crate::http::api::{
+    backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, ready, reconcile,
+};
 
 /// The page's own scripts and styles and nothing else; Swagger UI sets styles inline and draws its
 /// icons from data URLs.
@@ -49,6 +51,9 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         deliveries::list,
         deliveries::detail,
         deliveries::redrive,
+        backup::start,
+        numbers::find,
+        numbers::erase,
         reconcile::show,
         reconcile::start,
     ),

@@ -10,7 +10,6 @@ CREATE TABLE inbox (
     processed_at BIGINT
 );
 CREATE INDEX inbox_waiting ON inbox (due_at, id) WHERE processed_at IS NULL;
-CREATE INDEX inbox_processed ON inbox (processed_at) WHERE processed_at IS NOT NULL;
 
 -- What was received and means nothing that can be kept elsewhere.
 CREATE TABLE quarantine (

@@ -39,7 +39,8 @@ CREATE TABLE lane (
     UNIQUE (destination_id, campaign_id)
 );
 
--- What is told: an attempt in one revision, or a push as it came.
+-- What is told: an attempt in one revision, or a push as it came. Each index is written for every
+-- result, so there is none that its deliveries' do not need; ages follow numbers.
 CREATE TABLE event (
     id SURROGATE,
     account_id BIGINT NOT NULL REFERENCES account (id),
@@ -51,8 +52,6 @@ CREATE TABLE event (
     -- The signature that came with a push.
     proof TEXT
 );
-CREATE INDEX event_by_attempt ON event (attempt_id, revision);
-CREATE INDEX event_by_age ON event (at);
 
 CREATE TABLE delivery (
     id SURROGATE,
@@ -75,12 +74,12 @@ CREATE TABLE delivery (
     error TEXT,
     answer TEXT
 );
-CREATE INDEX delivery_due ON delivery (destination_id, is_redrive, due_at, id)
+CREATE INDEX delivery_due ON delivery (destination_id, is_redrive, due_at, id, created_at)
     WHERE state = 'pending';
 CREATE INDEX delivery_in_lane ON delivery (lane_id, sequence)
     WHERE state = 'pending' AND lane_id IS NOT NULL;
 CREATE INDEX delivery_by_event ON delivery (event_id);
-CREATE INDEX delivery_by_destination ON delivery (destination_id, state, id);
+CREATE INDEX delivery_dead ON delivery (destination_id, id) WHERE state = 'dead';
 
 -- Tries that failed.
 CREATE TABLE delivery_attempt (

@@ -20,11 +20,14 @@ use crate::clock::Clock;
 use crate::ledger::statements::Verb;
 use crate::ledger::{LedgerError, schema};
 
+mod keeping;
 mod statements;
 mod writer;
 
+pub(super) use keeping::restore;
+
 use statements::{SqliteStatements, ledger_error};
-use writer::{WriteJob, Writer};
+use writer::{Waiting, Writer};
 
 /// Verbs that wait for the writer; more are refused as unavailable.
 const WRITE_QUEUE_JOBS: usize = 4096;
@@ -54,9 +57,10 @@ type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
 
 struct Threads {
     /// None while closing.
-    writes: Option<SyncSender<WriteJob>>,
+    writes: Option<SyncSender<Waiting>>,
     reads: Option<SyncSender<ReadJob>>,
     joins: Vec<JoinHandle<()>>,
+    path: PathBuf,
     /// Held until the threads have ended.
     _lock: File,
 }
@@ -69,7 +73,13 @@ impl SqliteLedger {
         }
         let connection = connect(path)?;
         schema::check_usable(schema_version(&connection)?)?;
-        let mut threads = Threads { writes: None, reads: None, joins: Vec::new(), _lock: lock };
+        let mut threads = Threads {
+            writes: None,
+            reads: None,
+            joins: Vec::new(),
+            path: path.to_owned(),
+            _lock: lock,
+        };
         let wal = with_suffix(path, "-wal");
         let (checkpoints, checkpoint_requests) = sync_channel(1);
         let checkpointer = connect(path)?;
@@ -106,7 +116,8 @@ impl SqliteLedger {
 
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        submit(self.threads.writes.as_ref(), writer::job(verb, answer))?;
+        let waiting = Waiting { job: writer::job(verb, answer), haste: V::HASTE };
+        submit(self.threads.writes.as_ref(), waiting)?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
 }
@@ -208,6 +219,8 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // What is deleted or replaced is overwritten with zeros: it may have been a number.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "journal_size_limit", writer::WAL_KEPT_BYTES)?;
         connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);

@@ -1,6 +1,7 @@
 //! The writer thread: takes what waits in its queue, runs each verb in a savepoint, commits once,
 //! then answers all of them. Checkpoints run beside it.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
@@ -8,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::ledger::LedgerError;
-use crate::ledger::statements::Verb;
+use crate::ledger::statements::{Haste, Verb};
 
 use super::statements::ledger_error;
 use super::{control, run_verb};
@@ -17,6 +18,14 @@ use super::{control, run_verb};
 const MAX_BATCH_JOBS: usize = 1024;
 /// From this size of the WAL on, every commit asks for a checkpoint.
 const CHECKPOINT_FROM_BYTES: u64 = 16 * 1024 * 1024;
+/// Jobs that are looked at together to find the urgent ones.
+const MAX_QUEUED_JOBS: usize = 4096;
+/// After so many transactions without an urgent job the next one is not expected any more.
+const CALM_AFTER: usize = 32;
+/// Jobs of either kind that go into a transaction while urgent ones are expected: these wait for all
+/// of it.
+const SOON_BESIDE_URGENT: usize = 8;
+const BACKGROUND_BESIDE_URGENT: usize = 1;
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
 const WAL_MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// The WAL file is cut to this when it is emptied.
@@ -67,6 +76,82 @@ fn run_in_savepoint<V: Verb>(
     }
 }
 
+/// A job that waits for the writer.
+pub struct Waiting {
+    pub job: WriteJob,
+    pub haste: Haste,
+}
+
+/// What waits.
+#[derive(Default)]
+struct Queue {
+    urgent: VecDeque<WriteJob>,
+    soon: VecDeque<WriteJob>,
+    background: VecDeque<WriteJob>,
+    /// How many more of these the transaction takes.
+    room: (usize, usize),
+    /// Transactions since the last urgent job.
+    calm: usize,
+}
+
+impl Queue {
+    /// Waits for something to do; false when nobody can ask for anything any more.
+    fn wait(&mut self, jobs: &Receiver<Waiting>) -> bool {
+        if self.len() == 0 {
+            match jobs.recv() {
+                Ok(waiting) => self.put(waiting),
+                Err(_) => return false,
+            }
+        }
+        while self.len() < MAX_QUEUED_JOBS {
+            match jobs.try_recv() {
+                Ok(waiting) => self.put(waiting),
+                Err(_) => break,
+            }
+        }
+        true
+    }
+
+    fn len(&self) -> usize {
+        self.urgent.len() + self.soon.len() + self.background.len()
+    }
+
+    fn put(&mut self, waiting: Waiting) {
+        let queue = match waiting.haste {
+            Haste::Urgent => &mut self.urgent,
+            Haste::Soon => &mut self.soon,
+            Haste::Background => &mut self.background,
+        };
+        queue.push_back(waiting.job);
+    }
+
+    /// A transaction begins.
+    fn begin(&mut self) {
+        self.calm = if self.urgent.is_empty() { self.calm.saturating_add(1) } else { 0 };
+        self.room = if self.calm > CALM_AFTER {
+            (MAX_BATCH_JOBS, MAX_BATCH_JOBS)
+        } else {
+            (SOON_BESIDE_URGENT, BACKGROUND_BESIDE_URGENT)
+        };
+    }
+
+    fn next(&mut self) -> Option<WriteJob> {
+        if let Some(job) = self.urgent.pop_front() {
+            return Some(job);
+        }
+        let Queue { soon, background, room, .. } = self;
+        for (queue, room) in [(soon, &mut room.0), (background, &mut room.1)] {
+            if *room > 0
+                && let Some(job) = queue.pop_front()
+            {
+                *room -= 1;
+                return Some(job);
+            }
+        }
+        None
+    }
+}
+
 pub struct Writer {
     connection: Connection,
     wal: PathBuf,
@@ -79,10 +164,11 @@ impl Writer {
     }
 
     /// Works until every sender is gone and the queue is empty.
-    pub fn run(&mut self, jobs: &Receiver<WriteJob>) {
-        while let Ok(first) = jobs.recv() {
-            let mut waiting = Some(first);
-            self.commit_together(|| waiting.take().or_else(|| jobs.try_recv().ok()));
+    pub fn run(&mut self, jobs: &Receiver<Waiting>) {
+        let mut queue = Queue::default();
+        while queue.wait(jobs) {
+            queue.begin();
+            self.commit_together(|| queue.next());
             self.look_after_wal();
         }
     }
@@ -196,7 +282,8 @@ mod tests {
             let done: Done = Box::new(|_| ());
             done
         });
-        submit(ledger.threads.writes.as_ref(), job).unwrap();
+        let waiting = super::Waiting { job, haste: crate::ledger::statements::Haste::Soon };
+        submit(ledger.threads.writes.as_ref(), waiting).unwrap();
     }
 
     fn entry(bytes: usize) -> JournalEntry {

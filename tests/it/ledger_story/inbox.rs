@@ -64,13 +64,13 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
             attempts: vec![(campaign, seen("a")), (campaign, seen("b"))],
             quarantined: vec![nonsense("no row")],
         };
-        ledger.settle_inbox(row.clone(), processed, at(10)).await
+        ledger.settle_inbox(vec![(row.clone(), processed)], at(10)).await
     };
     assert!(settle(&rows[0], uuid(4242)).await.is_err(), "no such campaign");
     assert_eq!(due(&ledger, 10).await.len(), 3, "nothing of it is kept");
-    assert_eq!(settle(&rows[0], campaign).await, Ok(true));
-    assert_eq!(settle(&rows[0], campaign).await, Ok(false), "another was faster");
-    assert_eq!(settle(&rows[1], campaign).await, Ok(true), "a copy");
+    assert_eq!(settle(&rows[0], campaign).await, Ok(()));
+    assert_eq!(settle(&rows[0], campaign).await, Ok(()), "another was faster");
+    assert_eq!(settle(&rows[1], campaign).await, Ok(()), "a copy");
     assert_eq!(due(&ledger, 10).await, [rows[2].clone()]);
     let scope = AttemptScope::Campaign(campaign);
     let all = AttemptWindow { before: None, limit: 10, include_deleted: true };

@@ -74,6 +74,7 @@ pub(super) fn config(
         bindings: Bindings::default(),
         inbox_retention: Duration::from_secs(86_400),
         reconcile_interval: None,
+        backup_directory: Some(directory.path().to_owned()),
         outbox_retention: Duration::from_secs(86_400),
         allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
         master_keys: Some(SecretString::from("1 0123456789abcdef0123456789abcdef")),

@@ -177,6 +177,11 @@ impl TestApp {
         self.in_doubt.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// A contact that a facade confirmed waits here for its campaign: no platform has it.
+    pub fn one_target_is_a_draft(&self) {
+        self.confirmed.fetch_sub(1, Ordering::SeqCst);
+    }
+
     pub fn facades(&self) -> String {
         format!("http://{}", self.running.as_ref().unwrap().facades)
     }

@@ -1,0 +1,42 @@
+//! A copy of the ledger while it is in use.
+
+use std::path::PathBuf;
+
+use crate::gateway::WorkerGateway;
+use crate::gateway::destinations::OperatorView;
+use crate::gateway::error::GatewayError;
+use crate::ledger::LedgerError;
+use crate::ledger::journal::JournalEntry;
+
+impl WorkerGateway {
+    /// Copies the ledger into the configured directory, under a name with the time.
+    ///
+    /// # Errors
+    /// `State` when no directory is configured, or the ledger is one that other tools copy.
+    pub async fn backup(&self, operator: OperatorView<'_>) -> Result<PathBuf, GatewayError> {
+        let shared = &self.shared;
+        let directory = shared
+            .backup_directory
+            .as_ref()
+            .ok_or_else(|| GatewayError::State("backup.directory is not configured".to_owned()))?;
+        let now = shared.clock.wall();
+        let name = format!("dialbridge-{}.db", now.strftime("%Y%m%dT%H%M%S.%6fZ"));
+        let file = directory.join(name);
+        match shared.ledger.backup(&file).await {
+            Err(LedgerError::Conflict(why)) => return Err(GatewayError::State(why)),
+            copied => copied?,
+        }
+        let entry = JournalEntry {
+            at: shared.clock.now(),
+            actor: operator.name.to_owned(),
+            action: "backup".to_owned(),
+            request_id: None,
+            campaign: None,
+            before: None,
+            after: Some(file.display().to_string()),
+            reason: None,
+        };
+        shared.ledger.append_journal(entry).await?;
+        Ok(file)
+    }
+}

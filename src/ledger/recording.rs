@@ -1,0 +1,291 @@
+//! Recording what is reported about attempts: once per business key, merged by finality, and told to
+//! those who want to know.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::domain::call::{CallAttempt, Disposition};
+use crate::domain::ids::{AccountSlug, NativeId};
+use crate::ledger::LedgerError;
+use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
+use crate::ledger::identity;
+use crate::ledger::outbox::{Subject, Takers};
+use crate::ledger::statements::{Statements, Verb};
+
+pub(super) struct RecordAttempts {
+    pub account: AccountSlug,
+    pub campaign: Uuid,
+    pub attempts: Vec<SeenAttempt>,
+    pub now: Timestamp,
+}
+
+impl Verb for RecordAttempts {
+    type Answer = Vec<(AttemptRow, Recorded)>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
+        let mut recorder = Recorder::new(store, self.now).await?;
+        let place = (&self.account, self.campaign);
+        let recorded = recorder.record(store, place, &self.attempts).await?;
+        recorder.close(store).await?;
+        Ok(recorded)
+    }
+}
+
+/// Records attempts in one transaction, of many campaigns if need be; it ends with
+/// [`Recorder::close`].
+pub(super) struct Recorder {
+    takers: Takers,
+    accounts: HashMap<AccountSlug, i64>,
+    campaigns: HashMap<Uuid, i64>,
+    now: Timestamp,
+}
+
+impl Recorder {
+    pub async fn new<S: Statements>(store: &mut S, now: Timestamp) -> Result<Self, LedgerError> {
+        let takers = Takers::read(store).await?;
+        Ok(Self { takers, accounts: HashMap::new(), campaigns: HashMap::new(), now })
+    }
+
+    /// The attempts in their order, and what the report made of each.
+    pub async fn record<S: Statements>(
+        &mut self,
+        store: &mut S,
+        (slug, uuid): (&AccountSlug, Uuid),
+        attempts: &[SeenAttempt],
+    ) -> Result<Vec<(AttemptRow, Recorded)>, LedgerError> {
+        let account = self.account(store, slug).await?;
+        let campaign = self.campaign(store, uuid).await?;
+        // One order for all, so that two reports never wait for each other in a circle.
+        let mut order: Vec<(usize, &SeenAttempt)> = attempts.iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
+        let mut rows = Vec::with_capacity(order.len());
+        for (place, seen) in order {
+            let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
+            if let Some((attempt, list_at)) =
+                insert(store, (account, campaign), seen, wanted).await?
+            {
+                let row = new_row((slug, uuid), seen, list_at);
+                let of = Subject { account, campaign, attempt };
+                self.takers.announce(store, &row, of, self.now).await?;
+                rows.push((place, (row, Recorded::New)));
+                continue;
+            }
+            let known = find_for_update(store, account, &seen.native).await?;
+            let (attempt, known) = known.ok_or_else(|| {
+                LedgerError::Conflict(format!("attempt id {} is taken", seen.proposed_uuid))
+            })?;
+            let recorded = match merge(&known, seen) {
+                Some(merged) => {
+                    update(store, &merged).await?;
+                    if merged.revision != known.revision {
+                        let of = Subject { account, campaign, attempt };
+                        self.takers.announce(store, &merged, of, self.now).await?;
+                    }
+                    (merged, Recorded::Changed)
+                }
+                None => (known, Recorded::Known),
+            };
+            rows.push((place, recorded));
+        }
+        rows.sort_by_key(|(place, _)| *place);
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    pub async fn account<S: Statements>(
+        &mut self,
+        store: &mut S,
+        slug: &AccountSlug,
+    ) -> Result<i64, LedgerError> {
+        if let Some(known) = self.accounts.get(slug) {
+            return Ok(*known);
+        }
+        let id = identity::account_id(store, slug).await?;
+        self.accounts.insert(slug.clone(), id);
+        Ok(id)
+    }
+
+    async fn campaign<S: Statements>(
+        &mut self,
+        store: &mut S,
+        uuid: Uuid,
+    ) -> Result<i64, LedgerError> {
+        if let Some(known) = self.campaigns.get(&uuid) {
+            return Ok(*known);
+        }
+        let id = identity::campaign_id(store, uuid).await?;
+        self.campaigns.insert(uuid, id);
+        Ok(id)
+    }
+
+    pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
+        self.takers.close(store).await
+    }
+}
+
+/// As it was just inserted.
+fn new_row(
+    (account, campaign): (&AccountSlug, Uuid),
+    seen: &SeenAttempt,
+    list_at: Timestamp,
+) -> AttemptRow {
+    AttemptRow {
+        uuid: seen.proposed_uuid,
+        account: account.clone(),
+        campaign,
+        native: seen.native.clone(),
+        attempt: seen.attempt.clone(),
+        raw: seen.raw.clone(),
+        list_at,
+        revision: 1,
+        deleted_at: None,
+        is_erased: false,
+    }
+}
+
+/// Platforms tell times to the second or millisecond; the digits that they leave empty are filled
+/// from the attempt's id, so that attempts of one second seldom want the same place in lists.
+fn spread(time: Timestamp, uuid: Uuid) -> Timestamp {
+    let micros = time.as_microsecond();
+    let empty = match micros {
+        m if m % 1_000_000 == 0 => 1_000_000,
+        m if m % 1_000 == 0 => 1_000,
+        _ => return time,
+    };
+    let fill = i64::from(uuid.as_fields().0) % empty;
+    Timestamp::from_microsecond(micros + fill).unwrap_or(time)
+}
+
+/// Places that are tried before giving up; each is a microsecond.
+const MAX_PLACES_TRIED: u32 = 10_000;
+
+/// Inserts the attempt at the first free place from `wanted` on: its surrogate and place. None: the
+/// business key is known, or the proposed id is taken.
+async fn insert<S: Statements>(
+    store: &mut S,
+    (account, campaign): (i64, i64),
+    seen: &SeenAttempt,
+    wanted: Timestamp,
+) -> Result<Option<(i64, Timestamp)>, LedgerError> {
+    let mut list_at = wanted;
+    for _ in 0..MAX_PLACES_TRIED {
+        let mut parameters = vec![
+            seen.proposed_uuid.into(),
+            account.into(),
+            (&seen.native).into(),
+            campaign.into(),
+            list_at.into(),
+            1.into(),
+        ];
+        parameters.extend(attempt_values(&seen.attempt, &seen.raw));
+        if let Some(mut inserted) = store.row(INSERT, &parameters).await? {
+            return Ok(Some((inserted.int()?, list_at)));
+        }
+        let taken = store
+            .row(
+                "SELECT 1 FROM attempt WHERE uuid = $1 OR (account_id = $2 AND native = $3)",
+                &[seen.proposed_uuid.into(), account.into(), (&seen.native).into()],
+            )
+            .await?;
+        if taken.is_some() {
+            return Ok(None);
+        }
+        list_at += SignedDuration::from_micros(1);
+    }
+    Err(LedgerError::Unavailable("too many attempts at one time".to_owned()))
+}
+
+const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
+     revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
+     live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
+     try_number, recording, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+     $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING RETURNING id";
+
+async fn find_for_update<S: Statements>(
+    store: &mut S,
+    account: i64,
+    native: &NativeId,
+) -> Result<Option<(i64, AttemptRow)>, LedgerError> {
+    let sql = format!(
+        "SELECT id, uuid FROM attempt WHERE account_id = $1 AND native = $2{}",
+        S::ROW_LOCK
+    );
+    let Some(mut row) = store.row(&sql, &[account.into(), native.into()]).await? else {
+        return Ok(None);
+    };
+    let (id, uuid) = (row.int()?, row.uuid()?);
+    Ok(find(store, uuid).await?.map(|row| (id, row)))
+}
+
+/// What a second report makes of what is known. `None`: nothing changes.
+fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
+    if known.is_erased {
+        return None;
+    }
+    let (old, new) = (&known.attempt, &seen.attempt);
+    let newer_wins = match finality(new).cmp(&finality(old)) {
+        Ordering::Greater => true,
+        // What a closer look found out is not undone by the same report told again.
+        Ordering::Equal => seen.raw != known.raw,
+        Ordering::Less => false,
+    };
+    let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
+    let attempt = completed(winner, other);
+    let raw = if newer_wins {
+        completed_raw(&seen.raw, &known.raw)
+    } else {
+        completed_raw(&known.raw, &seen.raw)
+    };
+    if attempt == *old && raw == known.raw {
+        return None;
+    }
+    let revision = known.revision + i64::from(attempt.disposition != old.disposition);
+    Some(AttemptRow { attempt, raw, revision, ..known.clone() })
+}
+
+/// One row as it came, with the members of the other that it lacks: pushed and polled rows of one
+/// attempt each say what the other does not.
+fn completed_raw(winner: &str, other: &str) -> String {
+    let members = |text: &str| serde_json::from_str::<Map<String, Json>>(text).ok();
+    let (Some(mut all), Some(other)) = (members(winner), members(other)) else {
+        return winner.to_owned();
+    };
+    let known = all.len();
+    for (name, value) in other {
+        all.entry(name).or_insert(value);
+    }
+    if all.len() == known { winner.to_owned() } else { Json::Object(all).to_string() }
+}
+
+/// What one report says, and the other where it says nothing.
+pub(super) fn completed(winner: &CallAttempt, other: &CallAttempt) -> CallAttempt {
+    CallAttempt {
+        contact_reference: winner
+            .contact_reference
+            .clone()
+            .or_else(|| other.contact_reference.clone()),
+        called: winner.called.clone().or_else(|| other.called.clone()),
+        caller: winner.caller.clone().or_else(|| other.caller.clone()),
+        dialed_at: winner.dialed_at.or(other.dialed_at),
+        ended_at: winner.ended_at.or(other.ended_at),
+        result: winner.result,
+        disposition: winner.disposition,
+        flags: winner.flags,
+        native_code: winner.native_code.clone(),
+        try_number: winner.try_number.or(other.try_number),
+        recording: winner.recording.clone().or_else(|| other.recording.clone()),
+    }
+}
+
+fn finality(attempt: &CallAttempt) -> u8 {
+    match attempt.disposition {
+        Disposition::InProgress => 0,
+        Disposition::Unknown => 1,
+        _ if !attempt.flags.is_final => 2,
+        Disposition::Failed => 3,
+        _ => 4,
+    }
+}

@@ -1,0 +1,178 @@
+//! A person's number is found however it was written, and erased from everything that is kept: no byte
+//! of the store has it afterwards, and what counted before counts still.
+
+use std::path::Path;
+
+use dialbridge::domain::ids::AccountSlug;
+use dialbridge::ledger::Ledger;
+use dialbridge::signing::keys::MasterKeys;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::support::sink::Sink;
+use crate::support::{Reply, TestApp, VDN, until};
+
+const NUMBER: &str = "+8613155577799";
+/// Its digits, as they stand in every spelling without separators.
+const DIGITS: &[u8] = b"13155577799";
+
+async fn ask(app: &TestApp, path: &str, body: Value) -> Reply {
+    let url = format!("{}/api/v1/{path}", app.admin());
+    let token = ("authorization", format!("Bearer {:.<24}", "operator"));
+    app.send("POST", &url, &[token], Some(body.to_string())).await
+}
+
+async fn certificate(app: &TestApp, action: &str) -> Value {
+    let reply = ask(app, &format!("numbers/{action}"), json!({"number": NUMBER})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.json()
+}
+
+fn row(campaign: i64, call: u32, called: &str, field: &str) -> Value {
+    json!({"campaignId": campaign.to_string(), "sessionId": format!("order-{call}"),
+        "called": called, "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
+        "failCode": "00603", "vdnId": VDN, "callId": format!("1644464743-{call}"),
+        "customField": field})
+}
+
+async fn push(app: &TestApp, body: &Value) {
+    let keys = SecretString::from("1 0123456789abcdef0123456789abcdef");
+    let token = MasterKeys::parse(&keys).unwrap().callback_token("cc");
+    let url = format!("{}/callbacks/isales/cc/{token}", app.callbacks());
+    assert_eq!(app.send("POST", &url, &[], Some(body.to_string())).await.status, 200);
+    until(async || {
+        let inbox = app.api("/inbox").await;
+        inbox["items"].as_array().unwrap().iter().all(|row| row["waiting"] == 0)
+    })
+    .await;
+}
+
+/// What the facade shows of the campaign's results.
+async fn shown(app: &TestApp, campaign: i64) -> Vec<Value> {
+    let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
+    let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": 1});
+    let page = app.cc_ok("POST", &path, Some(query)).await;
+    page["data"].as_array().unwrap().clone()
+}
+
+/// The store's files that hold these bytes.
+fn holding(ledger: &Path, bytes: &[u8]) -> Vec<String> {
+    let directory = ledger.parent().unwrap();
+    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let holds = |file: &std::path::PathBuf| {
+        file.is_file()
+            && std::fs::read(file).unwrap().windows(bytes.len()).any(|window| window == bytes)
+    };
+    files.filter(holds).map(|file| file.display().to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_erased_number_is_nowhere_and_everything_still_counts() {
+    let app = TestApp::simulators(|config| {
+        config.clients[0].create_on = Some(AccountSlug::new("cc").unwrap());
+    })
+    .await;
+    let campaign = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let sink = Sink::taking();
+    let order = json!({"name": "crm", "shape": "standard", "url": sink.url("/")});
+    assert_eq!(ask(&app, "destinations", order).await.status, 200);
+    // Dialled, noted in a free text, and one of somebody else.
+    let noted = "call back on (0131) 5557-7799, please";
+    let rows = json!([
+        row(campaign, 1, "013155577799", ""),
+        row(campaign, 2, "008613155577799", "vip"),
+        row(campaign, 3, "013100000001", noted),
+        row(campaign, 4, "013100000002", "other"),
+    ]);
+    push(&app, &rows).await;
+    push(&app, &json!({"what": "no result of +86 131 5557 7799"})).await;
+    // A draft's contact, under a key whose answer is kept.
+    let draft = json!({"name": "draft", "detail": "d", "type": "call", "service_level": 100,
+        "end_handle": "continue", "actions": []});
+    let draft = app.vb("POST", "/campaigns", Some(draft)).await.json();
+    let outdial = json!({"campaign_id": draft["id"], "name": "n", "detail": "d", "data": "x"});
+    let outdial = app.vb("POST", "/outdials", Some(outdial)).await.json();
+    let target = json!({"name": "n", "detail": "d", "data": "x",
+        "destination_0": {"type": "tel", "target": NUMBER}});
+    let targets = format!("/outdials/{}/targets", outdial["id"].as_str().unwrap());
+    assert_eq!(app.vb("POST", &targets, Some(target)).await.status, 200);
+    app.one_target_is_a_draft();
+    until(async || app.api("/destinations").await["items"][0]["delivered"] == 4).await;
+    assert!(!holding(&app.ledger(), DIGITS).is_empty(), "it is there before");
+
+    let found = certificate(&app, "find").await;
+    assert_eq!(found["rows"]["attempts"], 3, "{found}");
+    assert_eq!((&found["rows"]["pushes"], &found["rows"]["quarantine"]), (&json!(2), &json!(1)));
+    assert_eq!((&found["rows"]["events"], &found["told"]), (&json!(2), &json!(["crm"])));
+    assert_eq!(found["still_at"][0]["account"], "cc");
+    assert_eq!(found["erased_before"], Value::Null);
+    let erased = certificate(&app, "erase").await;
+    assert_eq!(erased["rows"], found["rows"]);
+    assert_eq!(holding(&app.ledger(), DIGITS), Vec::<String>::new());
+    assert_eq!(holding(&app.ledger(), b"5557-7799"), Vec::<String>::new());
+    assert_eq!(holding(&app.ledger(), b"5557 7799"), Vec::<String>::new());
+
+    // It is nowhere, and known to have been erased.
+    let again = certificate(&app, "find").await;
+    assert_eq!((&again["rows"], &again["number_hash"]), (&json!({}), &erased["number_hash"]));
+    assert!(again["erased_before"].is_string(), "{again}");
+    // Both calls of one person are still one person's.
+    let rows = shown(&app, campaign).await;
+    assert_eq!(rows.len(), 4);
+    let called = |call: &str| {
+        let row = rows.iter().find(|row| row["callId"].as_str().unwrap().ends_with(call));
+        row.unwrap()["called"].as_str().unwrap().to_owned()
+    };
+    assert!(called("-1").starts_with("erased-"), "{rows:?}");
+    assert_eq!((called("-1"), called("-4")), (called("-2"), "013100000002".to_owned()));
+    // Told again, it does not come back.
+    push(&app, &json!([row(campaign, 1, "013155577799", "again")])).await;
+    let rows = shown(&app, campaign).await;
+    let again = rows.iter().filter(|row| row["called"].as_str().unwrap().contains("5557"));
+    assert_eq!(again.count(), 0, "{rows:?}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_refused_without_being_quoted() {
+    let app = TestApp::start().await;
+    for number in ["13155577799", "+1", "+86131555777990000", "+86 131", "", "+abc"] {
+        let reply = ask(&app, "numbers/find", json!({"number": number})).await;
+        assert_eq!(reply.status, 400, "{number}");
+        assert!(number.is_empty() || !reply.text.contains(number), "{}", reply.text);
+    }
+    for body in [json!({}), json!({"number": 8_613_155_577_799_i64}), json!({"numbers": []})] {
+        assert_eq!(ask(&app, "numbers/erase", body).await.status, 400);
+    }
+    let viewer = app.api_as("viewer", "POST", "/numbers/find").await;
+    assert_eq!(viewer.status, 403);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_put_back_has_a_new_epoch_and_gives_out_no_old_number() {
+    let app = TestApp::simulators(|_| {}).await;
+    app.voipbin_campaign("first").await;
+    let app = app.serve().await;
+    let copied = ask(&app, "backup", json!({})).await;
+    assert_eq!(copied.status, 200, "{}", copied.text);
+    let copy = std::path::PathBuf::from(copied.json()["file"].as_str().unwrap());
+    let first = app.row_of("first").await;
+    let app = app.stopped().await;
+    let path = app.ledger();
+    let refused = Ledger::restore_sqlite(&copy, &path, false).unwrap_err();
+    assert!(refused.to_string().ends_with("exists"), "{refused}");
+    let nothing = Ledger::restore_sqlite(&path.with_extension("none"), &path, true);
+    assert!(nothing.is_err());
+    let damaged = path.with_extension("damaged");
+    std::fs::write(&damaged, vec![7; 100_000]).unwrap();
+    assert!(Ledger::restore_sqlite(&damaged, &path, true).is_err());
+    assert_eq!(Ledger::restore_sqlite(&copy, &path, true), Ok(2));
+    app.voipbin_campaign("second").await;
+    let app = app.serve().await;
+    assert_eq!(app.row_of("first").await["id"], first["id"], "what was there is there");
+    let second = app.number_of(crate::support::VIRTUAL_VDN, "second").await;
+    assert!(second > 100_000, "{second} may be another campaign's");
+    app.finish().await;
+}
