@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature, until};
 use cut::{Cut, When};
 
+mod canary;
 mod cut;
+mod disk;
 mod received;
 
 const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
@@ -30,6 +32,8 @@ struct Gateway<'a> {
     isales: Cut,
     directory: tempfile::TempDir,
     child: Option<Child>,
+    /// What it logs.
+    filter: String,
     /// Ports that the system chose at the last start: one that a test chose itself may be taken by
     /// another before the gateway has it.
     facades: u16,
@@ -46,6 +50,7 @@ impl<'a> Gateway<'a> {
             isales: Cut::before(address(app.isales.base_url())),
             directory: tempfile::tempdir().unwrap(),
             child: None,
+            filter: "info".to_owned(),
             facades: 0,
             admin: 0,
             callbacks: 0,
@@ -129,12 +134,22 @@ isales = "5"
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
             .args([Path::new("serve"), Path::new("--migrate"), Path::new("--config"), &config])
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", &self.filter)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
         self.child = Some(child);
+        self.await_ports().await;
+        let url = format!("http://127.0.0.1:{}/readyz", self.admin);
+        until(async || {
+            self.app.try_send("GET", &url, &[], None).await.is_some_and(|r| r.status == 200)
+        })
+        .await;
+    }
+
+    /// Learns where it listens.
+    async fn await_ports(&mut self) {
         let mut line = None;
         until(async || {
             if let Some(ended) = self.child.as_mut().unwrap().try_wait().unwrap() {
@@ -148,11 +163,6 @@ isales = "5"
         self.facades = port(&line, "facades");
         self.admin = port(&line, "admin");
         self.callbacks = port(&line, "callbacks");
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin);
-        until(async || {
-            self.app.try_send("GET", &url, &[], None).await.is_some_and(|r| r.status == 200)
-        })
-        .await;
     }
 
     /// SIGKILL: it has no chance to say anything.

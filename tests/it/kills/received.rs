@@ -68,13 +68,36 @@ async fn what_was_answered_is_there_once_after_any_kill() {
 }
 
 /// Pushes results of one campaign to where the gateway is, or was.
-struct ResultPusher<'a> {
+pub struct ResultPusher<'a> {
     app: &'a TestApp,
-    url: String,
+    pub url: String,
     campaign: i64,
 }
 
 impl ResultPusher<'_> {
+    /// Pushes until so many were taken; their calls.
+    pub async fn push_some(&self, sender: &str, count: usize) -> Vec<String> {
+        let mut answered = Vec::new();
+        for sent in 0.. {
+            if answered.len() == count {
+                break;
+            }
+            let call = format!("{sender}-{sent}");
+            let reply = self.app.send("POST", &self.url, &[], Some(self.row(&call))).await;
+            if reply.status == 200 {
+                answered.push(call);
+            }
+        }
+        answered
+    }
+
+    fn row(&self, call: &str) -> String {
+        json!([{"campaignId": self.campaign.to_string(), "sessionId": "s",
+            "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
+            "failCode": "00501", "vdnId": VDN, "callId": call}])
+        .to_string()
+    }
+
     /// Pushes one result after the other until the gateway is gone; the calls whose push was answered,
     /// and how many were sent.
     async fn push_on(&self, sender: &str) -> (Vec<String>, usize) {
@@ -82,11 +105,8 @@ impl ResultPusher<'_> {
         let mut sent = 0;
         loop {
             let call = format!("{sender}-{sent}");
-            let row = json!([{"campaignId": self.campaign.to_string(), "sessionId": "s",
-                "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
-                "failCode": "00501", "vdnId": VDN, "callId": call}]);
             sent += 1;
-            match self.app.try_send("POST", &self.url, &[], Some(row.to_string())).await {
+            match self.app.try_send("POST", &self.url, &[], Some(self.row(&call))).await {
                 Some(reply) if reply.status == 200 => answered.push(call),
                 Some(reply) => assert_eq!(reply.status, 503, "{}", reply.text),
                 None => return (answered, sent),
@@ -96,14 +116,14 @@ impl ResultPusher<'_> {
 }
 
 impl Gateway<'_> {
-    fn pusher(&self, campaign: i64) -> ResultPusher<'_> {
+    pub fn pusher(&self, campaign: i64) -> ResultPusher<'_> {
         let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
         let (port, token) = (self.callbacks, keys.callback_token("cc"));
         let url = format!("http://127.0.0.1:{port}/callbacks/isales/cc/{token}");
         ResultPusher { app: self.app, url, campaign }
     }
 
-    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let url = format!("http://127.0.0.1:{}/api/v1/{path}", self.admin);
         let token = [("authorization", format!("Bearer {TOKEN}"))];
         let body = body.map(|body| body.to_string());
@@ -117,14 +137,14 @@ impl Gateway<'_> {
         self.ask("POST", "destinations", Some(order)).await;
     }
 
-    async fn inbox(&self) -> Value {
+    pub async fn inbox(&self) -> Value {
         let inbox = self.ask("GET", "inbox", None).await;
         let rows = inbox["items"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["account"] == "cc").unwrap()
     }
 
     /// The call ids of all attempts of a campaign.
-    async fn kept(&self, campaign: i64) -> Vec<String> {
+    pub async fn kept(&self, campaign: i64) -> Vec<String> {
         let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
         let mut kept = Vec::new();
         for page in 1.. {
