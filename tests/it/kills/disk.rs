@@ -11,8 +11,9 @@ use super::Gateway;
 use crate::support::{TestApp, VDN, until};
 
 /// Of the store's own file system, and of the file that takes up its room.
-const DISK_BYTES: usize = 24 * 1024 * 1024;
-const FILLER_BYTES: usize = 12 * 1024 * 1024;
+const DISK_BYTES: usize = 96 * 1024 * 1024;
+/// Without it there is room for all that was pushed, in the log and again in the store.
+const FILLER_BYTES: usize = 64 * 1024 * 1024;
 
 impl Gateway<'_> {
     /// Starts it with its store on a small file system that only it sees; answers where the file lies
