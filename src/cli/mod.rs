@@ -8,6 +8,7 @@ mod deliveries;
 mod demo;
 mod destinations;
 mod inbox;
+mod keys;
 pub mod mappings;
 mod numbers;
 mod operator;
@@ -77,6 +78,8 @@ enum Command {
     Destinations(destinations::Args),
     /// What was passed on, what failed, and sending again.
     Deliveries(deliveries::Args),
+    /// The versions of the master key.
+    Keys(keys::Args),
     /// Copy the ledger of the gateway that serves.
     Backup(backup::BackupArgs),
     /// Put a copy in the place of a ledger that nobody uses.
@@ -120,6 +123,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inbox(args) => inbox::run(&args),
         Command::Destinations(args) => destinations::run(&args),
         Command::Deliveries(args) => deliveries::run(&args),
+        Command::Keys(args) => keys::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Find(args) => numbers::find(&args),

@@ -91,3 +91,32 @@ async fn operators_see_and_steer_what_is_passed_on() {
     assert_eq!(operator.json("destinations list").await["items"], json!([]));
     app.finish().await;
 }
+
+#[test]
+fn keys_are_rotated_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("master.keys");
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        let output = command.arg("keys").args(words).arg("--file").arg(&file).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(run(&["list"]).1, "\n", "there is none yet");
+    assert_eq!(run(&["rotate"]).1, "1      makes what is new\n");
+    let first = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, first.trim_end()).unwrap();
+    let (code, shown, _) = run(&["rotate", "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((code, &shown), (Some(0), &json!({"versions": [2, 1]})));
+    let both = std::fs::read_to_string(&file).unwrap();
+    assert!(both.starts_with(first.trim_end()) && both.lines().count() == 2, "the old one stays");
+    let keys: Vec<&str> = both.lines().map(|line| line.split(' ').nth(1).unwrap()).collect();
+    assert!(keys[0] != keys[1] && keys.iter().all(|key| key.len() == 64), "32 bytes, in hex");
+    let (_, text, errors) = run(&["list"]);
+    assert!(keys.iter().all(|key| !text.contains(key) && !errors.contains(key)));
+    std::fs::write(&file, "1 short").unwrap();
+    let (code, text, errors) = run(&["rotate"]);
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    assert!(errors.contains("line 1") && !errors.contains("short"), "{errors}");
+}
