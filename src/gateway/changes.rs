@@ -165,7 +165,8 @@ impl WorkerGateway {
             GatewayError::Internal("a document in the directory cannot be read".to_owned())
         })?;
         fetched.deleted = true;
-        self.sight(&identity.home, adapter, vec![fetched], at).await.map(drop)
+        self.sight(&identity.home, adapter, vec![fetched], at).await?;
+        self.stop_following(identity.uuid).await
     }
 }
 

@@ -283,6 +283,11 @@ async fn keep_beside(
         shared.ledger.delete_object(object.uuid, now).await?;
     }
     shared.written.forget(identity.uuid);
+    let document = serde_json::from_str(&object.document);
+    if let (Some(platform), Ok(document)) = (platform, document) {
+        let followed = run.gateway.follow_results(identity, platform, &document).await;
+        followed.map_err(|error| Stop::Lost(error.to_string()))?;
+    }
     Ok(())
 }
 

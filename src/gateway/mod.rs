@@ -19,6 +19,7 @@ mod endings;
 pub mod error;
 pub mod exchange;
 mod flight;
+mod following;
 pub mod groups;
 mod holding;
 pub mod idempotency;

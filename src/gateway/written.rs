@@ -144,7 +144,7 @@ impl WorkerGateway {
             self.shared.ledger.change_object(identity.uuid, change, now).await?;
         }
         self.shared.written.forget(identity.uuid);
-        Ok(())
+        self.follow_results(identity, asked.platform, &source).await
     }
 }
 

@@ -35,6 +35,7 @@ pub struct DestinationRow {
 pub enum DestinationChange {
     State { state: DestinationState, reason: Option<String> },
     Secret(SecretVersions),
+    Url(Url),
 }
 
 impl DestinationRow {
@@ -235,10 +236,16 @@ impl Verb for Change {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let changed = match &self.what {
             DestinationChange::State { state, reason } => {
-                let sql = "UPDATE destination SET state = $2, reason = $3 \
+                // The name of one that is taken away may be given again.
+                let sql = "UPDATE destination SET state = $2, reason = $3, name = CASE WHEN \
+                           $2 = 'removed' THEN name || '.' || id ELSE name END \
                            WHERE uuid = $1 AND state <> 'removed'";
                 let reason = Value::optional_text(reason.as_deref());
                 store.execute(sql, &[self.uuid.into(), state.as_str().into(), reason]).await?
+            }
+            DestinationChange::Url(url) => {
+                let sql = "UPDATE destination SET url = $2 WHERE uuid = $1 AND state <> 'removed'";
+                store.execute(sql, &[self.uuid.into(), url.as_str().into()]).await?
             }
             DestinationChange::Secret(secret) => {
                 let sql = "UPDATE destination SET key_version = $2, secret_version = $3, \

@@ -1,6 +1,7 @@
 //! Both facades over both homes, against the simulators: every operation of the first half.
 
 mod account;
+mod callbacks;
 mod campaigns;
 mod chaining;
 mod contacts_and_results;

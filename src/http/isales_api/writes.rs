@@ -191,7 +191,9 @@ async fn create(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
         let work = Box::pin(pass_on(&call, (account, vdn), exchange));
         call.gateway.once(&call.asked, keyed, work).await?
     } else {
-        make(&call, creating(&call, account, version)?, keyed).await?
+        let (new, results_to) = creating(&call, account, version)?;
+        check_result_address(&call, results_to.as_deref()).await?;
+        make(&call, new, keyed).await?
     };
     Ok(super::json(body))
 }
@@ -232,7 +234,11 @@ async fn pass_on(
 }
 
 /// What a home of another platform is to make, checked.
-fn creating(call: &Call<'_>, account: AccountSlug, version: Version) -> Result<Creating, Refused> {
+fn creating(
+    call: &Call<'_>,
+    account: AccountSlug,
+    version: Version,
+) -> Result<(Creating, Option<String>), Refused> {
     let context = call.gateway.context_on(&account)?;
     let today = today(&context, call.gateway.now());
     let mut document =
@@ -241,14 +247,23 @@ fn creating(call: &Call<'_>, account: AccountSlug, version: Version) -> Result<C
     as_v2(&mut document);
     let run = document.init_status != Some(INIT_PAUSED);
     document.init_status = None;
-    Ok(Creating {
+    let results_to = document.call_back_url.clone();
+    let new = Creating {
         account,
         vdn: None,
         name: document.name.clone().unwrap_or_default(),
         document: serde_json::to_string(&document).map_err(unreadable)?,
         run,
         job: None,
-    })
+    };
+    Ok((new, results_to))
+}
+
+/// The gateway itself passes results on to it: not to networks that are not public.
+async fn check_result_address(call: &Call<'_>, address: Option<&str>) -> Result<(), Refused> {
+    let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(()) };
+    let checked = call.gateway.check_result_address(address).await;
+    checked.map_err(|why| BrokenRule::new(WRONG_VALUE, "callBackUrl", &why).into())
 }
 
 fn made_as(pair: Option<PublicPair>) -> Result<Bytes, GatewayError> {
@@ -270,6 +285,7 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
         call.profile,
         Timestamp::UNIX_EPOCH,
     )?;
+    check_result_address(&call, after.call_back_url.as_deref()).await?;
     let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     if change.before.fetched.status == CampaignStatus::Ended {
         return Err(GatewayError::State("the campaign has ended".to_owned()).into());
