@@ -117,10 +117,12 @@ pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyho
     let mut servers = Vec::new();
     // Found out here, where it can still be said, rather than in a worker.
     gateway.for_worker().context("connecting the accounts")?;
-    let Listeners { facades: facing, callbacks: called, admin: own } = &config.listeners;
+    let Listeners { facades: facing, callbacks: called, admin: own, .. } = &config.listeners;
     // What platforms push is taken before anything else is.
     let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
-    let configure = move |cfg: &mut ServiceConfig| configure_receiver(cfg, &shared, limit_bytes);
+    let sources = http::callbacks::Sources::new(&config.listeners);
+    let configure =
+        move |cfg: &mut ServiceConfig| configure_receiver(cfg, &shared, (limit_bytes, &sources));
     let into = (&mut servers, &mut tasks);
     let callbacks_at = serve("callbacks", called, Some(1), configure, into)?;
     let shared = gateway.clone();
@@ -286,9 +288,13 @@ fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facade
 
 /// What takes what platforms push; without connections nothing can be proved, and the platforms are
 /// told to come back.
-fn configure_receiver(cfg: &mut ServiceConfig, gateway: &Gateway, body_limit_bytes: usize) {
+fn configure_receiver(
+    cfg: &mut ServiceConfig,
+    gateway: &Gateway,
+    limits: (usize, &http::callbacks::Sources),
+) {
     match gateway.for_worker() {
-        Ok(worker) => http::callbacks::configure(cfg, body_limit_bytes, &worker),
+        Ok(worker) => http::callbacks::configure(cfg, limits, &worker),
         Err(error) => say_unavailable(cfg, &error),
     }
 }

@@ -76,6 +76,8 @@ pub struct Listeners {
     pub admin: Listener,
     /// What platforms push; they must be able to reach it.
     pub callbacks: Listener,
+    /// Networks that pushes may come from; empty: from anywhere.
+    pub callback_sources: Vec<IpNet>,
 }
 
 #[derive(Debug, Clone)]

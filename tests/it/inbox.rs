@@ -212,3 +212,25 @@ async fn what_cannot_be_made_durable_is_not_taken() {
     until(async || shown(&app, campaign).await.len() == 1).await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn pushes_come_from_known_networks_where_the_operator_names_them() {
+    let app = TestApp::simulators(|config| {
+        config.listeners.callback_sources = vec!["192.0.2.0/24".parse().unwrap()];
+        config.listeners.callbacks.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    })
+    .await;
+    let campaign = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let body = json!([row(campaign, 1)]).to_string();
+    for (forwarded, status) in
+        [(None, 404), (Some("198.51.100.1"), 404), (Some("198.51.100.1, 192.0.2.9"), 200)]
+    {
+        let headers: Vec<_> =
+            forwarded.map(|hops| ("x-forwarded-for", hops.to_owned())).into_iter().collect();
+        let reply = app.send("POST", &address(&app), &headers, Some(body.clone())).await;
+        assert_eq!(reply.status, status, "{forwarded:?}");
+    }
+    until(async || shown(&app, campaign).await.len() == 1).await;
+    app.finish().await;
+}

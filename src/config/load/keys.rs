@@ -56,15 +56,20 @@ impl Loader<'_> {
 
     pub(super) fn allowed_networks(&mut self, root: &mut Section<'_>) -> Vec<IpNet> {
         let mut section = self.reader.section(root, "destinations");
-        let texts = self.reader.texts(&mut section, "allowed_networks").unwrap_or_default();
+        let networks = self.networks(&mut section, "allowed_networks");
         self.reader.finish(&section);
+        networks
+    }
+
+    pub(super) fn networks(&mut self, section: &mut Section<'_>, key: &str) -> Vec<IpNet> {
+        let texts = self.reader.texts(section, key).unwrap_or_default();
         let mut networks = Vec::new();
         for text in texts {
             if let Ok(network) = text.value.parse() {
                 networks.push(network);
             } else {
                 let message = format!(
-                    "destinations.allowed_networks: expected a network such as 10.1.0.0/16, found {:?}",
+                    "{key}: expected a network such as 10.1.0.0/16, found {:?}",
                     text.value
                 );
                 self.reader.mistake(&text.place, message);

@@ -122,8 +122,9 @@ impl Loader<'_> {
         let facades = self.listener(&mut section, "facades", 8080);
         let admin = self.listener(&mut section, "admin", 8081);
         let callbacks = self.listener(&mut section, "callbacks", 8082);
+        let callback_sources = self.networks(&mut section, "callback_sources");
         self.reader.finish(&section);
-        Listeners { facades, admin, callbacks }
+        Listeners { facades, admin, callbacks, callback_sources }
     }
 
     fn listener(&mut self, parent: &mut Section<'_>, key: &str, default_port: u16) -> Listener {

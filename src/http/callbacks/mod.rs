@@ -7,11 +7,13 @@
 //! too long. What may be genuine and cannot be judged or kept at present is answered 503.
 
 mod isales;
+mod sources;
 mod voipbin;
 
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data, ServiceConfig, post};
 
@@ -19,6 +21,8 @@ use tokio::sync::Semaphore;
 
 use crate::gateway::WorkerGateway;
 use crate::gateway::pushes::PushRefused;
+
+pub use sources::Sources;
 
 /// A push is answered within this time: the platform that waits longest for it gives up after 30 s.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
@@ -33,20 +37,32 @@ struct Receiver {
 }
 
 /// Registers the paths that platforms push to; called in each worker's app factory.
-pub fn configure(cfg: &mut ServiceConfig, body_limit_bytes: usize, gateway: &WorkerGateway) {
+pub fn configure(
+    cfg: &mut ServiceConfig,
+    (body_limit_bytes, sources): (usize, &Sources),
+    gateway: &WorkerGateway,
+) {
     let turns = Semaphore::new(MAX_BODIES);
     let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes, turns };
     cfg.app_data(Data::new(receiver))
         .service(
             web::resource("/callbacks/voipbin/{account}")
+                .guard(from(sources))
                 .route(post().to(voipbin::receive))
                 .default_service(web::to(HttpResponse::MethodNotAllowed)),
         )
         .service(
             web::resource("/callbacks/isales/{account}/{token}")
+                .guard(from(sources))
                 .route(post().to(isales::receive))
                 .default_service(web::to(HttpResponse::MethodNotAllowed)),
         );
+}
+
+/// Who comes from elsewhere finds nothing here.
+fn from(sources: &Sources) -> impl Guard + use<> {
+    let sources = sources.clone();
+    fn_guard(move |request| sources.allow(request))
 }
 
 /// The answer to a push that is not taken.

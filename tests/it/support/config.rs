@@ -16,6 +16,11 @@ use secrecy::SecretString;
 
 use super::{Caller, OTHER_VDN, OTHER_VIRTUAL_VDN, VDN, VIRTUAL_VDN};
 
+fn listeners(listener: impl Fn() -> Listener) -> Listeners {
+    let (facades, admin, callbacks) = (listener(), listener(), listener());
+    Listeners { facades, admin, callbacks, callback_sources: Vec::new() }
+}
+
 pub(super) fn config(
     voipbin: &simulators::Running,
     isales: &simulators::Running,
@@ -51,7 +56,7 @@ pub(super) fn config(
     };
     let (other, other_secret) = (isales::OTHER_ACCESS_KEY, isales::OTHER_SECRET_KEY);
     Config {
-        listeners: Listeners { facades: listener(), admin: listener(), callbacks: listener() },
+        listeners: listeners(listener),
         ledger: LedgerConfig::Sqlite { path: directory.path().join("ledger.db") },
         id_cache: IdCacheConfig { directory: directory.path().join("ids"), capacity_mb: 16 },
         accounts: vec![
