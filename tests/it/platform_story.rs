@@ -175,7 +175,11 @@ impl Stage {
     pub async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
-            let step = pin!(self.clock.advance(Duration::from_millis(100)));
+            // Slowly enough for sockets, whose time is real: deadlines are virtual.
+            let step = pin!(async {
+                self.clock.advance(Duration::from_millis(100)).await;
+                Clock::real().sleep(Duration::from_millis(1)).await;
+            });
             match select(work.as_mut(), step).await {
                 Either::Left((done, _)) => return done,
                 Either::Right(_) if self.clock.is_virtual() => {}
