@@ -178,7 +178,7 @@ impl Stage {
             // Slowly enough for sockets, whose time is real: deadlines are virtual.
             let step = pin!(async {
                 self.clock.advance(Duration::from_millis(100)).await;
-                Clock::real().sleep(Duration::from_millis(1)).await;
+                Clock::real().sleep(Duration::from_millis(4)).await;
             });
             match select(work.as_mut(), step).await {
                 Either::Left((done, _)) => return done,
