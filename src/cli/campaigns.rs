@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::cli::operator::{Column, Gateway};
+use crate::cli::operator::{Column, Gateway, list_query};
 use crate::cli::{Exit, block_on};
 
 #[derive(Debug, clap::Args)]
@@ -75,12 +75,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn act(action: &Action) -> anyhow::Result<()> {
     match action {
         Action::List { account, name, status, limit, cursor, gateway } => {
-            let mut query = vec![("limit", limit.to_string())];
-            for (word, value) in
-                [("account", account), ("name", name), ("status", status), ("cursor", cursor)]
-            {
-                query.extend(value.clone().map(|value| (word, value)));
-            }
+            let words = [
+                ("account", account.clone()),
+                ("name", name.clone()),
+                ("status", status.clone()),
+                ("cursor", cursor.clone()),
+            ];
+            let query = list_query(*limit, &words);
             gateway.show(("GET", "campaigns"), &query, None, &COLUMNS).await
         }
         Action::Show(One { id, gateway }) => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::cli::operator::{Column, Gateway};
+use crate::cli::operator::{Column, Gateway, list_query};
 use crate::cli::{Exit, block_on};
 
 #[derive(Debug, clap::Args)]
@@ -92,16 +92,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn act(action: &Action) -> anyhow::Result<()> {
     match action {
         Action::List { destination, state, campaign, limit, cursor, gateway } => {
-            let mut query = vec![("limit", limit.to_string())];
-            let campaign = campaign.map(|campaign| campaign.to_string());
-            for (name, value) in [
-                ("destination", destination),
-                ("state", state),
-                ("campaign", &campaign),
-                ("cursor", cursor),
-            ] {
-                query.extend(value.clone().map(|value| (name, value)));
-            }
+            let words = [
+                ("destination", destination.clone()),
+                ("state", state.clone()),
+                ("campaign", campaign.map(|campaign| campaign.to_string())),
+                ("cursor", cursor.clone()),
+            ];
+            let query = list_query(*limit, &words);
             gateway.show(("GET", "deliveries"), &query, None, &COLUMNS).await
         }
         Action::Show { number, gateway } => {

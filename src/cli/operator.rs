@@ -162,6 +162,12 @@ impl Operator {
     }
 }
 
+/// The words of a list's query; what is None is not asked for.
+pub fn list_query<'a>(limit: u32, words: &[(&'a str, Option<String>)]) -> Vec<(&'a str, String)> {
+    let given = words.iter().filter_map(|(name, value)| Some((*name, value.clone()?)));
+    std::iter::once(("limit", limit.to_string())).chain(given).collect()
+}
+
 /// Rows under heads, as wide as they need to be.
 fn table(rows: &[Value], columns: &[Column]) -> String {
     let mut cells: Vec<Vec<String>> =

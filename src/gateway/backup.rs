@@ -27,14 +27,8 @@ impl WorkerGateway {
             copied => copied?,
         }
         let entry = JournalEntry {
-            at: shared.clock.now(),
-            actor: operator.name.to_owned(),
-            action: "backup".to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
             after: Some(file.display().to_string()),
-            reason: None,
+            ..JournalEntry::new(shared.clock.now(), operator.name, "backup")
         };
         shared.ledger.append_journal(entry).await?;
         Ok(file)

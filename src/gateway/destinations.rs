@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
@@ -298,17 +297,7 @@ impl WorkerGateway {
     }
 
     fn entry(&self, operator: OperatorView<'_>, action: &str) -> JournalEntry {
-        let at: Timestamp = self.shared.clock.now();
-        JournalEntry {
-            at,
-            actor: operator.name.to_owned(),
-            action: action.to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
-            after: None,
-            reason: None,
-        }
+        JournalEntry::new(self.shared.clock.now(), operator.name, action)
     }
 }
 
@@ -343,18 +332,21 @@ fn filter_of(
     }
     let all = || operator.accounts.to_vec();
     let accounts = if new.accounts.is_empty() { all() } else { new.accounts.clone() };
-    let mut dispositions = new.dispositions.clone();
-    if shape != Shape::Raw && !shape.tells_unfinished() {
-        if dispositions.is_empty() {
-            dispositions = Disposition::ALL.to_vec();
-        }
-        dispositions.retain(|disposition| *disposition != Disposition::InProgress);
-        if dispositions.is_empty() {
-            let rule = "this shape cannot say that a call is under way";
-            return Err(GatewayError::invalid("dispositions", rule));
-        }
+    let dispositions = told(shape, &new.dispositions);
+    if dispositions.is_empty() && !new.dispositions.is_empty() {
+        let rule = "this shape cannot say that a call is under way";
+        return Err(GatewayError::invalid("dispositions", rule));
     }
     Ok(DestinationFilter { accounts, campaigns: new.campaigns.clone(), dispositions })
+}
+
+/// The dispositions that a destination of a shape takes, of those that are asked for (none: all).
+pub(super) fn told(shape: Shape, asked: &[Disposition]) -> Vec<Disposition> {
+    if shape.tells_unfinished() {
+        return asked.to_vec();
+    }
+    let all = if asked.is_empty() { &Disposition::ALL[..] } else { asked };
+    all.iter().copied().filter(|disposition| *disposition != Disposition::InProgress).collect()
 }
 
 fn within(field: &str, value: Option<u32>, most: u32) -> Result<Option<u32>, GatewayError> {

@@ -5,16 +5,15 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use crate::domain::call::Disposition;
 use crate::domain::destination::{
     Destination, DestinationFilter, DestinationState, SecretVersions,
 };
 use crate::domain::ids::CampaignIdentity;
 use crate::forwarding::Shape;
 use crate::gateway::WorkerGateway;
-use crate::gateway::destinations::{DEFAULT_CONCURRENCY, DEFAULT_RETRY_WAITS_S};
+use crate::gateway::destinations::{DEFAULT_CONCURRENCY, DEFAULT_RETRY_WAITS_S, told};
 use crate::gateway::error::GatewayError;
-use crate::ledger::destinations::DestinationChange;
+use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::mapping::table::Kind;
 use crate::platforms::documents::DomainDocument;
@@ -53,18 +52,17 @@ impl WorkerGateway {
             return Ok(());
         };
         let ledger = &self.shared.ledger;
-        let name = name_of(identity.uuid);
-        let known = ledger.destinations().await?;
-        let known = known.into_iter().find(|row| row.destination.name == name);
+        let entry = self.gateway_entry("destination-add", identity.uuid);
+        let known = self.follower_of(identity.uuid).await?;
         match known.map(|row| row.destination) {
             Some(known) if known.url == url => return Ok(()),
             Some(known) => {
                 let change = DestinationChange::Url(url);
-                ledger.change_destination(known.uuid, change, self.followed(identity)).await?;
+                ledger.change_destination(known.uuid, change, entry).await?;
             }
             None => {
-                let destination = self.follower(identity, shape, (name, url));
-                ledger.add_destination(destination, self.followed(identity)).await?;
+                let destination = self.follower(identity, shape, url);
+                ledger.add_destination(destination, entry).await?;
             }
         }
         self.shared.outbox.tell_change();
@@ -73,17 +71,14 @@ impl WorkerGateway {
 
     /// The campaign is gone. What waits for its client is still sent.
     pub(super) async fn stop_following(&self, campaign: Uuid) -> Result<(), GatewayError> {
-        let name = name_of(campaign);
-        let ledger = &self.shared.ledger;
-        let known = ledger.destinations().await?;
-        let known = known.into_iter().find(|row| row.destination.name == name);
+        let known = self.follower_of(campaign).await?;
         if let Some(row) = known.filter(|row| row.pending() == 0) {
             let state = DestinationState::Removed;
             let reason = Some("its campaign was deleted".to_owned());
-            let mut entry = self.gateway_entry("destination-remove");
-            entry.campaign = Some(campaign);
+            let entry = self.gateway_entry("destination-remove", campaign);
             let change = DestinationChange::State { state, reason };
-            ledger.change_destination(row.destination.uuid, change, entry).await?;
+            let uuid = row.destination.uuid;
+            self.shared.ledger.change_destination(uuid, change, entry).await?;
             self.shared.outbox.tell_change();
         }
         Ok(())
@@ -93,21 +88,18 @@ impl WorkerGateway {
         &self,
         identity: &CampaignIdentity,
         platform: PlatformKind,
-        (name, url): (String, Url),
+        url: Url,
     ) -> Destination {
         let shape = Shape::Platform(platform);
-        let told = |disposition: &Disposition| {
-            shape.tells_unfinished() || *disposition != Disposition::InProgress
-        };
         Destination {
             uuid: self.shared.clock.new_uuid(),
-            name,
+            name: name_of(identity.uuid),
             shape: platform.as_str().to_owned(),
             url,
             filter: DestinationFilter {
                 accounts: vec![identity.home.clone()],
                 campaigns: vec![identity.uuid],
-                dispositions: Disposition::ALL.into_iter().filter(told).collect(),
+                dispositions: told(shape, &[]),
             },
             is_ordered: false,
             rate_per_s: None,
@@ -124,23 +116,18 @@ impl WorkerGateway {
         }
     }
 
-    fn followed(&self, identity: &CampaignIdentity) -> JournalEntry {
-        let mut entry = self.gateway_entry("destination-add");
-        entry.campaign = Some(identity.uuid);
-        entry.after = Some(name_of(identity.uuid));
-        entry
+    /// The destination that was made for a campaign, if one was.
+    async fn follower_of(&self, campaign: Uuid) -> Result<Option<DestinationRow>, GatewayError> {
+        let name = name_of(campaign);
+        let known = self.shared.ledger.destinations().await?;
+        Ok(known.into_iter().find(|row| row.destination.name == name))
     }
 
-    fn gateway_entry(&self, action: &str) -> JournalEntry {
+    fn gateway_entry(&self, action: &str, campaign: Uuid) -> JournalEntry {
         JournalEntry {
-            at: self.shared.clock.now(),
-            actor: "gateway".to_owned(),
-            action: action.to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
-            after: None,
-            reason: None,
+            campaign: Some(campaign),
+            after: Some(name_of(campaign)),
+            ..JournalEntry::new(self.shared.clock.now(), "gateway", action)
         }
     }
 }

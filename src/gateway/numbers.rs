@@ -67,14 +67,8 @@ impl WorkerGateway {
         let traced = ledger.trace(operator.accounts, &mask, Some(now)).await?;
         let report = self.report(hashes.clone(), traced).await?;
         let entry = JournalEntry {
-            at: now,
-            actor: operator.name.to_owned(),
-            action: "number-erase".to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
-            after: None,
             reason: Some(format!("hash {}", report.hash)),
+            ..JournalEntry::new(now, operator.name, "number-erase")
         };
         for hash in hashes {
             ledger.suppress(hash, "erased".to_owned(), entry.clone()).await?;

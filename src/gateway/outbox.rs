@@ -336,14 +336,9 @@ impl OutboxWorker {
             "a receiver wants no more deliveries: the destination is disabled until it is resumed"
         );
         let entry = JournalEntry {
-            at: clock.now(),
-            actor: "receiver".to_owned(),
-            action: "destination-disable".to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
             after: Some(destination.name.clone()),
             reason: Some(reason.clone()),
+            ..JournalEntry::new(clock.now(), "receiver", "destination-disable")
         };
         let change =
             DestinationChange::State { state: DestinationState::Disabled, reason: Some(reason) };

@@ -18,11 +18,12 @@ use uuid::Uuid;
 
 use crate::domain::call::CallResult;
 use crate::domain::ids::{AccountSlug, CampaignKey};
+use crate::domain::listing::Window;
 use crate::gateway::destinations::OperatorView;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{LEASE, Run, Stop};
 use crate::gateway::{Home, Shared, WorkerGateway};
-use crate::ledger::attempts::{Recorded, SeenAttempt};
+use crate::ledger::attempts::Recorded;
 use crate::ledger::directory::DirectoryFilter;
 use crate::ledger::jobs::{JobRow, NewJob};
 use crate::ledger::journal::JournalEntry;
@@ -161,14 +162,9 @@ impl WorkerGateway {
         opened: u64,
     ) -> Result<(), GatewayError> {
         let entry = JournalEntry {
-            at: self.shared.clock.now(),
-            actor: operator.name.to_owned(),
-            action: "reconcile".to_owned(),
-            request_id: None,
-            campaign: None,
-            before: None,
             after: Some(account.to_string()),
             reason: Some(format!("since {since}: {opened} units")),
+            ..JournalEntry::new(self.shared.clock.now(), operator.name, "reconcile")
         };
         Ok(self.shared.ledger.append_journal(entry).await?)
     }
@@ -179,10 +175,7 @@ impl WorkerGateway {
         let mut campaigns = Vec::new();
         let mut before = None;
         loop {
-            let window = crate::domain::listing::Window::Before {
-                list_at: before,
-                limit: CAMPAIGNS_AT_ONCE,
-            };
+            let window = Window::Before { list_at: before, limit: CAMPAIGNS_AT_ONCE };
             let page = self.shared.ledger.list_directory(filter.clone(), window).await?;
             let Some(last) = page.entries.last() else { return Ok(campaigns) };
             before = Some(last.identity.list_at);
@@ -360,7 +353,7 @@ impl Turn<'_> {
 
     /// Reads a unit to its end, or to what is known and over; None when its campaign is gone.
     async fn read_pages(&self, due: &DueUnit) -> Result<Option<UnitReading>, Trouble> {
-        let Shared { ledger, outbox, clock, .. } = &*self.gateway.shared;
+        let ledger = &self.gateway.shared.ledger;
         let open_from = ledger.oldest_open_attempt(due.campaign).await?;
         let span = match due.unit {
             Unit::Day(day) => Some((day, day)),
@@ -377,19 +370,12 @@ impl Turn<'_> {
             };
             total = page.total.or(total);
             read += u64::try_from(page.attempts.len()).unwrap_or(u64::MAX);
-            let natives = page.attempts.iter().filter_map(|fetched| fetched.contact.clone());
-            let contacts = self.gateway.contacts_by_native(due.campaign, natives).await;
-            let contacts = contacts.map_err(Trouble::Gateway)?;
-            let seen = page.attempts.into_iter().map(|f| self.gateway.seen(f, &contacts));
-            let seen: Vec<SeenAttempt> = seen.collect();
-            let account = self.account.clone();
-            let recorded = ledger.record_attempts(account, due.campaign, seen, clock.now()).await?;
+            let place = (self.account, due.campaign);
+            let recorded = self.gateway.record_page(place, page.attempts).await;
+            let recorded = recorded.map_err(Trouble::Gateway)?;
             let fresh = recorded.iter().filter(|(_, recorded)| *recorded != Recorded::Known);
             let fresh = fresh.count();
             news += u64::try_from(fresh).unwrap_or(u64::MAX);
-            if fresh > 0 {
-                outbox.tell();
-            }
             // Lists without days go from the newest to the oldest.
             let is_known = due.unit == Unit::All
                 && fresh == 0

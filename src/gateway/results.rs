@@ -14,14 +14,14 @@ use uuid::Uuid;
 
 use crate::domain::call::{CallMoments, CallResult};
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::{AttemptFilter, AttemptWindow, Window};
 use crate::gateway::campaigns::failed;
 use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Shared, WorkerGateway};
-use crate::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
+use crate::ledger::attempts::{AttemptRow, AttemptScope, Recorded, SeenAttempt};
 use crate::ledger::contacts::{ContactNames, ContactRow};
 use crate::ledger::directory::DirectoryFilter;
 use crate::platforms::{AttemptQuery, ConvertContext, Exchange, FetchedAttempt, Operation};
@@ -349,15 +349,7 @@ impl WorkerGateway {
                 .await
                 .map_err(|error| failed(&error, identity))?;
             let now = self.shared.clock.now();
-            let natives = page.attempts.iter().filter_map(|fetched| fetched.contact.clone());
-            let contacts = self.contacts_by_native(identity.uuid, natives).await?;
-            let seen = page.attempts.into_iter().map(|fetched| self.seen(fetched, &contacts));
-            let seen: Vec<SeenAttempt> = seen.collect();
-            if !seen.is_empty() {
-                let account = identity.home.clone();
-                self.shared.ledger.record_attempts(account, identity.uuid, seen, now).await?;
-                self.shared.outbox.tell();
-            }
+            self.record_page((&identity.home, identity.uuid), page.attempts).await?;
             query.cursor = page.next;
             complete |= query.cursor.is_none();
             if query.cursor.is_none() || now >= began + SWEEP_BUDGET {
@@ -367,6 +359,24 @@ impl WorkerGateway {
         let sweep = Sweep { at: self.shared.clock.now(), resume: query.cursor, complete };
         self.shared.sweeps.remember(identity.uuid, sweep);
         Ok(())
+    }
+
+    /// Keeps what a home told of a campaign's attempts; answers what is kept, and what was news.
+    pub(super) async fn record_page(
+        &self,
+        (account, campaign): (&AccountSlug, Uuid),
+        attempts: Vec<FetchedAttempt>,
+    ) -> Result<Vec<(AttemptRow, Recorded)>, GatewayError> {
+        if attempts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Shared { ledger, clock, outbox, .. } = &*self.shared;
+        let natives = attempts.iter().filter_map(|fetched| fetched.contact.clone());
+        let contacts = self.contacts_by_native(campaign, natives).await?;
+        let seen = attempts.into_iter().map(|fetched| self.seen(fetched, &contacts)).collect();
+        let recorded = ledger.record_attempts(account.clone(), campaign, seen, clock.now()).await?;
+        outbox.tell();
+        Ok(recorded)
     }
 
     /// The attempt as the ledger keeps it. Where the home names the contact by its own id, the

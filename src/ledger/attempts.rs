@@ -11,9 +11,9 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
-use crate::ledger::outbox::{Subject, Takers};
 use crate::ledger::recording::{RecordAttempts, completed};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::telling::{Subject, Takers};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// An attempt as reported now.

@@ -6,13 +6,12 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::destination::RAW;
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
-use crate::ledger::outbox::Takers;
 use crate::ledger::recording::Recorder;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
+use crate::ledger::telling::announce_push;
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Quarantined bodies of one account; the oldest give way.
@@ -147,13 +146,7 @@ impl Verb for Append {
                    VALUES ($1, $2, $3, $2, 0)";
         store.execute(sql, &[account.into(), self.now.into(), self.body.as_str().into()]).await?;
         let what = (self.body.as_str(), self.proof.as_deref());
-        let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
-        if store.row(sql, &[RAW.into()]).await?.is_none() {
-            return Ok(());
-        }
-        let mut takers = Takers::read(store).await?;
-        takers.announce_push(store, (account, &self.account), what, self.now).await?;
-        takers.close(store).await
+        announce_push(store, (account, &self.account), what, self.now).await
     }
 }
 

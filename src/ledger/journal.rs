@@ -26,6 +26,22 @@ pub struct JournalEntry {
     pub reason: Option<String>,
 }
 
+impl JournalEntry {
+    /// Who did what when; the rest is set where there is more to say.
+    pub fn new(at: Timestamp, actor: &str, action: &str) -> Self {
+        Self {
+            at,
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            request_id: None,
+            campaign: None,
+            before: None,
+            after: None,
+            reason: None,
+        }
+    }
+}
+
 impl Ledger {
     /// # Errors
     /// `Missing` when the entry names a campaign that does not exist.

@@ -37,6 +37,7 @@ pub mod sessions;
 mod snapshot;
 pub mod sqlite;
 mod statements;
+mod telling;
 
 use statements::Verb;
 

@@ -1,6 +1,5 @@
-//! The outbox: what is told to whom. An event is an attempt in one revision, or a push as it came;
-//! its deliveries are written in the transaction that made it, one for each destination that takes
-//! it.
+//! The outbox: deliveries of what was told (`telling.rs`), one for each destination that takes it,
+//! leased, tried and recorded.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -9,10 +8,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::call::CallAttempt;
-use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
 use crate::domain::ids::{AccountSlug, PublicPair};
-use crate::ledger::attempts::AttemptRow;
-use crate::ledger::destinations::read_filter;
 use crate::ledger::snapshot;
 use crate::ledger::statements::{Haste, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -136,198 +132,6 @@ impl Ledger {
     pub async fn next_delivery(&self, destination: Uuid) -> Result<Option<Timestamp>, LedgerError> {
         self.read(Next { destination }).await
     }
-
-    /// A push that is told to those who want everything as it comes, and nobody else.
-    pub async fn announce_push(
-        &self,
-        account: AccountSlug,
-        body: String,
-        proof: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.write(AnnouncePush { account, body, proof, now }).await
-    }
-}
-
-/// A destination, as far as it decides what it takes.
-struct Taker {
-    id: i64,
-    is_raw: bool,
-    is_ordered: bool,
-    state: DestinationState,
-    filter: DestinationFilter,
-    /// Deliveries that were made since it was read, and how many of them are dead.
-    made: i64,
-    dead: i64,
-}
-
-/// The destinations, while a transaction tells them things; it ends with [`Takers::close`].
-pub(super) struct Takers {
-    all: Vec<Taker>,
-}
-
-/// The surrogates of what is told.
-#[derive(Clone, Copy)]
-pub(super) struct Subject {
-    pub account: i64,
-    pub campaign: i64,
-    pub attempt: i64,
-}
-
-impl Takers {
-    pub async fn read<S: Statements>(store: &mut S) -> Result<Self, LedgerError> {
-        let sql = "SELECT id, shape, is_ordered, state, accounts, campaigns, dispositions \
-                   FROM destination WHERE state <> 'removed' ORDER BY id";
-        let mut all = Vec::new();
-        for mut row in store.rows(sql, &[]).await? {
-            all.push(Taker {
-                id: row.int()?,
-                is_raw: row.text()? == RAW,
-                is_ordered: row.bool()?,
-                state: DestinationState::from_term(&row.text()?)
-                    .ok_or_else(|| row.corrupt("a state"))?,
-                filter: read_filter(&mut row)?,
-                made: 0,
-                dead: 0,
-            });
-        }
-        Ok(Self { all })
-    }
-
-    /// Tells an attempt, in the revision that it has now.
-    pub async fn announce<S: Statements>(
-        &mut self,
-        store: &mut S,
-        row: &AttemptRow,
-        of: Subject,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        let takes = |taker: &&mut Taker| {
-            !taker.is_raw
-                && taker.filter.takes_account(&row.account)
-                && taker.filter.takes(row.campaign, row.attempt.disposition)
-        };
-        let mut takers = self.all.iter_mut().filter(takes).peekable();
-        if takers.peek().is_none() {
-            return Ok(());
-        }
-        let body = snapshot::write(&row.attempt)
-            .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
-        let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
-                   VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
-        let parameters = [
-            of.account.into(),
-            of.campaign.into(),
-            of.attempt.into(),
-            row.revision.into(),
-            now.into(),
-            body.as_str().into(),
-        ];
-        let event = store.row(sql, &parameters).await?;
-        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
-        for taker in takers {
-            deliver(store, taker, (event, Some(of.campaign)), now).await?;
-        }
-        Ok(())
-    }
-
-    /// Tells a push as it came to those who take pushes.
-    pub async fn announce_push<S: Statements>(
-        &mut self,
-        store: &mut S,
-        (account, slug): (i64, &AccountSlug),
-        (body, proof): (&str, Option<&str>),
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        let takes = |taker: &&mut Taker| taker.is_raw && taker.filter.takes_account(slug);
-        let mut takers = self.all.iter_mut().filter(takes).peekable();
-        if takers.peek().is_none() {
-            return Ok(());
-        }
-        let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
-                   VALUES ($1, 1, $2, $3, $4) RETURNING id";
-        let parameters = [account.into(), now.into(), body.into(), Value::optional_text(proof)];
-        let event = store.row(sql, &parameters).await?;
-        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
-        for taker in takers {
-            deliver(store, taker, (event, None), now).await?;
-        }
-        Ok(())
-    }
-
-    /// Enters what was told into the destinations' books.
-    pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
-        for taker in self.all.iter().filter(|taker| taker.made > 0) {
-            let sql = "UPDATE destination SET created_total = created_total + $2, \
-                       dead_total = dead_total + $3 WHERE id = $1";
-            let parameters = [taker.id.into(), taker.made.into(), taker.dead.into()];
-            store.execute(sql, &parameters).await?;
-        }
-        Ok(())
-    }
-}
-
-async fn deliver<S: Statements>(
-    store: &mut S,
-    taker: &mut Taker,
-    (event, campaign): (i64, Option<i64>),
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let is_dead = taker.state == DestinationState::Disabled;
-    let place = match campaign {
-        Some(campaign) if taker.is_ordered && !is_dead => {
-            Some(next_in_lane(store, taker.id, campaign).await?)
-        }
-        _ => None,
-    };
-    let waits = place.as_ref().is_some_and(|place| !place.is_first);
-    let due_at = if waits { NEVER } else { now.as_microsecond() };
-    let (state, ended_at, error) = if is_dead {
-        (DeliveryState::Dead, Some(now), Some("the destination is disabled"))
-    } else {
-        (DeliveryState::Pending, None, None)
-    };
-    let sql = "INSERT INTO delivery (event_id, destination_id, lane_id, sequence, state, \
-               is_redrive, tries, due_at, is_leased, fence, created_at, ended_at, error) \
-               VALUES ($1, $2, $3, $4, $5, FALSE, 0, $6, FALSE, 0, $7, $8, $9)";
-    let parameters = [
-        event.into(),
-        taker.id.into(),
-        place.as_ref().map(|place| place.lane).into(),
-        place.as_ref().map(|place| place.sequence).into(),
-        state.as_str().into(),
-        due_at.into(),
-        now.into(),
-        Value::optional_time(ended_at),
-        Value::optional_text(error),
-    ];
-    store.execute(sql, &parameters).await?;
-    taker.made += 1;
-    taker.dead += i64::from(is_dead);
-    Ok(())
-}
-
-struct Place {
-    lane: i64,
-    sequence: i64,
-    /// Nothing else waits in the lane.
-    is_first: bool,
-}
-
-async fn next_in_lane<S: Statements>(
-    store: &mut S,
-    destination: i64,
-    campaign: i64,
-) -> Result<Place, LedgerError> {
-    let sql = "INSERT INTO lane (destination_id, campaign_id, next_sequence) VALUES ($1, $2, 2) \
-               ON CONFLICT (destination_id, campaign_id) \
-               DO UPDATE SET next_sequence = lane.next_sequence + 1 RETURNING id, next_sequence";
-    let row = store.row(sql, &[destination.into(), campaign.into()]).await?;
-    let mut row = row.ok_or(LedgerError::Missing("lane"))?;
-    let (lane, sequence) = (row.int()?, row.int()? - 1);
-    let sql = "SELECT 1 FROM delivery WHERE lane_id = $1 AND state = 'pending' LIMIT 1";
-    let is_first = store.row(sql, &[lane.into()]).await?.is_none();
-    Ok(Place { lane, sequence, is_first })
 }
 
 /// Lets the next in a lane go.
@@ -362,25 +166,6 @@ pub(super) async fn abandon<S: Statements>(
     let sql = "UPDATE destination SET dead_total = dead_total + $2 WHERE id = $1";
     store.execute(sql, &[id.into(), ended.into()]).await?;
     Ok(())
-}
-
-struct AnnouncePush {
-    account: AccountSlug,
-    body: String,
-    proof: Option<String>,
-    now: Timestamp,
-}
-
-impl Verb for AnnouncePush {
-    type Answer = ();
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let account = super::identity::account_id(store, &self.account).await?;
-        let what = (self.body.as_str(), self.proof.as_deref());
-        let mut takers = Takers::read(store).await?;
-        takers.announce_push(store, (account, &self.account), what, self.now).await?;
-        takers.close(store).await
-    }
 }
 
 struct Due {

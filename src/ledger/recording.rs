@@ -13,8 +13,8 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
 use crate::ledger::identity;
-use crate::ledger::outbox::{Subject, Takers};
 use crate::ledger::statements::{Statements, Verb};
+use crate::ledger::telling::{Subject, Takers};
 
 pub(super) struct RecordAttempts {
     pub account: AccountSlug,

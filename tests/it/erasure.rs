@@ -5,8 +5,6 @@ use std::path::Path;
 
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::ledger::Ledger;
-use dialbridge::signing::keys::MasterKeys;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::support::sink::Sink;
@@ -17,9 +15,7 @@ const NUMBER: &str = "+8613155577799";
 const DIGITS: &[u8] = b"13155577799";
 
 async fn ask(app: &TestApp, path: &str, body: Value) -> Reply {
-    let url = format!("{}/api/v1/{path}", app.admin());
-    let token = ("authorization", format!("Bearer {:.<24}", "operator"));
-    app.send("POST", &url, &[token], Some(body.to_string())).await
+    app.ask_api("operator", ("POST", &format!("/{path}")), Some(body)).await
 }
 
 async fn certificate(app: &TestApp, action: &str) -> Value {
@@ -36,9 +32,7 @@ fn row(campaign: i64, call: u32, called: &str, field: &str) -> Value {
 }
 
 async fn push(app: &TestApp, body: &Value) {
-    let keys = SecretString::from("1 0123456789abcdef0123456789abcdef");
-    let token = MasterKeys::parse(&keys).unwrap().callback_token("cc");
-    let url = format!("{}/callbacks/isales/cc/{token}", app.callbacks());
+    let url = app.results_address("cc");
     assert_eq!(app.send("POST", &url, &[], Some(body.to_string())).await.status, 200);
     until(async || {
         let inbox = app.api("/inbox").await;

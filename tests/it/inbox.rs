@@ -5,17 +5,17 @@ use dialbridge::signing::keys::MasterKeys;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, TestApp, VDN, until};
+use crate::support::{MASTER_KEY, Reply, TestApp, VDN, until};
 
 const ACCEPTED: &str = r#"{"retCode":"0","retMsg":"success"}"#;
 
 fn token(account: &str) -> String {
-    let keys = SecretString::from("1 0123456789abcdef0123456789abcdef");
+    let keys = SecretString::from(MASTER_KEY);
     MasterKeys::parse(&keys).unwrap().callback_token(account)
 }
 
 fn address(app: &TestApp) -> String {
-    format!("{}/callbacks/isales/cc/{}", app.callbacks(), token("cc"))
+    app.results_address("cc")
 }
 
 async fn push(app: &TestApp, body: &str) -> Reply {

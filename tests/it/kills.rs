@@ -10,7 +10,7 @@ use dialbridge::simulators::{isales, voipbin};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature, until};
+use crate::support::{Caller, MASTER_KEY, Reply, TestApp, VDN, VIRTUAL_VDN, signature, until};
 use cut::{Cut, When};
 
 mod canary;
@@ -18,7 +18,6 @@ mod cut;
 mod disk;
 mod received;
 
-const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "operator-of-the-kill-tests";
 /// More than one batch of 20.
 const CONTACTS: usize = 25;

@@ -1,7 +1,6 @@
 //! What is received is passed on: once for each revision at least, in each receiver's shape, signed,
 //! again when it fails, and never where it must not go. Every test ends with the books balanced.
 
-use dialbridge::signing::keys::MasterKeys;
 use dialbridge::signing::{standard, webhook};
 use futures_util::future::join_all;
 use secrecy::SecretString;
@@ -34,17 +33,13 @@ impl Scene {
     }
 
     async fn push(&self, rows: &[Value]) {
-        let keys = SecretString::from("1 0123456789abcdef0123456789abcdef");
-        let token = MasterKeys::parse(&keys).unwrap().callback_token("cc");
-        let url = format!("{}/callbacks/isales/cc/{token}", self.app.callbacks());
+        let url = self.app.results_address("cc");
         let reply = self.app.send("POST", &url, &[], Some(json!(rows).to_string())).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
     }
 
     async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
-        let url = format!("{}/api/v1{path}", self.app.admin());
-        let token = ("authorization", format!("Bearer {:.<24}", "operator"));
-        self.app.send(method, &url, &[token], body.map(|body| body.to_string())).await
+        self.app.ask_api("operator", (method, path), body).await
     }
 
     async fn ok(&self, method: &str, path: &str, body: Option<Value>) -> Value {

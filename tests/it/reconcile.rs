@@ -13,18 +13,14 @@ use crate::support::{Reply, TestApp, VDN, until};
 const PEOPLE: usize = 130;
 
 async fn order(app: &TestApp, operator: &str, body: Value) -> Reply {
-    let url = format!("{}/api/v1/reconcile", app.admin());
-    let token = ("authorization", format!("Bearer {operator:.<24}"));
-    app.send("POST", &url, &[token], Some(body.to_string())).await
+    app.ask_api(operator, ("POST", "/reconcile"), Some(body)).await
 }
 
 async fn destination(app: &TestApp, sink: &Sink) {
-    let url = format!("{}/api/v1/destinations", app.admin());
-    let token = ("authorization", format!("Bearer {:.<24}", "operator"));
     let dispositions = ["answered", "busy", "no-answer", "rejected", "failed", "unknown"];
     let order = json!({"name": "crm", "shape": "standard", "url": sink.url("/"),
         "dispositions": dispositions});
-    let made = app.send("POST", &url, &[token], Some(order.to_string())).await;
+    let made = app.ask_api("operator", ("POST", "/destinations"), Some(order)).await;
     assert_eq!(made.status, 200, "{}", made.text);
 }
 

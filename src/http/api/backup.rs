@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use crate::config::ApiScope;
 use crate::http::api::Api;
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::destinations::view;
 
 #[derive(Serialize, ToSchema)]
 pub struct Backup {
@@ -24,7 +23,7 @@ pub struct Backup {
 pub async fn start(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         call.only(&[])?;
-        let file = call.gateway.backup(view(&call)).await?;
+        let file = call.gateway.backup(call.view()).await?;
         Ok(Backup { file: file.display().to_string() })
     })
     .await

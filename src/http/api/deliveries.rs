@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::destinations::{DeliveryFilter, DeliveryRow, DeliveryState, FailedTry};
 use crate::http::api::bodies::{Page, ProblemDocument};
-use crate::http::api::destinations::view;
 use crate::http::api::error::Problem;
 use crate::http::api::{Api, Call, read};
 
@@ -166,7 +165,7 @@ pub async fn redrive(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpR
         let deliveries = if dry_run {
             call.gateway.count_redrivable(filter).await?
         } else {
-            call.gateway.redrive(view(&call), filter, order.rate_per_s).await?
+            call.gateway.redrive(call.view(), filter, order.rate_per_s).await?
         };
         Ok(Redrive { dry_run, deliveries })
     })
@@ -175,7 +174,7 @@ pub async fn redrive(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpR
 
 async fn destination(call: &Call<'_>, name: Option<&str>) -> Result<Option<Uuid>, Problem> {
     let Some(name) = name else { return Ok(None) };
-    let found = call.gateway.destination(view(call), name).await?;
+    let found = call.gateway.destination(call.view(), name).await?;
     let found = found.ok_or_else(|| Problem::invalid("destination", "there is none of that name"));
     Ok(Some(found?.destination.uuid))
 }

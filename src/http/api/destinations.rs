@@ -15,7 +15,7 @@ use crate::domain::call::Disposition;
 use crate::domain::destination::Destination as Known;
 use crate::domain::ids::AccountSlug;
 use crate::gateway::destinations::{
-    DEFAULT_OVERLAP, DestinationAction, DestinationRow, NewDestination, OperatorView,
+    DEFAULT_OVERLAP, DestinationAction, DestinationRow, NewDestination,
 };
 use crate::http::api::bodies::ProblemDocument;
 use crate::http::api::error::Problem;
@@ -123,7 +123,7 @@ pub struct Trial {
 pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
         call.only(&[])?;
-        let rows = call.gateway.destinations(view(&call)).await?;
+        let rows = call.gateway.destinations(call.view()).await?;
         Ok(Destinations { items: rows.into_iter().map(DestinationDetail::from).collect() })
     })
     .await
@@ -138,7 +138,7 @@ pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 pub async fn add(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         let order: DestinationOrder = read(&body)?;
-        let made = call.gateway.add_destination(view(&call), asked(order)?).await?;
+        let made = call.gateway.add_destination(call.view(), asked(order)?).await?;
         Ok(Destination::from(made))
     })
     .await
@@ -152,7 +152,7 @@ pub async fn add(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRespo
 ))]
 pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
-        let found = call.gateway.destination(view(&call), name(&call)).await?;
+        let found = call.gateway.destination(call.view(), name(&call)).await?;
         found.map(DestinationDetail::from).ok_or(Problem::NotFound("the destination"))
     })
     .await
@@ -225,7 +225,7 @@ pub async fn rotate(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 ))]
 pub async fn secret(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
-        let found = call.gateway.destination(view(&call), name(&call)).await?;
+        let found = call.gateway.destination(call.view(), name(&call)).await?;
         let row = found.ok_or(Problem::NotFound("the destination"))?;
         let secret = call.gateway.destination_secret(&row.destination)?;
         Ok(DestinationSecret {
@@ -246,7 +246,7 @@ pub async fn secret(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 ))]
 pub async fn test(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
-        let sent = call.gateway.try_destination(view(&call), name(&call)).await?;
+        let sent = call.gateway.try_destination(call.view(), name(&call)).await?;
         let sent = sent.ok_or(Problem::NotFound("the destination"))?;
         Ok(Trial {
             taken: sent.is_taken(),
@@ -265,14 +265,10 @@ async fn change(
 ) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         let action = action(&call)?;
-        let changed = call.gateway.change_destination(view(&call), name(&call), action).await?;
+        let changed = call.gateway.change_destination(call.view(), name(&call), action).await?;
         changed.map(Destination::from).ok_or(Problem::NotFound("the destination"))
     })
     .await
-}
-
-pub(super) fn view<'a>(call: &Call<'a>) -> OperatorView<'a> {
-    OperatorView { name: &call.operator.name, accounts: &call.operator.accounts }
 }
 
 fn name<'a>(call: &Call<'a>) -> &'a str {

@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::config::ApiScope;
 use crate::gateway::WorkerGateway;
+use crate::gateway::destinations::OperatorView;
 use crate::http::ANSWER_DEADLINE;
 
 pub use auth::Operators;
@@ -149,6 +150,11 @@ impl Api {
 }
 
 impl Call<'_> {
+    /// The operator, as the gateway wants to know them.
+    fn view(&self) -> OperatorView<'_> {
+        OperatorView { name: &self.operator.name, accounts: &self.operator.accounts }
+    }
+
     /// A word of the query, of those that the path takes; others are refused by [`Call::only`].
     fn word(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)

@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::numbers::NumberReport;
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::destinations::view;
 use crate::http::api::{Api, read};
 
 #[derive(Deserialize, ToSchema)]
@@ -54,7 +53,7 @@ pub struct NumberHolder {
 pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         let NumberOrder { number } = read(&body)?;
-        Ok(NumberCertificate::from(call.gateway.find_number(view(&call), &number).await?))
+        Ok(NumberCertificate::from(call.gateway.find_number(call.view(), &number).await?))
     })
     .await
 }
@@ -68,7 +67,7 @@ pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResp
 pub async fn erase(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         let NumberOrder { number } = read(&body)?;
-        Ok(NumberCertificate::from(call.gateway.erase_number(view(&call), &number).await?))
+        Ok(NumberCertificate::from(call.gateway.erase_number(call.view(), &number).await?))
     })
     .await
 }

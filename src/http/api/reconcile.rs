@@ -12,7 +12,6 @@ use crate::config::ApiScope;
 use crate::domain::ids::AccountSlug;
 use crate::gateway::reconcile::{ReconcileState, Wanted};
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::destinations::view;
 use crate::http::api::error::Problem;
 use crate::http::api::{Api, read};
 
@@ -63,7 +62,7 @@ pub struct ReconcilingAccounts {
 ))]
 pub async fn show(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
-        let states = call.gateway.reconcile_states(view(&call)).await?;
+        let states = call.gateway.reconcile_states(call.view()).await?;
         Ok(ReconcilingAccounts { items: states.into_iter().map(Reconciling::from).collect() })
     })
     .await
@@ -81,7 +80,7 @@ pub async fn start(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRes
         let unknown = || Problem::invalid("account", "one of the token's is expected");
         let account = AccountSlug::new(&order.account).map_err(|_| unknown())?;
         let wanted = Wanted { campaign: order.campaign, since: order.since };
-        let begun = call.gateway.reconcile(view(&call), &account, wanted).await?;
+        let begun = call.gateway.reconcile(call.view(), &account, wanted).await?;
         let (opened, job) = begun.ok_or_else(unknown)?;
         Ok(ReconcileBegun { account: order.account, opened, job: job.uuid })
     })

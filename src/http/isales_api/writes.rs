@@ -304,7 +304,7 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
     after.retry_policy = after.retry_policy.or(before.retry_policy);
     after.call_policy = after.call_policy.or(before.call_policy);
     after.init_status = None;
-    write(&change, after).await
+    Box::pin(write(&change, after)).await
 }
 
 async fn change_callers(
@@ -327,7 +327,7 @@ async fn change_callers(
     };
     edit(&mut callers, given)?;
     after.caller_no = wire::CallerNo::Many(callers);
-    write(&change, after).await
+    Box::pin(write(&change, after)).await
 }
 
 /// Writes what the document says to the home, and keeps the document beside the campaign.

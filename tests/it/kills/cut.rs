@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use tokio::sync::Notify;
+
+use crate::support::sink::named;
 
 /// What the platform has had of the write when the gateway is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +122,4 @@ fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
             _ => return None,
         }
     }
-}
-
-fn named(name: &str, run: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().name(name.to_owned()).spawn(run).unwrap();
 }

@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{Gateway, MASTER_KEY, TOKEN};
+use super::{Gateway, TOKEN};
 use crate::support::sink::Sink;
-use crate::support::{TestApp, VDN, until};
+use crate::support::{MASTER_KEY, TestApp, VDN, until};
 
 const CYCLES: u32 = 20;
 const SENDERS: u32 = 8;

@@ -14,7 +14,7 @@ use dialbridge::simulators::{self, isales, voipbin};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::{Caller, OTHER_VDN, OTHER_VIRTUAL_VDN, VDN, VIRTUAL_VDN};
+use super::{Caller, MASTER_KEY, OTHER_VDN, OTHER_VIRTUAL_VDN, VDN, VIRTUAL_VDN};
 
 fn listeners(listener: impl Fn() -> Listener) -> Listeners {
     let (facades, admin, callbacks) = (listener(), listener(), listener());
@@ -49,7 +49,7 @@ pub(super) fn config(
             empty_query_line: false,
             signed_headers: vec!["host".to_owned()],
             release: IsalesRelease::R2025_11,
-            master_keys: Some(SecretString::from("1 0123456789abcdef0123456789abcdef")),
+            master_keys: Some(SecretString::from(MASTER_KEY)),
             creation: CreationDefaults::default(),
         };
         account(slug, &isales.base_url(), platform)
@@ -82,7 +82,7 @@ pub(super) fn config(
         backup_directory: Some(directory.path().to_owned()),
         outbox_retention: Duration::from_secs(86_400),
         allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
-        master_keys: Some(SecretString::from("1 0123456789abcdef0123456789abcdef")),
+        master_keys: Some(SecretString::from(MASTER_KEY)),
         discovery_interval: Duration::from_secs(60),
         mappings_dir: None,
     }

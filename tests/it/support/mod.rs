@@ -17,6 +17,7 @@ use dialbridge::config::{
 };
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::signing::c2;
+use dialbridge::signing::keys::MasterKeys;
 use dialbridge::simulators::{self, isales, voipbin};
 use jiff::SignedDuration;
 use reqwest::Method;
@@ -29,6 +30,9 @@ pub const VDN: i64 = 11;
 pub const OTHER_VDN: i64 = 22;
 pub const VIRTUAL_VDN: i64 = 901;
 pub const OTHER_VIRTUAL_VDN: i64 = 902;
+
+/// What the gateway's tokens and secrets are made from.
+pub const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
 
 /// What has not come by then will not come: a hang is told as a failure. No test depends on it.
 const HUNG_AFTER: SignedDuration = SignedDuration::from_secs(240);
@@ -248,9 +252,26 @@ impl TestApp {
 
     /// The gateway's own API, asked with the token of an operator.
     pub async fn api_as(&self, operator: &str, method: &str, path: &str) -> Reply {
+        self.ask_api(operator, (method, path), None).await
+    }
+
+    /// The same with a document.
+    pub async fn ask_api(
+        &self,
+        operator: &str,
+        (method, path): (&str, &str),
+        body: Option<Value>,
+    ) -> Reply {
         let url = format!("{}/api/v1{path}", self.admin());
         let token = ("authorization", format!("Bearer {operator:.<24}"));
-        self.send(method, &url, &[token], None).await
+        self.send(method, &url, &[token], body.map(|body| body.to_string())).await
+    }
+
+    /// Where CC-iSales pushes an account's results.
+    pub fn results_address(&self, account: &str) -> String {
+        let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
+        let token = keys.callback_token(account);
+        format!("{}/callbacks/isales/{account}/{token}", self.callbacks())
     }
 
     /// What the operator of `vb` and `cc` sees there.

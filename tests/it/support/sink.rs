@@ -142,6 +142,7 @@ fn read(stream: &mut TcpStream) -> Option<Received> {
     }
 }
 
-fn named(name: &str, run: impl FnOnce() + Send + 'static) {
+/// A thread that lives as long as the test's process needs it.
+pub fn named(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.to_owned()).spawn(run).unwrap();
 }
