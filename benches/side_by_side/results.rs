@@ -187,7 +187,7 @@ fn attempt(n: usize) -> SeenAttempt {
 /// A push of one result each, all of different calls.
 fn pushes(first: usize, count: usize) -> Vec<Vec<u8>> {
     let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
-    let path = format!("/callbacks/isales/bench/{}", keys.callback_token("bench"));
+    let path = format!("/callbacks/isales/bench/{}", keys.callback_token("bench", None));
     (first..first + count).map(|n| post(&path, &row(n))).collect()
 }
 

@@ -109,9 +109,9 @@ async fn reach(
         }
     };
     // Where the platform may push results to; the address is as secret as a password.
-    if let Some(token) = adapter.callback_token() {
-        let (platform, slug) = (adapter.platform().as_str(), &account.slug);
-        writeln!(report, "callbacks      {slug}: POST /callbacks/{platform}/{slug}/{token}")?;
+    let callbacks = adapter.callbacks();
+    if let Some(address) = callbacks.address(None).or_else(|| callbacks.path()) {
+        writeln!(report, "callbacks      {}: POST {address}", account.slug)?;
     }
     match adapter.list_campaigns(Lane::FacadeRead, None).await {
         Ok(page) => {

@@ -1,5 +1,6 @@
 //! The command line: one file per command; machine output on stdout, everything else on stderr.
 
+mod adopt;
 mod backup;
 mod campaigns;
 mod capabilities;
@@ -90,6 +91,10 @@ enum Command {
     Erase(numbers::Args),
     /// Results that callbacks missed.
     Reconcile(reconcile::Args),
+    /// Have accounts' results pushed here, and from here to where they go now.
+    Adopt(adopt::Args),
+    /// Put every address back that `adopt`, or a campaign's creation, has changed.
+    Leave(adopt::LeaveArgs),
 }
 
 /// Parses `args` and runs the command.
@@ -129,6 +134,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Find(args) => numbers::find(&args),
         Command::Erase(args) => numbers::erase(&args),
         Command::Reconcile(args) => reconcile::run(&args),
+        Command::Adopt(args) => adopt::adopt(&args),
+        Command::Leave(args) => adopt::leave(&args),
     };
     outcome.unwrap_or_else(|error| report(&error).into())
 }

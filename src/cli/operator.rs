@@ -60,10 +60,18 @@ impl Gateway {
     ) -> anyhow::Result<()> {
         let scope = if method == "GET" { ApiScope::Read } else { ApiScope::Operate };
         let answer = self.connect(scope)?.ask((method, path), query, body).await?;
+        self.print(&answer, columns)
+    }
+
+    /// Prints an answer; `columns` are of the rows in its `items`.
+    ///
+    /// # Errors
+    /// When it cannot be printed.
+    pub fn print(&self, answer: &Value, columns: &[Column]) -> anyhow::Result<()> {
         let text = match answer["items"].as_array() {
-            _ if self.json => serde_json::to_string_pretty(&answer)?,
+            _ if self.json => serde_json::to_string_pretty(answer)?,
             Some(items) => table(items, columns),
-            None => lines(&answer, 0),
+            None => lines(answer, 0),
         };
         print_out(text.trim_end())?;
         Ok(())

@@ -124,7 +124,19 @@ pub struct AccountConfig {
     pub chain_campaigns: bool,
     /// Extra trust anchor for the platform's certificate, PEM.
     pub ca_file: Option<PathBuf>,
+    pub callbacks: CallbackSettings,
     pub platform: PlatformSettings,
+}
+
+/// Where the platform pushes to.
+#[derive(Debug, Clone, Default)]
+pub struct CallbackSettings {
+    /// What platforms reach the listener by. The gateway puts it into campaigns; None: it does not.
+    pub public_url: Option<Url>,
+    /// The operator's master keys, by which addresses are made that prove what is pushed to them.
+    pub master_keys: Option<SecretString>,
+    /// Whether each campaign has an address of its own.
+    pub per_campaign: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,9 +171,6 @@ pub enum PlatformSettings {
         empty_query_line: bool,
         signed_headers: Vec<String>,
         release: IsalesRelease,
-        /// The operator's master keys, by which its callback address is made; without them it has
-        /// none.
-        master_keys: Option<SecretString>,
         /// What campaigns get that come from a platform that says less.
         creation: CreationDefaults,
     },

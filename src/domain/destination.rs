@@ -57,6 +57,8 @@ pub struct Destination {
     /// It may hold a secret, so it is never shown whole.
     pub url: Url,
     pub filter: DestinationFilter,
+    /// It takes only results of campaigns and accounts that name it as where their client wants them.
+    pub is_receiver: bool,
     /// Whether a campaign's results arrive in the order in which they were first heard of.
     pub is_ordered: bool,
     /// None: as fast as it takes them.

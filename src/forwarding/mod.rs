@@ -57,6 +57,14 @@ impl Shape {
         }
     }
 
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Shape::Standard => "standard",
+            Shape::Raw => RAW,
+            Shape::Platform(platform) => platform.as_str(),
+        }
+    }
+
     /// Whether it can say that a call is under way.
     pub fn tells_unfinished(self) -> bool {
         match self {

@@ -19,6 +19,7 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
 use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::gateway::following::ResultsGo;
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, Shared, WorkerGateway, rules};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
@@ -37,6 +38,8 @@ pub struct CampaignView {
     pub context: Arc<ConvertContext>,
     /// The campaign's document in the asker's words as far as a client wrote it.
     pub written: Option<Value>,
+    /// Where its results go.
+    pub results: ResultsGo,
     /// When it was found to be deleted, of one that its home does not show any more.
     pub deleted_at: Option<Timestamp>,
 }
@@ -169,6 +172,7 @@ impl WorkerGateway {
         let entry = entry.filter(|entry| entry.gone || entry.snapshot.deleted);
         let entry = entry.ok_or(GatewayError::NotFound(Noun::Campaign))?;
         let mut view = self.view_of_entry(asked.platform, entry)?;
+        view.results = self.results_go(&identity, &view.fetched).await?;
         let written = self.written_of(vec![identity.uuid]).await?;
         if let Some(written) = written.get(&identity.uuid) {
             view.written = written.shown(asked.platform, &view.fetched, &view.context);
@@ -201,7 +205,12 @@ impl WorkerGateway {
             .collect::<Result<Vec<_>, _>>()?;
         let foreign = campaigns.iter().filter(|view| view.route != Route::Native);
         let written = self.written_of(foreign.map(|view| view.identity.uuid).collect()).await?;
+        let shown = campaigns.iter().map(|view| (&*view.identity, &view.fetched));
+        let mut results = self.results_go_of(shown).await?;
         for view in &mut campaigns {
+            if let Some(results) = results.remove(&view.identity.uuid) {
+                view.results = results;
+            }
             if let Some(written) = written.get(&view.identity.uuid) {
                 view.written = written.shown(asked.platform, &view.fetched, &view.context);
             }
@@ -373,7 +382,8 @@ impl WorkerGateway {
             Route::Native => None,
             _ => self.written(asked_as, &identity, &fetched, &context).await?,
         };
-        Ok(CampaignView { identity, route, fetched, context, written, deleted_at: None })
+        let results = self.results_go(&identity, &fetched).await?;
+        Ok(CampaignView { identity, route, fetched, context, written, results, deleted_at: None })
     }
 
     pub(super) fn view_of_entry(
@@ -396,6 +406,7 @@ impl WorkerGateway {
             fetched,
             identity: Arc::new(entry.identity),
             written: None,
+            results: ResultsGo::AsSaid,
             deleted_at,
         })
     }

@@ -166,7 +166,7 @@ impl WorkerGateway {
         })?;
         fetched.deleted = true;
         self.sight(&identity.home, adapter, vec![fetched], at).await?;
-        self.stop_following(identity.uuid).await
+        self.stop_following(identity).await
     }
 }
 

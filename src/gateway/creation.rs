@@ -103,7 +103,10 @@ async fn new_campaign(
     home: &Home,
     input: &Input,
 ) -> Result<NewCampaign, Stop> {
-    let definition = definition_of(run.gateway, object, home).await?;
+    let mut definition = definition_of(run.gateway, object, home).await?;
+    if home.adapter.pushes_by_campaign() && definition.result_url.is_none() {
+        definition.result_url = home.adapter.callbacks().address(None);
+    }
     let vdn = input.vdn.map(VdnId::new).transpose();
     Ok(NewCampaign {
         vdn: vdn.map_err(|error| Stop::Failed(error.to_string()))?,
@@ -211,6 +214,7 @@ async fn bind(
     let sighted = gateway.sight(&object.account, &home.adapter, vec![fetched], asked_at).await;
     let identity = sighted.map_err(|error| Stop::Lost(error.to_string()))?.pop();
     let identity = identity.ok_or_else(|| Stop::Lost("not in the directory".to_owned()))?;
+    gateway.give_own_address(&identity).await;
     keep_beside(run, home, object, (&identity, &seen)).await?;
     let made = entry_of(run, Operation::CampaignCreate, identity.uuid, Some(&native));
     ledger.append_journal(made).await?;

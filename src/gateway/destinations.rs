@@ -136,6 +136,7 @@ impl WorkerGateway {
             shape: new.shape.clone(),
             url,
             filter: filter_of(&new, shape, operator)?,
+            is_receiver: false,
             is_ordered: new.is_ordered,
             rate_per_s: within("rate_per_s", new.rate_per_s, MAX_RATE_PER_S)?,
             concurrency: within("concurrency", new.concurrency, MAX_CONCURRENCY)?

@@ -204,7 +204,9 @@ impl WorkerGateway {
         key: CampaignKey,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
         let sighted = self.sight_new(account, key).await;
-        sighted.map_err(|error| error.after_a_write(self.shared.clock.new_uuid()))
+        let made = sighted.map_err(|error| error.after_a_write(self.shared.clock.new_uuid()))?;
+        self.give_own_address(&made).await;
+        Ok(made)
     }
 
     async fn sight_new(

@@ -18,8 +18,8 @@ use crate::gateway::pushes::PushRefused;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Gateway, Home, Shared, WorkerGateway};
 use crate::ledger::LedgerError;
-use crate::ledger::inbox::{InboxCounts, InboxRow, Processed, Quarantined};
-use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow};
+use crate::ledger::inbox::{InboxCounts, InboxRow, NewPush, Processed, Quarantined};
+use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow, PushedTo};
 use crate::transport::pacing::Lane;
 
 /// A push that is not durable after this is answered 503.
@@ -61,6 +61,15 @@ impl Gateway {
     }
 }
 
+/// What is genuine, and is to be kept as it came.
+pub(super) struct Taken<'a> {
+    pub body: &'a [u8],
+    /// The signature that came with it.
+    pub proof: Option<&'a str>,
+    /// The only campaign of which results may come to the address that it came to.
+    pub campaign: Option<NativeId>,
+}
+
 /// Processes what is in the inbox; `app` gives it a task.
 pub struct InboxProcessor {
     gateway: WorkerGateway,
@@ -90,21 +99,24 @@ impl WorkerGateway {
         let home = self.homes.get(account);
         let home = home.filter(|home| home.adapter.platform() == platform);
         let home = home.ok_or(PushRefused::UnknownAccount)?;
-        if !home.adapter.verifies_callback(token) {
-            tracing::warn!(%account, bytes = body.len(), "a push to a wrong address");
-            return Err(PushRefused::NotGenuine);
-        }
-        self.take_in(account, body, None).await
+        let campaign = match home.adapter.callbacks().verify(token) {
+            Some(PushedTo::Account) => None,
+            Some(PushedTo::Campaign(native)) => Some(native),
+            None => {
+                tracing::warn!(%account, bytes = body.len(), "a push to a wrong address");
+                return Err(PushRefused::NotGenuine);
+            }
+        };
+        self.take_in(account, Taken { body, proof: None, campaign }).await
     }
 
     /// Appends a push that is genuine, and answers when it is durable.
     pub(super) async fn take_in(
         &self,
         account: &AccountSlug,
-        body: &[u8],
-        proof: Option<&str>,
+        taken: Taken<'_>,
     ) -> Result<(), PushRefused> {
-        self.in_time(account, self.append(account, body, proof)).await
+        self.in_time(account, self.append(account, taken)).await
     }
 
     /// Tells a push that is kept nowhere else to those who want everything as it comes.
@@ -112,11 +124,11 @@ impl WorkerGateway {
         &self,
         account: &AccountSlug,
         body: &[u8],
-        proof: &str,
+        proof: Option<&str>,
     ) -> Result<(), PushRefused> {
         let Shared { ledger, clock, outbox, .. } = &*self.shared;
         let Ok(text) = std::str::from_utf8(body) else { return Ok(()) };
-        let (account_name, proof) = (account.clone(), Some(proof.to_owned()));
+        let (account_name, proof) = (account.clone(), proof.map(str::to_owned));
         let told = ledger.announce_push(account_name, text.to_owned(), proof, clock.now());
         self.in_time(account, told).await?;
         outbox.tell();
@@ -159,14 +171,18 @@ impl WorkerGateway {
     async fn append(
         &self,
         account: &AccountSlug,
-        body: &[u8],
-        proof: Option<&str>,
+        Taken { body, proof, campaign }: Taken<'_>,
     ) -> Result<(), LedgerError> {
         let Shared { ledger, clock, inbox, outbox, .. } = &*self.shared;
         match std::str::from_utf8(body) {
             Ok(text) if !text.contains('\0') => {
-                let (text, proof) = (text.to_owned(), proof.map(str::to_owned));
-                ledger.append_inbox(account.clone(), text, proof, clock.now()).await?;
+                let push = NewPush {
+                    account: account.clone(),
+                    body: text.to_owned(),
+                    proof: proof.map(str::to_owned),
+                    campaign,
+                };
+                ledger.append_inbox(push, clock.now()).await?;
                 inbox.came.notify_one();
                 outbox.tell();
                 Ok(())
@@ -299,6 +315,12 @@ impl InboxProcessor {
                     continue;
                 }
             };
+            if row.campaign.as_ref().is_some_and(|only| *only != native) {
+                let reason = "it came to another campaign's address".to_owned();
+                let body = fetched.raw.to_vec();
+                processed.quarantined.push(Quarantined { reason, body });
+                continue;
+            }
             let campaign = if let Some(known) = campaigns.get(&native) {
                 *known
             } else {

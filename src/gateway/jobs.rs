@@ -14,9 +14,12 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::gateway::adoption::TakeOver;
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
-use crate::gateway::{Shared, WorkerGateway, chaining, creation, endings, holding, reconcile};
+use crate::gateway::{
+    Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile,
+};
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
 use crate::platforms::PlatformError;
@@ -162,6 +165,8 @@ impl JobWorker {
         tracing::debug!(%job, kind, attempt, "job");
         let mut run = Run { gateway: &self.gateway, row };
         let outcome = match kind.as_str() {
+            adoption::ADOPT => adoption::run(&mut run, TakeOver::Adopt).await,
+            adoption::LEAVE => adoption::run(&mut run, TakeOver::Leave).await,
             creation::KIND => creation::run(&mut run).await,
             holding::KIND => holding::run(&mut run).await,
             chaining::KIND => chaining::run(&mut run).await,

@@ -5,6 +5,7 @@
 //! adapters of its own (one HTTP client per worker, `limits.md` B2). Nothing here asks *which*
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
+pub mod adoption;
 mod backup;
 pub mod books;
 pub mod campaigns;
@@ -19,7 +20,7 @@ mod endings;
 pub mod error;
 pub mod exchange;
 mod flight;
-mod following;
+pub mod following;
 pub mod groups;
 mod holding;
 pub mod idempotency;
@@ -63,6 +64,7 @@ use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
+use crate::gateway::following::ReceiverMemory;
 use crate::gateway::holding::Holds;
 use crate::gateway::inbox::{InboxNews, InboxProcessor};
 use crate::gateway::jobs::{Board, JobWorker};
@@ -170,6 +172,7 @@ struct Shared {
     backup_directory: Option<PathBuf>,
     counts: LastCounts,
     written: WrittenMemory,
+    receivers: ReceiverMemory,
     sessions: SessionMemory,
     started_at: Timestamp,
 }
@@ -221,6 +224,7 @@ impl Gateway {
             backup_directory: parts.backup_directory,
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
+            receivers: ReceiverMemory::default(),
             sessions: SessionMemory::default(),
             started_at,
         };

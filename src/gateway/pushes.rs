@@ -15,9 +15,10 @@ use tokio::sync::Notify;
 
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::gateway::error::GatewayError;
+use crate::gateway::inbox::Taken;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Home, Shared, WorkerGateway};
-use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushError, Pushed};
+use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, Push, PushError, Pushed};
 use crate::transport::pacing::Lane;
 
 /// Campaigns of one account that wait to be read again; a push for one more is refused for now.
@@ -68,21 +69,20 @@ impl WorkerGateway {
         self.homes.get(account).is_some_and(|home| home.adapter.platform() == platform)
     }
 
-    /// Takes a push of `platform` to one of its accounts; `proof` is what came with the body to
-    /// prove it genuine.
+    /// Takes a push of `platform` to one of its accounts.
     ///
     /// # Errors
     /// `NotNow` when it may be genuine and cannot be proved or kept at present.
     pub async fn receive_push(
         &self,
         (platform, account): (PlatformKind, &AccountSlug),
-        proof: &str,
-        body: &[u8],
+        push: Push<'_>,
     ) -> Result<(), PushRefused> {
         let home = self.homes.get(account);
         let home = home.filter(|home| home.adapter.platform() == platform);
         let home = home.ok_or(PushRefused::UnknownAccount)?;
-        match home.adapter.open_push(proof, body).await {
+        let Push { body, proof, .. } = push;
+        match home.adapter.open_push(push).await {
             Ok(Pushed::Campaign(native)) => {
                 self.pass_on(account, body, proof).await?;
                 self.shared.reads.drop_campaign(account, &native);
@@ -92,7 +92,9 @@ impl WorkerGateway {
                 tracing::warn!(%account, "too many campaigns wait to be read again");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
-            Ok(Pushed::Results) => self.take_in(account, body, Some(proof)).await,
+            Ok(Pushed::Results) => {
+                self.take_in(account, Taken { body, proof, campaign: None }).await
+            }
             Ok(Pushed::Other) => self.pass_on(account, body, proof).await,
             Ok(Pushed::Unreadable(why)) => {
                 // It would not become readable by being sent again.

@@ -16,7 +16,7 @@ pub enum Route {
 }
 
 /// Operations that the gateway does itself, from the ledger, where the home cannot.
-const EMULATED: [Operation; 12] = [
+const EMULATED: [Operation; 13] = [
     Operation::CampaignChain,
     Operation::PartList,
     Operation::PartDetail,
@@ -29,6 +29,7 @@ const EMULATED: [Operation; 12] = [
     Operation::Statistics,
     Operation::ResultCodeQuery,
     Operation::AccountDetail,
+    Operation::AccountModify,
 ];
 
 /// Operations whose native form is of no use to a client that speaks otherwise: it asks by ids that

@@ -13,7 +13,7 @@ use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
 use crate::ledger::recording::{RecordAttempts, completed};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
-use crate::ledger::telling::{Subject, Takers};
+use crate::ledger::telling::{Named, Subject, Takers};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// An attempt as reported now.
@@ -287,12 +287,9 @@ impl Verb for ExplainAttempt {
     type Answer = Option<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
-        let sql = format!(
-            "SELECT id, account_id, campaign_id FROM attempt WHERE uuid = $1{}",
-            S::ROW_LOCK
-        );
-        let Some(mut ids) = store.row(&sql, &[self.uuid.into()]).await? else { return Ok(None) };
-        let (attempt, account, campaign) = (ids.int()?, ids.int()?, ids.int()?);
+        let sql = format!("SELECT id FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
+        let Some(mut id) = store.row(&sql, &[self.uuid.into()]).await? else { return Ok(None) };
+        let attempt = id.int()?;
         let Some(known) = find(store, self.uuid).await? else { return Ok(None) };
         if known.is_erased {
             return Ok(Some(known));
@@ -307,6 +304,8 @@ impl Verb for ExplainAttempt {
         update(store, &row).await?;
         if is_news {
             let mut takers = Takers::read(store).await?;
+            let account = Named::account(store, &row.account).await?;
+            let campaign = Named::campaign(store, row.campaign).await?;
             let of = Subject { account, campaign, attempt };
             takers.announce(store, &row, of, self.now).await?;
             takers.close(store).await?;

@@ -35,7 +35,6 @@ pub struct DestinationRow {
 pub enum DestinationChange {
     State { state: DestinationState, reason: Option<String> },
     Secret(SecretVersions),
-    Url(Url),
 }
 
 impl DestinationRow {
@@ -89,42 +88,56 @@ impl Verb for Add {
     type Answer = ();
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let row = store.row("SELECT COUNT(*) FROM destination", &[]).await?;
-        let there = row.map_or(Ok(0), |mut row| row.int())?;
-        if there >= MAX_DESTINATIONS {
-            return Err(LedgerError::Conflict("there are too many destinations".to_owned()));
-        }
-        let it = &self.destination;
-        let sql = "INSERT INTO destination (uuid, name, shape, url, accounts, campaigns, \
-                   dispositions, is_ordered, rate_per_s, concurrency, retry_waits_s, key_version, \
-                   secret_version, state, created_at, created_total, delivered_total, dead_total) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, 0, \
-                   0) ON CONFLICT DO NOTHING";
-        let accounts: Vec<&str> = it.filter.accounts.iter().map(AccountSlug::as_str).collect();
-        let dispositions: Vec<&str> =
-            it.filter.dispositions.iter().map(|disposition| disposition.as_str()).collect();
-        let parameters = [
-            it.uuid.into(),
-            it.name.as_str().into(),
-            it.shape.as_str().into(),
-            it.url.as_str().into(),
-            list(&accounts),
-            list(&it.filter.campaigns),
-            list(&dispositions),
-            it.is_ordered.into(),
-            it.rate_per_s.map(i64::from).into(),
-            i64::from(it.concurrency).into(),
-            list(&it.retry_waits_s),
-            i64::from(it.secret.key).into(),
-            i64::from(it.secret.version).into(),
-            it.state.as_str().into(),
-            self.entry.at.into(),
-        ];
-        if store.execute(sql, &parameters).await? == 0 {
-            return Err(LedgerError::Conflict("another destination has this name".to_owned()));
-        }
+        insert(store, &self.destination, self.entry.at).await?;
         journal::append(store, None, &self.entry).await
     }
+}
+
+/// Answers its surrogate.
+pub(super) async fn insert<S: Statements>(
+    store: &mut S,
+    it: &Destination,
+    now: Timestamp,
+) -> Result<i64, LedgerError> {
+    let row = store.row("SELECT COUNT(*) FROM destination", &[]).await?;
+    let there = row.map_or(Ok(0), |mut row| row.int())?;
+    if there >= MAX_DESTINATIONS {
+        return Err(LedgerError::Conflict("there are too many destinations".to_owned()));
+    }
+    let sql = "INSERT INTO destination (uuid, name, shape, url, accounts, campaigns, \
+               dispositions, is_ordered, rate_per_s, concurrency, retry_waits_s, key_version, \
+               secret_version, state, created_at, is_receiver, created_total, delivered_total, \
+               dead_total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+               $15, $16, 0, 0, 0) ON CONFLICT DO NOTHING RETURNING id";
+    let dispositions: Vec<&str> =
+        it.filter.dispositions.iter().map(|disposition| disposition.as_str()).collect();
+    let parameters = [
+        it.uuid.into(),
+        it.name.as_str().into(),
+        it.shape.as_str().into(),
+        it.url.as_str().into(),
+        account_list(it),
+        list(&it.filter.campaigns),
+        list(&dispositions),
+        it.is_ordered.into(),
+        it.rate_per_s.map(i64::from).into(),
+        i64::from(it.concurrency).into(),
+        list(&it.retry_waits_s),
+        i64::from(it.secret.key).into(),
+        i64::from(it.secret.version).into(),
+        it.state.as_str().into(),
+        now.into(),
+        it.is_receiver.into(),
+    ];
+    let row = store.row(sql, &parameters).await?;
+    let taken = || LedgerError::Conflict("another destination has this name".to_owned());
+    row.ok_or_else(taken)?.int()
+}
+
+/// The accounts that it takes from, as its column holds them.
+pub(super) fn account_list(destination: &Destination) -> Value {
+    let accounts: Vec<&str> = destination.filter.accounts.iter().map(AccountSlug::as_str).collect();
+    list(&accounts)
 }
 
 fn list<T: serde::Serialize>(items: &[T]) -> Value {
@@ -140,8 +153,8 @@ impl Verb for List {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<DestinationRow>, LedgerError> {
         let sql = "SELECT uuid, name, shape, url, accounts, campaigns, dispositions, is_ordered, \
                    rate_per_s, concurrency, retry_waits_s, key_version, secret_version, \
-                   old_key_version, old_secret_until, state, reason, created_at, created_total, \
-                   delivered_total, dead_total FROM destination WHERE state <> 'removed' \
+                   old_key_version, old_secret_until, state, reason, is_receiver, created_at, \
+                   created_total, delivered_total, dead_total FROM destination WHERE state <> 'removed' \
                    ORDER BY name";
         store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
     }
@@ -190,6 +203,7 @@ fn read(row: &mut Row) -> Result<DestinationRow, LedgerError> {
         },
         state: DestinationState::from_term(&row.text()?).ok_or_else(|| row.corrupt("a state"))?,
         reason: row.optional_text()?,
+        is_receiver: row.bool()?,
     };
     Ok(DestinationRow {
         destination,
@@ -224,6 +238,32 @@ fn small(row: &Row, number: i64) -> Result<u32, LedgerError> {
     u32::try_from(number).map_err(|_| row.corrupt("a small number"))
 }
 
+/// Answers how many were changed.
+async fn set_state<S: Statements>(
+    store: &mut S,
+    uuid: Uuid,
+    state: DestinationState,
+    reason: Option<&str>,
+) -> Result<u64, LedgerError> {
+    // The name of one that is taken away may be given again.
+    let sql = "UPDATE destination SET state = $2, reason = $3, name = CASE WHEN \
+               $2 = 'removed' THEN name || '.' || id ELSE name END \
+               WHERE uuid = $1 AND state <> 'removed'";
+    let parameters = [uuid.into(), state.as_str().into(), Value::optional_text(reason)];
+    store.execute(sql, &parameters).await
+}
+
+/// Takes a destination away. What waits for it is a dead letter.
+pub(super) async fn remove<S: Statements>(
+    store: &mut S,
+    uuid: Uuid,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    set_state(store, uuid, DestinationState::Removed, Some(reason)).await?;
+    super::outbox::abandon(store, uuid, now).await
+}
+
 struct Change {
     uuid: Uuid,
     what: DestinationChange,
@@ -236,16 +276,7 @@ impl Verb for Change {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let changed = match &self.what {
             DestinationChange::State { state, reason } => {
-                // The name of one that is taken away may be given again.
-                let sql = "UPDATE destination SET state = $2, reason = $3, name = CASE WHEN \
-                           $2 = 'removed' THEN name || '.' || id ELSE name END \
-                           WHERE uuid = $1 AND state <> 'removed'";
-                let reason = Value::optional_text(reason.as_deref());
-                store.execute(sql, &[self.uuid.into(), state.as_str().into(), reason]).await?
-            }
-            DestinationChange::Url(url) => {
-                let sql = "UPDATE destination SET url = $2 WHERE uuid = $1 AND state <> 'removed'";
-                store.execute(sql, &[self.uuid.into(), url.as_str().into()]).await?
+                set_state(store, self.uuid, *state, reason.as_deref()).await?
             }
             DestinationChange::Secret(secret) => {
                 let sql = "UPDATE destination SET key_version = $2, secret_version = $3, \

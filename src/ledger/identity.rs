@@ -12,6 +12,7 @@ use crate::domain::ids::{
 };
 use crate::ledger::directory::{self, DirectoryEntry, Snapshot};
 use crate::ledger::objects;
+use crate::ledger::receivers;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
@@ -325,6 +326,7 @@ impl SightCampaigns {
             )
             .await?;
         insert_parts(store, id, uuid).await?;
+        receivers::bind_intended(store, account, (id, &snapshot.name)).await?;
         Ok(id)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::AccountSlug;
+use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
 use crate::ledger::recording::Recorder;
@@ -17,6 +17,16 @@ use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 /// Quarantined bodies of one account; the oldest give way.
 pub const MAX_QUARANTINED: i64 = 10_000;
 
+/// A push that has come.
+pub struct NewPush {
+    pub account: AccountSlug,
+    pub body: String,
+    /// The signature that came with it.
+    pub proof: Option<String>,
+    /// The only campaign of which results may come to the address that it came to.
+    pub campaign: Option<NativeId>,
+}
+
 /// A push that waits to be processed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InboxRow {
@@ -26,6 +36,8 @@ pub struct InboxRow {
     pub body: String,
     /// How often it could not be processed.
     pub tries: i64,
+    /// The only campaign of which it may tell.
+    pub campaign: Option<NativeId>,
 }
 
 /// What is kept because it means nothing.
@@ -70,14 +82,8 @@ impl Ledger {
     ///
     /// # Errors
     /// `Missing` when the account is not registered.
-    pub async fn append_inbox(
-        &self,
-        account: AccountSlug,
-        body: String,
-        proof: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.write(Append { account, body, proof, now }).await
+    pub async fn append_inbox(&self, push: NewPush, now: Timestamp) -> Result<(), LedgerError> {
+        self.write(Append { push, now }).await
     }
 
     /// Pushes that are due, oldest first. Whoever reads them may not be alone.
@@ -129,9 +135,7 @@ impl Ledger {
 }
 
 struct Append {
-    account: AccountSlug,
-    body: String,
-    proof: Option<String>,
+    push: NewPush,
     now: Timestamp,
 }
 
@@ -141,12 +145,15 @@ impl Verb for Append {
     const HASTE: Haste = Haste::Urgent;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let account = account_id(store, &self.account).await?;
-        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries) \
-                   VALUES ($1, $2, $3, $2, 0)";
-        store.execute(sql, &[account.into(), self.now.into(), self.body.as_str().into()]).await?;
-        let what = (self.body.as_str(), self.proof.as_deref());
-        announce_push(store, (account, &self.account), what, self.now).await
+        let NewPush { account, body, proof, campaign } = &self.push;
+        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign) \
+                   SELECT id, $2, $3, $2, 0, $4 FROM account WHERE slug = $1";
+        let only = Value::optional_text(campaign.as_ref().map(NativeId::as_str));
+        let parameters = [account.into(), self.now.into(), body.as_str().into(), only];
+        if store.execute(sql, &parameters).await? == 0 {
+            return Err(LedgerError::Missing("account"));
+        }
+        announce_push(store, account, (body, proof.as_deref()), self.now).await
     }
 }
 
@@ -159,8 +166,8 @@ impl Verb for Due {
     type Answer = Vec<InboxRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
-        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries FROM inbox i \
-                   JOIN account a ON a.id = i.account_id \
+        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.only_campaign \
+                   FROM inbox i JOIN account a ON a.id = i.account_id \
                    WHERE i.processed_at IS NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
         let rows = store.rows(sql, &[self.now.into(), i64::from(self.limit).into()]).await?;
         let read = |mut row: Row| {
@@ -170,6 +177,7 @@ impl Verb for Due {
                 received_at: row.time()?,
                 body: row.text()?,
                 tries: row.int()?,
+                campaign: row.optional_text()?.map(NativeId::new),
             })
         };
         rows.into_iter().map(read).collect()
@@ -194,7 +202,7 @@ impl Verb for Settle {
             if store.execute(sql, &[row.id.into(), self.now.into()]).await? == 0 {
                 continue;
             }
-            let account = recorder.account(store, &row.account).await?;
+            let account = recorder.account(store, &row.account).await?.id;
             let [stored, merged, quarantined] = books.entry(account).or_default();
             for (campaign, seen) in &processed.attempts {
                 let place = (&row.account, *campaign);
@@ -353,6 +361,7 @@ impl fmt::Debug for InboxRow {
             .field("received_at", &self.received_at)
             .field("body_bytes", &self.body.len())
             .field("tries", &self.tries)
+            .field("campaign", &self.campaign)
             .finish()
     }
 }

@@ -30,6 +30,7 @@ pub mod objects;
 pub mod outbox;
 pub mod postgres;
 pub mod readings;
+pub mod receivers;
 pub mod reconcile;
 mod recording;
 pub mod schema;

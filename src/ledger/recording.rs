@@ -12,9 +12,8 @@ use crate::domain::call::{CallAttempt, Disposition};
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
-use crate::ledger::identity;
 use crate::ledger::statements::{Statements, Verb};
-use crate::ledger::telling::{Subject, Takers};
+use crate::ledger::telling::{Named, Subject, Takers};
 
 pub(super) struct RecordAttempts {
     pub account: AccountSlug,
@@ -39,8 +38,8 @@ impl Verb for RecordAttempts {
 /// [`Recorder::close`].
 pub(super) struct Recorder {
     takers: Takers,
-    accounts: HashMap<AccountSlug, i64>,
-    campaigns: HashMap<Uuid, i64>,
+    accounts: HashMap<AccountSlug, Named>,
+    campaigns: HashMap<Uuid, Named>,
     now: Timestamp,
 }
 
@@ -66,7 +65,7 @@ impl Recorder {
         for (place, seen) in order {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
             if let Some((attempt, list_at)) =
-                insert(store, (account, campaign), seen, wanted).await?
+                insert(store, (account.id, campaign.id), seen, wanted).await?
             {
                 let row = new_row((slug, uuid), seen, list_at);
                 let of = Subject { account, campaign, attempt };
@@ -74,7 +73,7 @@ impl Recorder {
                 rows.push((place, (row, Recorded::New)));
                 continue;
             }
-            let known = find_for_update(store, account, &seen.native).await?;
+            let known = find_for_update(store, account.id, &seen.native).await?;
             let (attempt, known) = known.ok_or_else(|| {
                 LedgerError::Conflict(format!("attempt id {} is taken", seen.proposed_uuid))
             })?;
@@ -99,26 +98,26 @@ impl Recorder {
         &mut self,
         store: &mut S,
         slug: &AccountSlug,
-    ) -> Result<i64, LedgerError> {
+    ) -> Result<Named, LedgerError> {
         if let Some(known) = self.accounts.get(slug) {
             return Ok(*known);
         }
-        let id = identity::account_id(store, slug).await?;
-        self.accounts.insert(slug.clone(), id);
-        Ok(id)
+        let account = Named::account(store, slug).await?;
+        self.accounts.insert(slug.clone(), account);
+        Ok(account)
     }
 
     async fn campaign<S: Statements>(
         &mut self,
         store: &mut S,
         uuid: Uuid,
-    ) -> Result<i64, LedgerError> {
+    ) -> Result<Named, LedgerError> {
         if let Some(known) = self.campaigns.get(&uuid) {
             return Ok(*known);
         }
-        let id = identity::campaign_id(store, uuid).await?;
-        self.campaigns.insert(uuid, id);
-        Ok(id)
+        let campaign = Named::campaign(store, uuid).await?;
+        self.campaigns.insert(uuid, campaign);
+        Ok(campaign)
     }
 
     pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {

@@ -1,6 +1,7 @@
 //! Telling: events and their deliveries, written in the transaction in which something is news.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
 use crate::domain::ids::AccountSlug;
@@ -8,7 +9,7 @@ use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
 use crate::ledger::outbox::{DeliveryState, NEVER};
 use crate::ledger::snapshot;
-use crate::ledger::statements::{Statements, Value, Verb};
+use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 
 impl Ledger {
@@ -28,6 +29,8 @@ impl Ledger {
 struct Taker {
     id: i64,
     is_raw: bool,
+    /// It takes only what names it.
+    is_receiver: bool,
     is_ordered: bool,
     state: DestinationState,
     filter: DestinationFilter,
@@ -41,23 +44,51 @@ pub(super) struct Takers {
     all: Vec<Taker>,
 }
 
+/// A campaign or an account, and the receiver that it names.
+#[derive(Clone, Copy)]
+pub(super) struct Named {
+    pub id: i64,
+    pub receiver: Option<i64>,
+}
+
+impl Named {
+    pub async fn account<S: Statements>(
+        store: &mut S,
+        slug: &AccountSlug,
+    ) -> Result<Self, LedgerError> {
+        let sql = "SELECT id, receiver_id FROM account WHERE slug = $1";
+        Self::read(store.row(sql, &[slug.into()]).await?, "account")
+    }
+
+    pub async fn campaign<S: Statements>(store: &mut S, uuid: Uuid) -> Result<Self, LedgerError> {
+        let sql = "SELECT id, receiver_id FROM campaign WHERE uuid = $1";
+        Self::read(store.row(sql, &[uuid.into()]).await?, "campaign")
+    }
+
+    fn read(row: Option<Row>, noun: &'static str) -> Result<Self, LedgerError> {
+        let mut row = row.ok_or(LedgerError::Missing(noun))?;
+        Ok(Self { id: row.int()?, receiver: row.optional_int()? })
+    }
+}
+
 /// The surrogates of what is told.
 #[derive(Clone, Copy)]
 pub(super) struct Subject {
-    pub account: i64,
-    pub campaign: i64,
+    pub account: Named,
+    pub campaign: Named,
     pub attempt: i64,
 }
 
 impl Takers {
     pub async fn read<S: Statements>(store: &mut S) -> Result<Self, LedgerError> {
-        let sql = "SELECT id, shape, is_ordered, state, accounts, campaigns, dispositions \
-                   FROM destination WHERE state <> 'removed' ORDER BY id";
+        let sql = "SELECT id, shape, is_receiver, is_ordered, state, accounts, campaigns, \
+                   dispositions FROM destination WHERE state <> 'removed' ORDER BY id";
         let mut all = Vec::new();
         for mut row in store.rows(sql, &[]).await? {
             all.push(Taker {
                 id: row.int()?,
                 is_raw: row.text()? == RAW,
+                is_receiver: row.bool()?,
                 is_ordered: row.bool()?,
                 state: DestinationState::from_term(&row.text()?)
                     .ok_or_else(|| row.corrupt("a state"))?,
@@ -77,8 +108,10 @@ impl Takers {
         of: Subject,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
+        let names = [of.campaign.receiver, of.account.receiver];
         let takes = |taker: &&mut Taker| {
             !taker.is_raw
+                && (!taker.is_receiver || names.contains(&Some(taker.id)))
                 && taker.filter.takes_account(&row.account)
                 && taker.filter.takes(row.campaign, row.attempt.disposition)
         };
@@ -91,8 +124,8 @@ impl Takers {
         let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
                    VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
         let parameters = [
-            of.account.into(),
-            of.campaign.into(),
+            of.account.id.into(),
+            of.campaign.id.into(),
             of.attempt.into(),
             row.revision.into(),
             now.into(),
@@ -101,7 +134,7 @@ impl Takers {
         let event = store.row(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
         for taker in takers {
-            deliver(store, taker, (event, Some(of.campaign)), now).await?;
+            deliver(store, taker, (event, Some(of.campaign.id)), now).await?;
         }
         Ok(())
     }
@@ -109,18 +142,22 @@ impl Takers {
     async fn announce_push<S: Statements>(
         &mut self,
         store: &mut S,
-        (account, slug): (i64, &AccountSlug),
+        (account, slug): (Named, &AccountSlug),
         (body, proof): (&str, Option<&str>),
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let takes = |taker: &&mut Taker| taker.is_raw && taker.filter.takes_account(slug);
+        let takes = |taker: &&mut Taker| {
+            taker.is_raw
+                && (!taker.is_receiver || account.receiver == Some(taker.id))
+                && taker.filter.takes_account(slug)
+        };
         let mut takers = self.all.iter_mut().filter(takes).peekable();
         if takers.peek().is_none() {
             return Ok(());
         }
         let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
                    VALUES ($1, 1, $2, $3, $4) RETURNING id";
-        let parameters = [account.into(), now.into(), body.into(), Value::optional_text(proof)];
+        let parameters = [account.id.into(), now.into(), body.into(), Value::optional_text(proof)];
         let event = store.row(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
         for taker in takers {
@@ -144,7 +181,7 @@ impl Takers {
 /// Tells a push as it came to those who take pushes; mostly there are none.
 pub(super) async fn announce_push<S: Statements>(
     store: &mut S,
-    account: (i64, &AccountSlug),
+    slug: &AccountSlug,
     what: (&str, Option<&str>),
     now: Timestamp,
 ) -> Result<(), LedgerError> {
@@ -152,8 +189,9 @@ pub(super) async fn announce_push<S: Statements>(
     if store.row(sql, &[RAW.into()]).await?.is_none() {
         return Ok(());
     }
+    let account = Named::account(store, slug).await?;
     let mut takers = Takers::read(store).await?;
-    takers.announce_push(store, account, what, now).await?;
+    takers.announce_push(store, (account, slug), what, now).await?;
     takers.close(store).await
 }
 
@@ -231,8 +269,7 @@ impl Verb for AnnouncePush {
     type Answer = ();
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let account = super::identity::account_id(store, &self.account).await?;
         let what = (self.body.as_str(), self.proof.as_deref());
-        announce_push(store, (account, &self.account), what, self.now).await
+        announce_push(store, &self.account, what, self.now).await
     }
 }

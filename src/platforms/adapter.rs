@@ -13,10 +13,11 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, Bindings, CampaignPage, ContactName, ContactPage,
-    ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart, Made, NewCampaign,
-    Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence, PublicNames,
-    PushError, Pushed, PushedRow, Support, isales, support, voipbin,
+    AddedContacts, AttemptPage, AttemptQuery, Bindings, CallbackAddresses, CampaignPage,
+    ContactName, ContactPage, ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart,
+    Made, NewCampaign, Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence,
+    PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Support, isales, support,
+    voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -386,32 +387,57 @@ impl Adapter {
         }
     }
 
-    /// Reads a push of the platform's. `proof` is what came with the body to prove it; what checks it
+    /// Reads a push of the platform's: its body, and what came with it to prove it. What checks that
     /// may have to be asked of the platform.
     ///
     /// # Errors
-    /// `NotGenuine` always where pushes are not signed: such proof themselves by their address.
-    pub async fn open_push(&self, proof: &str, body: &[u8]) -> Result<Pushed, PushError> {
+    /// `NotGenuine` always where pushes are not signed: such prove themselves by their address.
+    pub async fn open_push(&self, push: Push<'_>) -> Result<Pushed, PushError> {
         match self {
-            Adapter::Voipbin(client) => client.open_push(proof, body).await,
+            Adapter::Voipbin(client) => client.open_push(push).await,
             Adapter::Isales(_) => Err(PushError::NotGenuine),
         }
     }
 
-    /// The token in the address that the platform pushes the account's results to. None where pushes
-    /// prove themselves, or no master key is configured.
-    pub fn callback_token(&self) -> Option<String> {
+    /// Where the platform pushes the account's results to.
+    pub fn callbacks(&self) -> &CallbackAddresses {
         match self {
-            Adapter::Voipbin(_) => None,
-            Adapter::Isales(client) => client.callback_token(),
+            Adapter::Voipbin(client) => client.callbacks(),
+            Adapter::Isales(client) => client.callbacks(),
         }
     }
 
-    /// Whether somebody pushes to the account's own address.
-    pub fn verifies_callback(&self, token: &str) -> bool {
+    /// Whether each campaign names where its results are pushed to; elsewhere the account does.
+    pub fn pushes_by_campaign(&self) -> bool {
         match self {
             Adapter::Voipbin(_) => false,
-            Adapter::Isales(client) => client.verifies_callback(token),
+            Adapter::Isales(_) => true,
+        }
+    }
+
+    /// Where the account's events are pushed to; None: nowhere.
+    ///
+    /// # Errors
+    /// `Unsupported` where each campaign names it.
+    pub async fn push_address(&self, lane: Lane) -> Result<Option<PushAddress>, PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.push_address(lane).await,
+            Adapter::Isales(_) => Err(no_account_address(Operation::AccountDetail)),
+        }
+    }
+
+    /// Has the account's events pushed elsewhere; None: nowhere.
+    ///
+    /// # Errors
+    /// `Unsupported` where each campaign names it.
+    pub async fn set_push_address(
+        &self,
+        lane: Lane,
+        address: Option<&str>,
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.set_push_address(lane, address).await,
+            Adapter::Isales(_) => Err(no_account_address(Operation::AccountModify)),
         }
     }
 
@@ -488,4 +514,9 @@ impl Adapter {
             Adapter::Isales(client) => client.attempts(lane, native, query).await,
         }
     }
+}
+
+fn no_account_address(operation: Operation) -> PlatformError {
+    let support = Support::Unsupported("each campaign names where its results are pushed to");
+    PlatformError::unsupported(operation, support)
 }

@@ -24,6 +24,7 @@ use crate::mapping::table::{Code, Kind, TableProblem, Tables};
 use crate::platforms::documents::{DomainDocument, Unreadable};
 
 mod adapter;
+mod callback_address;
 mod creation;
 pub mod documents;
 mod error;
@@ -38,11 +39,12 @@ pub mod translation;
 pub mod voipbin;
 
 pub use adapter::{Account, Adapter};
+pub use callback_address::{CallbackAddresses, PushedTo};
 pub use creation::{CreationDefaults, Made, NewCampaign};
 pub use exchange::{Exchange, Said};
 pub use operation::{Operation, Support};
 pub use passthrough::{PassThrough, PassedBack};
-pub use push::{PushError, Pushed};
+pub use push::{Push, PushAddress, PushError, Pushed};
 
 /// The platforms that Dialbridge knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

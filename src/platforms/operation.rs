@@ -42,6 +42,7 @@ pub enum Operation {
     ContactBatch,
     /// The account that calls: who it is and how it is set up.
     AccountDetail,
+    AccountModify,
     /// Whatever else the home offers, in its own words.
     PassThrough,
 }
@@ -58,7 +59,7 @@ pub enum Support {
 }
 
 /// Each operation with its name in tables, logs and answers, and whether it changes something.
-const ABOUT: [(Operation, &str, bool); 35] = [
+const ABOUT: [(Operation, &str, bool); 36] = [
     (Operation::CampaignList, "campaign-list", false),
     (Operation::CampaignDetail, "campaign-detail", false),
     (Operation::CampaignCreate, "campaign-create", true),
@@ -93,6 +94,7 @@ const ABOUT: [(Operation, &str, bool); 35] = [
     (Operation::BusinessResult, "business-result", true),
     (Operation::ContactBatch, "contact-batch", true),
     (Operation::AccountDetail, "account-detail", false),
+    (Operation::AccountModify, "account-modify", true),
     (Operation::PassThrough, "pass-through", true),
 ];
 

@@ -5,6 +5,25 @@
 use crate::domain::ids::NativeId;
 use crate::platforms::PlatformError;
 
+/// A push as it came.
+#[derive(Clone, Copy)]
+pub struct Push<'a> {
+    pub body: &'a [u8],
+    /// The signature that came with it.
+    pub proof: Option<&'a str>,
+    /// The token in the address that it came to.
+    pub token: Option<&'a str>,
+}
+
+/// Where a platform pushes an account's events to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PushAddress {
+    /// It may hold a secret.
+    pub url: String,
+    /// `POST`, which is how we push, too, or another method.
+    pub method: String,
+}
+
 /// A genuine push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {

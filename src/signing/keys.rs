@@ -20,6 +20,14 @@ const DESTINATION_LABEL: &str = "dialbridge destination secret";
 /// What numbers are hashed under.
 const NUMBER_LABEL: &str = "dialbridge number";
 
+/// What a token in a callback address is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFor {
+    Account,
+    /// This campaign of it.
+    Campaign(String),
+}
+
 /// Newest version first.
 #[derive(Debug, Clone)]
 pub struct MasterKeys {
@@ -63,10 +71,10 @@ impl MasterKeys {
         Ok(Self { versions })
     }
 
-    /// The token of an account's callback address, by the newest key.
-    pub fn callback_token(&self, account: &str) -> String {
+    /// The token of the callback address of an account, or of one campaign of it, by the newest key.
+    pub fn callback_token(&self, account: &str, campaign: Option<&str>) -> String {
         let newest = self.versions.first();
-        newest.map(|(version, key)| token(*version, key, account)).unwrap_or_default()
+        newest.map(|(version, key)| token((*version, key), account, campaign)).unwrap_or_default()
     }
 
     /// The version that new things are made with.
@@ -101,22 +109,35 @@ impl MasterKeys {
         self.versions.iter().map(hash).collect()
     }
 
-    /// Whether a key that still stands has made this token; compares in constant time.
-    pub fn verifies_callback(&self, account: &str, given: &str) -> bool {
-        let Some((version, _)) = given.split_once('-') else { return false };
-        let Ok(version) = version.parse::<u32>() else { return false };
-        self.versions.iter().filter(|(known, _)| *known == version).any(|(version, key)| {
-            bool::from(token(*version, key, account).as_bytes().ct_eq(given.as_bytes()))
-        })
+    /// What a key that still stands has made this token for, of the account; None when none has.
+    /// Compares in constant time.
+    pub fn verifies_callback(&self, account: &str, given: &str) -> Option<TokenFor> {
+        let (name, _) = given.rsplit_once('-')?;
+        let (version, campaign) = match name.split_once('.') {
+            Some((version, campaign)) => (version, Some(campaign)),
+            None => (name, None),
+        };
+        let version: u32 = version.parse().ok()?;
+        let (_, key) = self.versions.iter().find(|(known, _)| *known == version)?;
+        let own = token((version, key), account, campaign);
+        let is_own = bool::from(own.as_bytes().ct_eq(given.as_bytes()));
+        let made_for =
+            campaign.map_or(TokenFor::Account, |name| TokenFor::Campaign(name.to_owned()));
+        is_own.then_some(made_for)
     }
 }
 
-/// The version, and the beginning of a MAC of the account under the label's own key.
-fn token(version: u32, master: &SecretString, account: &str) -> String {
+/// The version, the campaign if it is for one, and the beginning of a MAC of both names under the
+/// label's own key.
+fn token((version, master): (u32, &SecretString), account: &str, campaign: Option<&str>) -> String {
     let subkey = mac(master.expose_secret().as_bytes(), CALLBACK_LABEL.as_bytes());
-    let digits = hex(&mac(&subkey, account.as_bytes()));
+    let (message, name) = match campaign {
+        Some(campaign) => (format!("{account}\n{campaign}"), format!("{version}.{campaign}")),
+        None => (account.to_owned(), version.to_string()),
+    };
+    let digits = hex(&mac(&subkey, message.as_bytes()));
     let digits = digits.iter().take(TOKEN_DIGITS).map(|&digit| char::from(digit));
-    format!("{version}-{}", digits.collect::<String>())
+    format!("{name}-{}", digits.collect::<String>())
 }
 
 fn mac(key: &[u8], message: &[u8]) -> hmac::digest::Output<Sha256> {
@@ -141,7 +162,7 @@ mod tests {
     fn tokens_are_good_as_long_as_their_key_stands() {
         let (old, both) = (keys(OLD).unwrap(), keys(&format!("{OLD}\n\n{NEW}\n")).unwrap());
         let new = keys(NEW).unwrap();
-        let (token, newer) = (old.callback_token("acme"), both.callback_token("acme"));
+        let (token, newer) = (old.callback_token("acme", None), both.callback_token("acme", None));
         assert!(token.starts_with("1-") && newer.starts_with("2-"), "{token} {newer}");
         for (keys, given, good) in [
             (&old, &token, true),
@@ -150,11 +171,19 @@ mod tests {
             (&new, &token, false),
             (&old, &newer, false),
         ] {
-            assert_eq!(keys.verifies_callback("acme", given), good);
-            assert!(!keys.verifies_callback("acme2", given));
+            assert_eq!(keys.verifies_callback("acme", given), good.then_some(TokenFor::Account));
+            assert_eq!(keys.verifies_callback("acme2", given), None);
         }
         for bad in ["", "1", "1-", "x-00", &token[..token.len() - 1], &format!("{token}0")] {
-            assert!(!both.verifies_callback("acme", bad), "{bad}");
+            assert_eq!(both.verifies_callback("acme", bad), None, "{bad}");
+        }
+        let of_one = both.callback_token("acme", Some("11.146"));
+        let told = both.verifies_callback("acme", &of_one);
+        assert_eq!(told, Some(TokenFor::Campaign("11.146".to_owned())), "{of_one}");
+        for bad in
+            [of_one.replace("146", "147"), of_one.replace(".11.146", ""), of_one[1..].to_owned()]
+        {
+            assert_eq!(both.verifies_callback("acme", &bad), None, "{bad}");
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dialbridge::clock::Clock;
 use dialbridge::config::{
-    AccountConfig, AccountLimits, IsalesRelease, PlatformSettings, WritePolicy,
+    AccountConfig, AccountLimits, CallbackSettings, IsalesRelease, PlatformSettings, WritePolicy,
 };
 use dialbridge::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
@@ -171,7 +171,6 @@ fn account(platform: &str, address: &str) -> Account {
                 empty_query_line: false,
                 signed_headers: vec!["host".into()],
                 release: IsalesRelease::R2025_11,
-                master_keys: None,
                 creation: CreationDefaults::default(),
             },
         ),
@@ -195,6 +194,7 @@ fn account(platform: &str, address: &str) -> Account {
         cache_ttl: Duration::ZERO,
         chain_campaigns: false,
         ca_file: None,
+        callbacks: CallbackSettings::default(),
         platform: settings,
     };
     let bindings = Bindings {

@@ -9,14 +9,14 @@ use crate::support::sink::Sink;
 use crate::support::{TestApp, until};
 
 /// The binary as the operator of a gateway.
-struct Operator {
+pub struct Operator {
     url: String,
     token_file: PathBuf,
     _directory: tempfile::TempDir,
 }
 
 impl Operator {
-    fn new(app: &TestApp) -> Self {
+    pub fn new(app: &TestApp) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let token_file = directory.path().join("token");
         std::fs::write(&token_file, format!("{:.<24}\n", "operator")).unwrap();
@@ -24,7 +24,7 @@ impl Operator {
     }
 
     /// Exit code, stdout, stderr.
-    async fn run(&self, words: &str) -> (i32, String, String) {
+    pub async fn run(&self, words: &str) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
         command.args(words.split(' ')).arg("--url").arg(&self.url);
         command.arg("--token-file").arg(&self.token_file);
@@ -33,13 +33,13 @@ impl Operator {
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
-    async fn ok(&self, words: &str) -> String {
+    pub async fn ok(&self, words: &str) -> String {
         let (code, out, err) = self.run(words).await;
         assert_eq!(code, 0, "{words}: {err}");
         out
     }
 
-    async fn json(&self, words: &str) -> Value {
+    pub async fn json(&self, words: &str) -> Value {
         serde_json::from_str(&self.ok(&format!("{words} --json")).await).unwrap()
     }
 }

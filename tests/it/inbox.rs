@@ -11,7 +11,7 @@ const ACCEPTED: &str = r#"{"retCode":"0","retMsg":"success"}"#;
 
 fn token(account: &str) -> String {
     let keys = SecretString::from(MASTER_KEY);
-    MasterKeys::parse(&keys).unwrap().callback_token(account)
+    MasterKeys::parse(&keys).unwrap().callback_token(account, None)
 }
 
 fn address(app: &TestApp) -> String {

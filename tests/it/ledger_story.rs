@@ -23,6 +23,7 @@ mod objects;
 mod one_store;
 mod opening;
 mod people;
+mod receivers;
 mod search;
 mod work;
 

@@ -9,6 +9,7 @@
 )]
 
 mod adapter_bytes;
+mod adoption;
 mod api;
 mod bad_input;
 mod capabilities;

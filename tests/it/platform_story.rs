@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use dialbridge::clock::Clock;
 use dialbridge::config::{
-    self, AccountConfig, AccountLimits, IsalesRelease, PlatformSettings, WritePolicy,
+    self, AccountConfig, AccountLimits, CallbackSettings, IsalesRelease, PlatformSettings,
+    WritePolicy,
 };
 use dialbridge::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
@@ -88,7 +89,6 @@ impl Stage {
                     empty_query_line: false,
                     signed_headers: vec!["host".to_owned(), "content-type".to_owned()],
                     release: IsalesRelease::R2025_11,
-                    master_keys: None,
                     creation: CreationDefaults::default(),
                 };
                 (simulator, base, settings)
@@ -113,6 +113,7 @@ impl Stage {
             cache_ttl: Duration::ZERO,
             chain_campaigns: false,
             ca_file: None,
+            callbacks: CallbackSettings::default(),
             platform: settings,
         };
         Self::on(config, bindings, clock, Some(simulator))

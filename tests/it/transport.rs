@@ -11,7 +11,9 @@ use std::time::Duration;
 use actix_web::{App, HttpServer, web};
 use bytes::Bytes;
 use dialbridge::clock::Clock;
-use dialbridge::config::{AccountConfig, AccountLimits, PlatformSettings, WritePolicy};
+use dialbridge::config::{
+    AccountConfig, AccountLimits, CallbackSettings, PlatformSettings, WritePolicy,
+};
 use dialbridge::domain::ids::{AccountSlug, VdnId};
 use dialbridge::domain::phone::NumberPlan;
 use dialbridge::transport::breaker::{FAILURES_TO_OPEN, OPEN_FOR};
@@ -52,6 +54,7 @@ fn account(address: &str) -> AccountConfig {
         cache_ttl: Duration::ZERO,
         chain_campaigns: false,
         ca_file: None,
+        callbacks: CallbackSettings::default(),
         platform: PlatformSettings::Voipbin {
             access_key: SecretString::from(SECRET),
             webhook_secret: None,

@@ -5,9 +5,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use super::{Loader, Seen};
+use super::{Loader, Seen, is_loopback};
 use crate::config::reader::{At, Section};
-use crate::config::{AccountConfig, AccountLimits, PlatformSettings, WritePolicy};
+use crate::config::{
+    AccountConfig, AccountLimits, CallbackSettings, PlatformSettings, WritePolicy,
+};
 use crate::domain::ids::{AccountSlug, VdnId};
 use crate::domain::phone::NumberPlan;
 
@@ -73,6 +75,7 @@ impl Loader<'_> {
                 return None;
             }
         };
+        let callbacks = self.callback_settings(section, kind.as_ref());
         let limits = self.limits(section, pace);
         let numbers = self.number_plan(section, kind.is_some_and(|at| at.value == "isales"));
         Some(AccountConfig {
@@ -85,8 +88,26 @@ impl Loader<'_> {
             chain_campaigns,
             cache_ttl: Duration::from_millis(cache_ttl.map_or(0, |at| at.value)),
             ca_file,
+            callbacks,
             platform: platform?,
         })
+    }
+
+    fn callback_settings(
+        &mut self,
+        section: &mut Section<'_>,
+        kind: Option<&At<String>>,
+    ) -> CallbackSettings {
+        // Elsewhere the account as a whole has the address.
+        let has_campaigns = kind.is_some_and(|at| at.value == "isales");
+        let choices = [("account", false), ("campaign", true)];
+        let per_campaign =
+            has_campaigns.then(|| self.reader.choice(section, "callback_address", &choices));
+        CallbackSettings {
+            public_url: self.callbacks_url.clone(),
+            master_keys: self.master_keys.clone(),
+            per_campaign: per_campaign.flatten().unwrap_or(false),
+        }
     }
 
     fn slug(&mut self, section: &mut Section<'_>, seen: &mut Seen) -> Option<AccountSlug> {
@@ -115,13 +136,7 @@ impl Loader<'_> {
                 return None;
             }
         };
-        let loopback = match url.host() {
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        let plain_allowed = loopback || plain_stated;
+        let plain_allowed = is_loopback(&url) || plain_stated;
         let problem = match url.scheme() {
             "https" => None,
             "http" if plain_allowed => None,
@@ -281,7 +296,6 @@ impl Loader<'_> {
             empty_query_line,
             signed_headers,
             release,
-            master_keys: self.master_keys.clone(),
             creation,
         })
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use toml::de::DeTable;
+use url::Url;
 
 use crate::config::reader::{At, Mistake, Reader, Section};
 use crate::config::{Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles};
@@ -48,6 +49,7 @@ pub fn load(
         reader,
         folder: file.parent().unwrap_or(Path::new("")).to_owned(),
         master_keys: None,
+        callbacks_url: None,
     };
     let mut root = Section::root(&table);
     let config = loader.config(&mut root);
@@ -65,6 +67,8 @@ struct Loader<'a> {
     folder: PathBuf,
     /// Read before the accounts, which need it.
     master_keys: Option<SecretString>,
+    /// What platforms reach the listener of pushes by.
+    callbacks_url: Option<Url>,
 }
 
 /// What must be unique across the file, and where it was seen.
@@ -78,6 +82,16 @@ struct Seen {
     isales_keys: HashSet<String>,
     token_names: HashSet<String>,
     tokens: HashSet<String>,
+}
+
+/// Whether a URL stays on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 impl Loader<'_> {
@@ -123,8 +137,21 @@ impl Loader<'_> {
         let admin = self.listener(&mut section, "admin", 8081);
         let callbacks = self.listener(&mut section, "callbacks", 8082);
         let callback_sources = self.networks(&mut section, "callback_sources");
+        self.callbacks_url = self.callbacks_url(&mut section);
         self.reader.finish(&section);
         Listeners { facades, admin, callbacks, callback_sources }
+    }
+
+    fn callbacks_url(&mut self, section: &mut Section<'_>) -> Option<Url> {
+        let expected = "an https:// URL without query";
+        let at: At<Url> = self.parsed(section, "callbacks_url", expected)?;
+        // Platforms push over TLS only (reference CC 6).
+        let is_sound =
+            at.value.scheme() == "https" || at.value.scheme() == "http" && is_loopback(&at.value);
+        if !is_sound || at.value.query().is_some() || at.value.fragment().is_some() {
+            self.reader.mistake(&at.place, format!("callbacks_url: expected {expected}"));
+        }
+        Some(at.value)
     }
 
     fn listener(&mut self, parent: &mut Section<'_>, key: &str, default_port: u16) -> Listener {

@@ -102,6 +102,8 @@ pub struct Job {
     pub attempt: u32,
     pub run_at: Timestamp,
     pub error: Option<String>,
+    /// What came of it, of a job that is done.
+    pub answer: Option<serde_json::Value>,
     pub created_at: Timestamp,
     pub changed_at: Timestamp,
 }
@@ -272,6 +274,7 @@ impl From<JobRow> for Job {
             attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
             run_at: row.run_at,
             error: row.error,
+            answer: row.answer.and_then(|answer| serde_json::from_str(&answer).ok()),
             created_at: row.created_at,
             changed_at: row.changed_at,
         }

@@ -4,6 +4,7 @@
 //!
 //! Errors are problem documents (RFC 9457), lists have cursors, times are RFC 3339 in UTC.
 
+mod adoption;
 mod auth;
 mod backup;
 mod bodies;
@@ -96,6 +97,9 @@ pub(super) fn configure(
         .service(resource("/backup").route(web::post().to(backup::start)))
         .service(resource("/numbers/find").route(web::post().to(numbers::find)))
         .service(resource("/numbers/erase").route(web::post().to(numbers::erase)))
+        .service(resource("/adopt").route(web::post().to(adoption::adopt)))
+        .service(resource("/leave").route(web::post().to(adoption::leave)))
+        .service(resource("/ids").route(web::get().to(adoption::ids)))
         .service(
             resource("/reconcile")
                 .route(web::get().to(reconcile::show))

@@ -10,7 +10,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::http::api::{
-    backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, ready, reconcile,
+    adoption, backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, ready,
+    reconcile,
 };
 
 /// The page's own scripts and styles and nothing else; Swagger UI sets styles inline and draws its
@@ -54,6 +55,9 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         backup::start,
         numbers::find,
         numbers::erase,
+        adoption::adopt,
+        adoption::leave,
+        adoption::ids,
         reconcile::show,
         reconcile::start,
     ),

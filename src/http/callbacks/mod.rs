@@ -1,5 +1,5 @@
-//! What platforms push: `POST /callbacks/voipbin/{account}`, and results to `POST
-//! /callbacks/isales/{account}/{token}`. The listener is open to the world, so a
+//! What platforms push: `POST /callbacks/voipbin/{account}`, with a token behind it from an account
+//! that signs nothing, and results to `POST /callbacks/isales/{account}/{token}`. The listener is open to the world, so a
 //! request is looked at before its body is read, and only what proves itself genuine goes further.
 //!
 //! What is answered decides whether a push comes again. A platform that takes any 4xx for its last
@@ -47,6 +47,12 @@ pub fn configure(
     cfg.app_data(Data::new(receiver))
         .service(
             web::resource("/callbacks/voipbin/{account}")
+                .guard(from(sources))
+                .route(post().to(voipbin::receive))
+                .default_service(web::to(HttpResponse::MethodNotAllowed)),
+        )
+        .service(
+            web::resource("/callbacks/voipbin/{account}/{token}")
                 .guard(from(sources))
                 .route(post().to(voipbin::receive))
                 .default_service(web::to(HttpResponse::MethodNotAllowed)),

@@ -9,6 +9,7 @@ use crate::domain::ids::{CampaignKey, VdnId};
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
 use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::following::ResultsGo;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
@@ -202,6 +203,10 @@ pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
     if view.route == Route::Native {
         let mut document = Document::parse(&view.fetched.raw).map_err(unreadable)?;
         document.replace("id", &number).map_err(unreadable)?;
+        if let ResultsGo::Here { client } = &view.results {
+            let own = client.as_ref().map_or("", |url| url.as_str());
+            document.replace("callBackUrl", &own).map_err(unreadable)?;
+        }
         return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
     }
     let mut campaign = shown(view)?;

@@ -7,15 +7,19 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
-use crate::domain::ids::{AccountSlug, CampaignKey, CampaignNumber, PublicPair, VdnId};
+use crate::domain::ids::{
+    AccountSlug, CampaignIdentity, CampaignKey, CampaignNumber, PublicPair, VdnId,
+};
 use crate::gateway::changes::Change;
 use crate::gateway::creation::Creating;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::idempotency::Keyed;
 use crate::gateway::route::Route;
+use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::campaigns::shown;
 use crate::http::isales_api::definition::{self, Purpose, Version, caller_list, quoted_json};
@@ -187,12 +191,12 @@ async fn create(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
     let account = account.ok_or(GatewayError::NotFound(Noun::Campaign))?;
     let keyed = keyed(call.request, &call.body)?;
     let body = if call.gateway.route_on(&call.asked, &account, operation)? == Route::Native {
-        let exchange = relay::exchange(&call, operation)?;
-        let work = Box::pin(pass_on(&call, (account, vdn), exchange));
+        let (exchange, own) = own_address(&call, &account, operation).await?;
+        let work = Box::pin(pass_on(&call, (account, vdn), (exchange, own)));
         call.gateway.once(&call.asked, keyed, work).await?
     } else {
         let (new, results_to) = creating(&call, account, version)?;
-        check_result_address(&call, results_to.as_deref()).await?;
+        checked_address(&call, results_to.as_deref()).await?;
         make(&call, new, keyed).await?
     };
     Ok(super::json(body))
@@ -218,14 +222,52 @@ async fn make(
     call.gateway.once(&call.asked, keyed, work).await
 }
 
+/// Whose results go to the gateway first: the campaign's name, and its client's own address.
+struct Meant {
+    name: String,
+    client: Option<Url>,
+}
+
+/// The request with the gateway's address in place of the client's own, where the operator wants
+/// that. What the platform is going to refuse goes through as it is.
+async fn own_address(
+    call: &Call<'_>,
+    account: &AccountSlug,
+    operation: Operation,
+) -> Result<(Exchange, Option<Meant>), Refused> {
+    let exchange = relay::exchange(call, operation)?;
+    let (Some(ours), Ok(mut document)) =
+        (call.gateway.callback_address(account), Document::parse(&call.body))
+    else {
+        return Ok((exchange, None));
+    };
+    let Some(name) = document.text("name") else { return Ok((exchange, None)) };
+    let client = document.text("callBackUrl").filter(|address| !address.is_empty());
+    let client = checked_address(call, client.as_deref()).await?;
+    document.set("callBackUrl", &ours).map_err(unreadable)?;
+    let body = serde_json::to_vec(&document).map_err(unreadable)?;
+    Ok((exchange.with_body(body), Some(Meant { name, client })))
+}
+
 /// Has a home of this platform make the campaign.
 async fn pass_on(
     call: &Call<'_>,
     (account, vdn): (AccountSlug, VdnId),
-    exchange: Exchange,
+    (exchange, meant): (Exchange, Option<Meant>),
 ) -> Result<Bytes, GatewayError> {
     let target = Target::Account(account.clone());
-    let answer = call.gateway.exchange(&call.asked, target, exchange).await?;
+    // Before the campaign can be there: whoever meets it first knows whom to tell.
+    if let Some(Meant { name, client }) = &meant {
+        let named = (&account, name.as_str());
+        call.gateway.intend_receiver(&call.asked, named, client.clone()).await?;
+    }
+    let answer = call.gateway.exchange(&call.asked, target, exchange).await;
+    if let (Err(error), Some(Meant { name, .. })) = (&answer, &meant)
+        && !matches!(error, GatewayError::Unclear { .. })
+    {
+        call.gateway.intend_receiver(&call.asked, (&account, name), None).await?;
+    }
+    let answer = answer?;
     let made: Made = serde_json::from_slice(&answer.body).map_err(unreadable)?;
     let number = CampaignNumber::new(made.object.id)
         .map_err(|invalid| GatewayError::Internal(invalid.to_string()))?;
@@ -260,10 +302,12 @@ fn creating(
 }
 
 /// The gateway itself passes results on to it: not to networks that are not public.
-async fn check_result_address(call: &Call<'_>, address: Option<&str>) -> Result<(), Refused> {
-    let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(()) };
-    let checked = call.gateway.check_result_address(address).await;
-    checked.map_err(|why| BrokenRule::new(WRONG_VALUE, "callBackUrl", &why).into())
+async fn checked_address(call: &Call<'_>, address: Option<&str>) -> Result<Option<Url>, Refused> {
+    let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(None) };
+    match call.gateway.check_result_address(address).await {
+        Ok(url) => Ok(Some(url)),
+        Err(why) => Err(BrokenRule::new(WRONG_VALUE, "callBackUrl", &why).into()),
+    }
 }
 
 fn made_as(pair: Option<PublicPair>) -> Result<Bytes, GatewayError> {
@@ -275,9 +319,9 @@ fn made_as(pair: Option<PublicPair>) -> Result<Bytes, GatewayError> {
 async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
     let key = CampaignKey::Pair(fields::pair(call.request)?);
     let operation = Operation::CampaignModify;
-    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+    let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
     if route == Route::Native {
-        return relay::pass(&call, Target::Campaign(key), operation).await;
+        return Box::pin(modify_native(&call, key, &identity)).await;
     }
     let mut after = definition::read(
         &call.body,
@@ -285,7 +329,7 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
         call.profile,
         Timestamp::UNIX_EPOCH,
     )?;
-    check_result_address(&call, after.call_back_url.as_deref()).await?;
+    checked_address(&call, after.call_back_url.as_deref()).await?;
     let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     if change.before.fetched.status == CampaignStatus::Ended {
         return Err(GatewayError::State("the campaign has ended".to_owned()).into());
@@ -305,6 +349,31 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
     after.call_policy = after.call_policy.or(before.call_policy);
     after.init_status = None;
     Box::pin(write(&change, after)).await
+}
+
+/// Goes through as it is; but a campaign whose results come here keeps the gateway's address, and what
+/// the client names is where they are passed on to.
+async fn modify_native(
+    call: &Call<'_>,
+    key: CampaignKey,
+    identity: &CampaignIdentity,
+) -> Result<HttpResponse, Refused> {
+    let exchange = relay::exchange(call, Operation::CampaignModify)?;
+    let ours = call.gateway.pushed_here(&call.asked, key).await?;
+    let (Some(ours), Ok(mut document)) = (ours, Document::parse(&call.body)) else {
+        return relay::pass(call, Target::Campaign(key), Operation::CampaignModify).await;
+    };
+    let client = document.text("callBackUrl");
+    let url = checked_address(call, client.as_deref()).await?;
+    document.set("callBackUrl", &ours).map_err(unreadable)?;
+    let body = serde_json::to_vec(&document).map_err(unreadable)?;
+    let target = Target::Campaign(key);
+    let answer = call.gateway.exchange(&call.asked, target, exchange.with_body(body)).await?;
+    if client.is_some() {
+        let by = (&*call.asked.client.name, call.asked.platform);
+        call.gateway.set_receiver(identity, by, url).await?;
+    }
+    Ok(super::json(answer.body))
 }
 
 async fn change_callers(

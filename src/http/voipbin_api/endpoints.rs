@@ -39,6 +39,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("DELETE", "/v1.0/outdials/{id}/targets/{target_id}", O::ContactDelete),
     Endpoint::new("GET", "/v1.0/me", O::AccountDetail),
     Endpoint::new("GET", "/v1.0/customer", O::AccountDetail),
+    Endpoint::new("PUT", "/v1.0/customer", O::AccountModify),
     Endpoint::new("GET", "/v1.0/queues", O::AgentGroupList),
     Endpoint::new("GET", "/v1.0/queues/{id}", O::AgentGroupList),
     Endpoint::new("GET", "/v1.0/calls/{id}", O::ResultDetail),

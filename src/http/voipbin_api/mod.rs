@@ -37,6 +37,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::PassRule;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::http::voipbin_api::auth::Keys;
@@ -90,6 +91,8 @@ struct Call<'a> {
     gateway: &'a WorkerGateway,
     asked: Asked,
     profile: &'static Profile,
+    /// What the client may pass on to its own account.
+    pass_through: &'a [PassRule],
     request: &'a HttpRequest,
     body_limit_bytes: usize,
 }
@@ -144,7 +147,11 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
         .configure(outplans::configure)
         .configure(outdials::configure)
         .service(resource("/me").route(get().to(account::me)))
-        .service(resource("/customer").route(get().to(account::customer)))
+        .service(
+            resource("/customer")
+                .route(get().to(account::customer))
+                .route(put().to(account::set_customer)),
+        )
         .service(resource("/queues").route(get().to(queues::list)))
         .service(resource("/queues/{id}").route(get().to(queues::detail)))
         .service(resource("/calls/{id}").route(get().to(calls::detail)))
@@ -186,6 +193,7 @@ impl Facade {
                     gateway: &self.gateway,
                     asked,
                     profile: caller.profile,
+                    pass_through: &caller.pass_through,
                     request,
                     body_limit_bytes: self.body_limit_bytes,
                 };

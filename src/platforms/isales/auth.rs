@@ -2,9 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::PlatformSettings;
-use crate::domain::ids::AccountSlug;
 use crate::signing::c2::{self, AuthProblem, Credentials, SignOptions, SignedHeaders};
-use crate::signing::keys::{BadKeys, MasterKeys};
 use crate::transport::{Request, failure::Failure, failure::FailureKind};
 
 /// Mandatory on every request (reference 1); signed byte for byte as sent when it is signed.
@@ -16,37 +14,6 @@ pub struct Signer {
     credentials: Credentials,
     signed_headers: SignedHeaders,
     empty_query_line: bool,
-}
-
-/// The tokens of an account's callback address, of every master key that stands.
-#[derive(Debug, Clone)]
-pub struct CallbackTokens {
-    account: AccountSlug,
-    keys: MasterKeys,
-}
-
-impl CallbackTokens {
-    /// None without master keys.
-    ///
-    /// # Errors
-    /// When the text holds no keys.
-    pub fn new(
-        account: &AccountSlug,
-        settings: &PlatformSettings,
-    ) -> Result<Option<Self>, BadKeys> {
-        let PlatformSettings::Isales { master_keys: Some(text), .. } = settings else {
-            return Ok(None);
-        };
-        Ok(Some(Self { account: account.clone(), keys: MasterKeys::parse(text)? }))
-    }
-
-    pub fn newest(&self) -> String {
-        self.keys.callback_token(self.account.as_str())
-    }
-
-    pub fn verify(&self, token: &str) -> bool {
-        self.keys.verifies_callback(self.account.as_str(), token)
-    }
 }
 
 impl Signer {

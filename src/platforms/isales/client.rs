@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::auth::{CallbackTokens, Signer};
+use super::auth::Signer;
 use super::requests::{self, CampaignPath};
 use super::{callback, convert, refusal, wire};
 use crate::clock::Clock;
@@ -21,9 +21,9 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
 use crate::platforms::merge::merge;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext,
-    CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation, PlatformError,
-    PlatformErrorKind, PushedRow, isales,
+    AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
+    ConvertContext, CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation,
+    PlatformError, PlatformErrorKind, PushedRow, isales,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::spacing::{Batches, Spacing};
@@ -52,7 +52,7 @@ pub struct Shared {
     vdns: Vec<VdnId>,
     creation: CreationDefaults,
     release: IsalesRelease,
-    callback: Option<CallbackTokens>,
+    callbacks: CallbackAddresses,
     context: ConvertContext,
     contact_spacing: Spacing,
     result_batches: Batches,
@@ -103,12 +103,12 @@ impl Shared {
             return Err(fail("not an account of this platform".to_owned()));
         };
         let signer = Signer::new(&config.platform).map_err(|problem| fail(problem.to_string()))?;
-        let callback = CallbackTokens::new(&config.slug, &config.platform)
+        let callbacks = CallbackAddresses::new("isales", false, config)
             .map_err(|problem| fail(format!("keys.master_key: {problem}")))?;
         Ok(Self {
             endpoint: Arc::new(Endpoint::new(config, clock)?),
             signer,
-            callback,
+            callbacks,
             vdns: vdns.clone(),
             creation: creation.clone(),
             release: *release,
@@ -124,12 +124,8 @@ impl Client {
         &self.shared.context
     }
 
-    pub fn callback_token(&self) -> Option<String> {
-        self.shared.callback.as_ref().map(CallbackTokens::newest)
-    }
-
-    pub fn verifies_callback(&self, token: &str) -> bool {
-        self.shared.callback.as_ref().is_some_and(|tokens| tokens.verify(token))
+    pub fn callbacks(&self) -> &CallbackAddresses {
+        &self.shared.callbacks
     }
 
     pub fn adds_to_running(&self) -> bool {

@@ -35,7 +35,7 @@ pub fn support(operation: Operation) -> Support {
         }
         O::AgentGroupList => Unsupported("CC-iSales offers no list of skill queues"),
         O::ResultDelete => Unsupported("CC-iSales deletes no results"),
-        O::AccountDetail => Unsupported("CC-iSales shows no account"),
+        O::AccountDetail | O::AccountModify => Unsupported("CC-iSales shows no account"),
         O::PassThrough => Unsupported("every documented path of CC-iSales is served by itself"),
         O::CampaignDetail
         | O::CampaignCreate

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -16,8 +16,8 @@ use crate::domain::call::CallResult;
 use crate::domain::ids::{CampaignPart, NativeId};
 use crate::platforms::notice::Notice;
 use crate::platforms::{
-    ConvertContext, FetchedAttempt, Operation, PlatformError, PlatformErrorKind, PushError, Pushed,
-    PushedRow,
+    ConvertContext, FetchedAttempt, Operation, PlatformError, PlatformErrorKind, Push, PushAddress,
+    PushError, Pushed, PushedRow, PushedTo,
 };
 use crate::signing::webhook;
 use crate::transport::pacing::Lane;
@@ -80,23 +80,38 @@ struct Customer {
     webhook_secret: Option<String>,
 }
 
+/// What a PUT of the customer takes: full replacement, so all of it is read first (reference 10.2).
+#[derive(Serialize, Deserialize)]
+struct CustomerSettings {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    detail: String,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    phone_number: String,
+    #[serde(default)]
+    address: String,
+    #[serde(default)]
+    webhook_method: String,
+    #[serde(default)]
+    webhook_uri: String,
+}
+
+/// The method of webhooks that reach us.
+const PUSHED_BY: &str = "POST";
+
 impl Client {
     /// Reads a webhook. With a configured secret no other counts; else the platform's own is read
     /// once, and again when a signature does not fit, for it may have been changed.
     ///
     /// # Errors
     /// `NotGenuine`, and `Unproved` when the secret is not known and the platform does not tell it.
-    pub async fn open_push(&self, signature: &str, body: &[u8]) -> Result<Pushed, PushError> {
-        let keeper = self.webhook_secret();
-        let is_configured = keeper.configured.is_some();
-        let known = keeper.configured.clone().or_else(|| keeper.known());
-        let verified = known.as_ref().and_then(|secret| verify_webhook(secret, signature, body));
-        let verified = match verified {
-            None if !is_configured => {
-                let secret = self.read_webhook_secret(known.as_ref()).await?;
-                secret.and_then(|secret| verify_webhook(&secret, signature, body))
-            }
-            verified => verified,
+    pub async fn open_push(&self, push: Push<'_>) -> Result<Pushed, PushError> {
+        let verified = match push.proof {
+            Some(signature) => self.check_signature(signature, push.body).await?,
+            None => self.check_address(push).await?,
         };
         let event = parse(verified.ok_or(PushError::NotGenuine)?);
         Ok(match event {
@@ -109,6 +124,75 @@ impl Client {
             Ok(Event::Campaigncall(_)) => Pushed::Results,
             Ok(Event::Other) => Pushed::Other,
             Err(_) => Pushed::Unreadable("no event"),
+        })
+    }
+
+    async fn check_signature<'a>(
+        &self,
+        signature: &str,
+        body: &'a [u8],
+    ) -> Result<Option<VerifiedWebhook<'a>>, PushError> {
+        let keeper = self.webhook_secret();
+        let is_configured = keeper.configured.is_some();
+        let known = keeper.configured.clone().or_else(|| keeper.known());
+        let verified = known.as_ref().and_then(|secret| verify_webhook(secret, signature, body));
+        if verified.is_some() || is_configured {
+            return Ok(verified);
+        }
+        let secret = self.read_webhook_secret(known.as_ref()).await?;
+        Ok(secret.and_then(|secret| verify_webhook(&secret, signature, body)))
+    }
+
+    /// A customer without a secret signs nothing (reference 10.2): then the token in the address
+    /// proves a webhook.
+    async fn check_address<'a>(
+        &self,
+        push: Push<'a>,
+    ) -> Result<Option<VerifiedWebhook<'a>>, PushError> {
+        let keeper = self.webhook_secret();
+        let token = push.token.and_then(|token| self.callbacks().verify(token));
+        if token != Some(PushedTo::Account) || keeper.configured.is_some() {
+            return Ok(None);
+        }
+        let secret = match keeper.known() {
+            Some(known) => Some(known),
+            None => self.read_webhook_secret(None).await?,
+        };
+        Ok(secret.is_none().then(|| VerifiedWebhook::by_address(push.body)))
+    }
+
+    /// Where the customer's events are pushed to.
+    pub async fn push_address(&self, lane: Lane) -> Result<Option<PushAddress>, PlatformError> {
+        let settings = self.customer_settings(lane).await?;
+        let CustomerSettings { webhook_uri: url, webhook_method: method, .. } = settings;
+        Ok((!url.is_empty()).then_some(PushAddress { url, method }))
+    }
+
+    pub async fn set_push_address(
+        &self,
+        lane: Lane,
+        address: Option<&str>,
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::AccountModify;
+        let settings = CustomerSettings {
+            webhook_uri: address.unwrap_or_default().to_owned(),
+            webhook_method: PUSHED_BY.to_owned(),
+            ..self.customer_settings(lane).await?
+        };
+        let body = serde_json::to_value(&settings).map_err(|_| {
+            let detail = "a customer cannot be written";
+            PlatformError::new(operation, PlatformErrorKind::Malformed, detail)
+        })?;
+        let _: serde_json::Value = self.write(operation, lane, "PUT", "/customer", &body).await?;
+        Ok(())
+    }
+
+    async fn customer_settings(&self, lane: Lane) -> Result<CustomerSettings, PlatformError> {
+        let operation = Operation::AccountDetail;
+        let customer = self.get(operation, lane, "/customer", None).await?;
+        serde_json::from_slice(&customer).map_err(|_| {
+            let detail = "the customer cannot be read";
+            PlatformError::new(operation, PlatformErrorKind::Malformed, detail)
         })
     }
 

@@ -24,9 +24,9 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
 use crate::platforms::merge::merge;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, CampaignPage, ContactPage, ConvertContext, Exchange,
-    Explained, FetchedAttempt, FetchedCampaign, FetchedContact, Operation, PlatformError,
-    PlatformErrorKind,
+    AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
+    ConvertContext, Exchange, Explained, FetchedAttempt, FetchedCampaign, FetchedContact,
+    Operation, PlatformError, PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
@@ -40,6 +40,7 @@ pub struct Shared {
     endpoint: Arc<Endpoint>,
     key: AccessKey,
     webhook_secret: WebhookSecret,
+    callbacks: CallbackAddresses,
     context: ConvertContext,
 }
 
@@ -72,10 +73,14 @@ impl Shared {
             let problem = "not an account of this platform".to_owned();
             return Err(SetupError { account: config.slug.clone(), problem });
         };
+        let callbacks = CallbackAddresses::new("voipbin", true, config).map_err(|problem| {
+            let problem = format!("keys.master_key: {problem}");
+            SetupError { account: config.slug.clone(), problem }
+        })?;
         let key = AccessKey::new(access_key.clone());
         let webhook_secret = WebhookSecret::new(webhook_secret.clone());
         let endpoint = Arc::new(Endpoint::new(config, clock)?);
-        Ok(Self { endpoint, key, webhook_secret, context })
+        Ok(Self { endpoint, key, webhook_secret, callbacks, context })
     }
 }
 
@@ -90,6 +95,10 @@ impl Client {
 
     pub(super) fn key(&self) -> &AccessKey {
         &self.shared.key
+    }
+
+    pub fn callbacks(&self) -> &CallbackAddresses {
+        &self.shared.callbacks
     }
 
     pub(super) fn webhook_secret(&self) -> &WebhookSecret {

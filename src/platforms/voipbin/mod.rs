@@ -24,7 +24,9 @@ pub fn support(operation: Operation) -> Support {
     match operation {
         O::CampaignDetail => Composed("campaign, then its outplan"),
         O::CampaignCreate => Composed("outplan, campaign and outdial are created, then joined"),
-        O::CampaignModify => Composed("read, merge, write: every PUT replaces all its members"),
+        O::CampaignModify | O::AccountModify => {
+            Composed("read, merge, write: every PUT replaces all its members")
+        }
         O::RetryPolicyQuery => Composed("read from the campaign's outplan"),
         O::RetryPolicyModify => {
             Composed("written to the outplan, also for the other campaigns that use it")

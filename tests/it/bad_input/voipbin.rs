@@ -57,7 +57,9 @@ const PATHS: &[Row] = &[
     ("GET", "/numbers/..%2fcampaigns", "", 404, "ROUTE_NOT_FOUND"),
     ("GET", "//campaigns", "", 404, "ROUTE_NOT_FOUND"),
     ("GET", "/accesskeys", "", 404, "ROUTE_NOT_FOUND"),
-    ("PUT", "/customer", "{}", 404, "ROUTE_NOT_FOUND"),
+    ("DELETE", "/customer", "", 404, "ROUTE_NOT_FOUND"),
+    ("PUT", "/customer", "{}", 400, "INVALID_JSON_BODY"),
+    ("PUT", "/customer", r#"{"name":7}"#, 400, "INVALID_JSON_BODY"),
 ];
 
 const PAGES: &[Row] = &[

@@ -60,7 +60,7 @@ async fn a_customer_is_the_platforms_but_for_its_secret() {
         "address": "", "webhook_method": "POST", "webhook_uri": "https://hooks.example.com/"});
     // Only for the client that may.
     let reply = app.vb("PUT", "/customer", Some(settings.clone())).await;
-    assert_eq!((reply.status, reply.reason().as_str()), (404, "ROUTE_NOT_FOUND"));
+    assert_eq!((reply.status, reply.reason().as_str()), (403, "PERMISSION_DENIED"));
     let reply = app.vb_as(Caller::Seed, "PUT", "/customer", Some(settings)).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     let mut own = app.on_voipbin("GET", "/customer", None).await;

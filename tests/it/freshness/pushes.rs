@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use dialbridge::config::{Config, PlatformSettings};
+use dialbridge::signing::keys::MasterKeys;
 use dialbridge::signing::webhook;
 use dialbridge::simulators::voipbin;
 use futures_util::future::join_all;
@@ -12,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::facades::isales_life::{bound, document};
-use crate::support::{Reply, TestApp, VIRTUAL_VDN, until};
+use crate::support::{MASTER_KEY, Reply, TestApp, VIRTUAL_VDN, until};
 
 const SECRET: &str = "a configured secret";
 
@@ -296,5 +297,36 @@ async fn calls_are_kept_as_webhooks_tell_them() {
         (&row["waiting"], &row["quarantined"]) == (&json!(0), &json!(1))
     })
     .await;
+    app.finish().await;
+}
+
+/// A customer that signs nothing is told by its address.
+#[tokio::test]
+async fn webhooks_of_a_customer_without_a_secret_prove_themselves_by_the_address() {
+    let app = TestApp::start().await;
+    let (ids, own) = (
+        app.voipbin_campaign("unsigned").await,
+        app.on_voipbin("GET", "/customer", None).await["id"].clone(),
+    );
+    let body = event("campaign_created", &ids.campaign);
+    let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
+    let url = |token: &str| format!("{}/callbacks/voipbin/vb/{token}", app.callbacks());
+    let push = async |url: &str| app.send("POST", url, &[], Some(body.clone())).await.status;
+    let good = url(&keys.callback_token("vb", None));
+    assert_eq!(push(&good).await, 401, "it has a secret, so it would sign");
+    let seed = json!({"customers": [{"id": own, "webhook_secret": ""}]});
+    let at = format!("{}/_sim/seed", app.voipbin.base_url());
+    assert_eq!(app.send("POST", &at, &[], Some(seed.to_string())).await.status, 204);
+    let app = app.stopped().await.serve().await;
+    let url = |token: &str| format!("{}/callbacks/voipbin/vb/{token}", app.callbacks());
+    let push = async |url: &str| app.send("POST", url, &[], Some(body.clone())).await.status;
+    assert_eq!(push(&url(&keys.callback_token("vb", None))).await, 200);
+    for token in ["1-0000", &keys.callback_token("cc", None), &keys.callback_token("vb", Some("x"))]
+    {
+        assert_eq!(push(&url(token)).await, 401, "{token}");
+    }
+    let plain = format!("{}/callbacks/voipbin/vb", app.callbacks());
+    assert_eq!(push(&plain).await, 401);
+    until(async || names(&app).await.contains(&"unsigned".to_owned())).await;
     app.finish().await;
 }

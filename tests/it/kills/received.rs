@@ -118,7 +118,7 @@ impl ResultPusher<'_> {
 impl Gateway<'_> {
     pub fn pusher(&self, campaign: i64) -> ResultPusher<'_> {
         let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
-        let (port, token) = (self.callbacks, keys.callback_token("cc"));
+        let (port, token) = (self.callbacks, keys.callback_token("cc", None));
         let url = format!("http://127.0.0.1:{port}/callbacks/isales/cc/{token}");
         ResultPusher { app: self.app, url, campaign }
     }

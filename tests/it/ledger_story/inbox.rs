@@ -5,7 +5,7 @@ use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptScope, SeenAttempt};
-use dialbridge::ledger::inbox::{InboxRow, Processed, Quarantined};
+use dialbridge::ledger::inbox::{InboxRow, NewPush, Processed, Quarantined};
 use uuid::Uuid;
 
 use super::{Place, at, paired, sight, slug, stories, uuid};
@@ -18,11 +18,15 @@ stories! {
 
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
 
+fn push(account: &str, body: String) -> NewPush {
+    NewPush { account: slug(account), body, proof: None, campaign: None }
+}
+
 async fn due(ledger: &Ledger, now: i64) -> Vec<InboxRow> {
     ledger.due_inbox(10, at(now)).await.unwrap()
 }
 
-fn seen(key: &str) -> SeenAttempt {
+pub fn seen(key: &str) -> SeenAttempt {
     SeenAttempt {
         proposed_uuid: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()),
         native: NativeId::new(key),
@@ -51,9 +55,9 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
     let ledger = place.ledger().await;
     let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
     for n in 0..3 {
-        ledger.append_inbox(slug("pairs"), format!("{n}{BODY}"), None, at(n)).await.unwrap();
+        ledger.append_inbox(push("pairs", format!("{n}{BODY}")), at(n)).await.unwrap();
     }
-    assert!(ledger.append_inbox(slug("nobody"), BODY.to_owned(), None, at(0)).await.is_err());
+    assert!(ledger.append_inbox(push("nobody", BODY.to_owned()), at(0)).await.is_err());
     let rows = due(&ledger, 2).await;
     let bodies: Vec<&str> = rows.iter().map(|row| &row.body[..1]).collect();
     assert_eq!(bodies, ["0", "1", "2"], "oldest first");
@@ -88,7 +92,7 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
 async fn a_push_that_has_to_wait_does(place: Place) {
     let ledger = place.ledger().await;
     for n in 0..2 {
-        ledger.append_inbox(slug("pairs"), BODY.to_owned(), None, at(n)).await.unwrap();
+        ledger.append_inbox(push("pairs", BODY.to_owned()), at(n)).await.unwrap();
     }
     let first = due(&ledger, 5).await.remove(0);
     assert_eq!(first.tries, 0);

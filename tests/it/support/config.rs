@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use dialbridge::config::{
-    AccountConfig, AccountLimits, ApiScope, ApiToken, ClientScope, Config, IdCacheConfig,
-    IsalesRelease, LedgerConfig, Listener, Listeners, PlatformSettings, WritePolicy,
+    AccountConfig, AccountLimits, ApiScope, ApiToken, CallbackSettings, ClientScope, Config,
+    IdCacheConfig, IsalesRelease, LedgerConfig, Listener, Listeners, PlatformSettings, WritePolicy,
 };
 use dialbridge::domain::ids::{AccountSlug, VdnId};
 use dialbridge::domain::phone::NumberPlan;
@@ -49,7 +49,6 @@ pub(super) fn config(
             empty_query_line: false,
             signed_headers: vec!["host".to_owned()],
             release: IsalesRelease::R2025_11,
-            master_keys: Some(SecretString::from(MASTER_KEY)),
             creation: CreationDefaults::default(),
         };
         account(slug, &isales.base_url(), platform)
@@ -118,6 +117,10 @@ fn account(slug: &str, base_url: &str, platform: PlatformSettings) -> AccountCon
         cache_ttl: Duration::ZERO,
         chain_campaigns: false,
         ca_file: None,
+        callbacks: CallbackSettings {
+            master_keys: Some(SecretString::from(MASTER_KEY)),
+            ..CallbackSettings::default()
+        },
         platform,
     }
 }

@@ -3,6 +3,7 @@
 //! was taken by a platform, and no answer was an internal error.
 
 mod config;
+pub mod relay;
 pub mod sink;
 
 use std::path::PathBuf;
@@ -270,7 +271,7 @@ impl TestApp {
     /// Where CC-iSales pushes an account's results.
     pub fn results_address(&self, account: &str) -> String {
         let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
-        let token = keys.callback_token(account);
+        let token = keys.callback_token(account, None);
         format!("{}/callbacks/isales/{account}/{token}", self.callbacks())
     }
 

@@ -125,6 +125,12 @@ impl Walk {
             "queues" if below.ends_with("{id}") => {
                 (format!("/queues/{}", self.queue().await), None)
             }
+            "customer" if endpoint.method == "PUT" => {
+                let mut customer = self.app.vb_get("/customer").await;
+                customer["webhook_method"] = json!("POST");
+                customer["webhook_uri"] = json!("http://127.0.0.1:9/");
+                (below.to_owned(), Some(customer))
+            }
             "**" => ("/numbers".to_owned(), None),
             _ => (below.to_owned(), None),
         };
@@ -235,4 +241,5 @@ fn says_nothing_there(endpoint: &Endpoint) -> bool {
     endpoint.operation == Operation::CampaignCreate
         || endpoint.path.ends_with("/actions")
         || endpoint.path.ends_with("/resource_info")
+        || endpoint.operation == Operation::AccountModify
 }

@@ -1,0 +1,108 @@
+//! Receivers: shared by what names them, told what names them and nothing else, gone with the last name.
+
+use dialbridge::domain::destination::{
+    Destination, DestinationFilter, DestinationState, SecretVersions,
+};
+use dialbridge::ledger::Ledger;
+use dialbridge::ledger::attempts::SeenAttempt;
+use dialbridge::ledger::journal::JournalEntry;
+use dialbridge::ledger::receivers::Names;
+use uuid::Uuid;
+
+use super::inbox::seen;
+use super::{Place, at, paired, sight, slug, stories, uuid};
+
+stories! {
+    campaigns_with_one_address_share_a_receiver,
+    what_was_meant_for_a_campaign_is_its_own_when_it_is_met,
+}
+
+fn receiver(n: i64, url: &str) -> Destination {
+    Destination {
+        uuid: uuid(7000 + n),
+        name: format!("receiver-{n}"),
+        shape: "isales".to_owned(),
+        url: url.parse().unwrap(),
+        filter: DestinationFilter { accounts: vec![slug("pairs")], ..DestinationFilter::default() },
+        is_receiver: true,
+        is_ordered: false,
+        rate_per_s: None,
+        concurrency: 1,
+        retry_waits_s: Vec::new(),
+        secret: SecretVersions { key: 1, version: 1, old: None },
+        state: DestinationState::Active,
+        reason: None,
+    }
+}
+
+async fn name(ledger: &Ledger, names: Names, receiver: Option<Destination>) {
+    let entry = JournalEntry::new(at(1), "crm", "receiver-set");
+    ledger.name_receiver(names, receiver, entry).await.unwrap();
+}
+
+async fn record(ledger: &Ledger, campaign: Uuid, key: &str) {
+    let attempts: Vec<SeenAttempt> = vec![seen(key)];
+    ledger.record_attempts(slug("pairs"), campaign, attempts, at(5)).await.unwrap();
+}
+
+/// Address and deliveries made, of each.
+async fn books(ledger: &Ledger) -> Vec<(String, u64)> {
+    let rows = ledger.destinations().await.unwrap();
+    rows.into_iter().map(|row| (row.destination.url.to_string(), row.created)).collect()
+}
+
+const ONE: &str = "http://one.example.com/";
+const OTHER: &str = "http://other.example.com/";
+
+async fn campaigns_with_one_address_share_a_receiver(place: Place) {
+    let ledger = place.ledger().await;
+    let mut campaigns = Vec::new();
+    for n in 1..=3 {
+        campaigns.push(sight(&ledger, "pairs", paired(n)).await.identity.uuid);
+    }
+    for n in [0, 1] {
+        let number = i64::try_from(n).unwrap();
+        let one = receiver(number, ONE);
+        name(&ledger, Names::Campaign(campaigns[n]), Some(one)).await;
+    }
+    for (n, campaign) in campaigns.iter().enumerate() {
+        record(&ledger, *campaign, &format!("a{n}")).await;
+    }
+    assert_eq!(books(&ledger).await, [(ONE.to_owned(), 2)], "the third names nobody");
+    let known = ledger.receivers(campaigns.clone()).await.unwrap();
+    assert_eq!((known.len(), known[&campaigns[1]].as_str()), (2, ONE));
+    // An account names one, too: it gets everything of the account.
+    name(&ledger, Names::Account(slug("pairs")), Some(receiver(5, OTHER))).await;
+    assert_eq!(ledger.account_receiver(slug("pairs")).await.unwrap().unwrap().as_str(), OTHER);
+    for (n, campaign) in campaigns.iter().enumerate() {
+        record(&ledger, *campaign, &format!("b{n}")).await;
+    }
+    assert_eq!(books(&ledger).await, [(ONE.to_owned(), 4), (OTHER.to_owned(), 3)]);
+    // One that still has something to send stays when nobody names it any more.
+    name(&ledger, Names::Campaign(campaigns[0]), None).await;
+    name(&ledger, Names::Campaign(campaigns[1]), Some(receiver(6, OTHER))).await;
+    name(&ledger, Names::Campaign(campaigns[1]), None).await;
+    assert_eq!(books(&ledger).await, [(ONE.to_owned(), 4), (OTHER.to_owned(), 3)]);
+    // One that has not is gone.
+    let third = Names::Campaign(campaigns[2]);
+    name(&ledger, third.clone(), Some(receiver(8, "http://third.example.com/"))).await;
+    assert_eq!(books(&ledger).await.len(), 3);
+    name(&ledger, third, None).await;
+    assert_eq!(books(&ledger).await.len(), 2);
+}
+
+async fn what_was_meant_for_a_campaign_is_its_own_when_it_is_met(place: Place) {
+    let ledger = place.ledger().await;
+    let meant = |name: &str| Names::NewCampaign(slug("pairs"), name.to_owned());
+    let sighting = paired(1);
+    name(&ledger, meant(&sighting.snapshot.name), Some(receiver(1, ONE))).await;
+    name(&ledger, meant("never made"), Some(receiver(2, OTHER))).await;
+    let campaign = sight(&ledger, "pairs", sighting).await.identity.uuid;
+    record(&ledger, campaign, "a").await;
+    let other = sight(&ledger, "pairs", paired(2)).await.identity.uuid;
+    record(&ledger, other, "b").await;
+    assert_eq!(books(&ledger).await, [(ONE.to_owned(), 1), (OTHER.to_owned(), 0)]);
+    // What was not made after all leaves nothing behind.
+    name(&ledger, meant("never made"), None).await;
+    assert_eq!(books(&ledger).await, [(ONE.to_owned(), 1)]);
+}

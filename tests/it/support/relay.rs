@@ -1,0 +1,50 @@
+//! An address that is known before there is anybody behind it, as an operator's public one is.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, OnceLock};
+
+use super::sink::named;
+
+/// Lives as long as the test's process.
+#[derive(Clone)]
+pub struct Relay {
+    address: SocketAddr,
+    target: Arc<OnceLock<SocketAddr>>,
+}
+
+impl Relay {
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let relay = Self { address, target: Arc::default() };
+        let target = Arc::clone(&relay.target);
+        named("relay", move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let Some(target) = target.get().copied() else { continue };
+                named("relay-connection", move || drop(pass(&stream, target)));
+            }
+        });
+        relay
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From now on what comes goes there.
+    pub fn lead_to(&self, target: SocketAddr) {
+        self.target.set(target).unwrap();
+    }
+}
+
+fn pass(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(target)?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    named("relay-up", move || {
+        io::copy(&mut from_client, &mut to_server).ok();
+        to_server.shutdown(Shutdown::Write).ok();
+    });
+    io::copy(&mut &server, &mut &*client)?;
+    client.shutdown(Shutdown::Write)
+}
