@@ -165,6 +165,7 @@ async fn campaigns(ledger: &Ledger, account: &AccountSlug) -> Vec<Uuid> {
 fn attempt(n: usize) -> SeenAttempt {
     let number = format!("+86131{n:08}");
     SeenAttempt {
+        call: None,
         proposed_uuid: Uuid::new_v4(),
         native: NativeId::new(format!("stored-{n}")),
         attempt: CallAttempt {

@@ -37,6 +37,19 @@ enum Action {
     Show(One),
     /// What happened to it, who did it, and why.
     History(One),
+    /// What its results come to, by quarters of an hour.
+    Outcomes {
+        /// Its UUID.
+        id: String,
+        /// The first quarter begins then or later, as in 2026-11-01T00:00:00Z; 24 hours ago.
+        #[arg(long)]
+        from: Option<String>,
+        /// The last quarter begins before that; now.
+        #[arg(long)]
+        until: Option<String>,
+        #[command(flatten)]
+        gateway: Gateway,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +80,15 @@ const EVENTS: [Column; 6] = [
     ("REASON", "/reason"),
 ];
 
+const QUARTERS: [Column; 6] = [
+    ("AT", "/at"),
+    ("ACCOUNT", "/account"),
+    ("DISPOSITION", "/disposition"),
+    ("ATTEMPTS", "/attempts"),
+    ("LIVE", "/live_persons"),
+    ("SUCCESSES", "/successes"),
+];
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     block_on(act(&args.action))?;
     Ok(Exit::Done.into())
@@ -86,6 +108,13 @@ async fn act(action: &Action) -> anyhow::Result<()> {
         }
         Action::Show(One { id, gateway }) => {
             gateway.show(("GET", &format!("campaigns/{id}")), &[], None, &[]).await
+        }
+        Action::Outcomes { id, from, until, gateway } => {
+            let words = [("from", from.clone()), ("until", until.clone())];
+            let given = words.into_iter().filter_map(|(name, word)| Some((name, word?)));
+            let query: Vec<_> = given.collect();
+            let path = format!("campaigns/{id}/outcomes");
+            gateway.show(("GET", &path), &query, None, &QUARTERS).await
         }
         Action::History(One { id, gateway }) => {
             gateway.show(("GET", &format!("campaigns/{id}/history")), &[], None, &EVENTS).await

@@ -1,4 +1,4 @@
-//! `dialbridge mappings check|show`: the tables, checked and shown.
+//! `dialbridge mappings check|show|unknown`: the tables, checked and shown, and what they lack.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use crate::cli::operator::{Column, Gateway};
 use crate::cli::translate::{KindArg, PlatformArg};
+use crate::cli::{Exit, block_on};
 use crate::mapping::engine::Outcome;
 use crate::mapping::table::{CodeSet, FieldRow, Kind, Table, TableProblem, Tables};
 use crate::platforms::PlatformKind;
@@ -48,44 +50,67 @@ enum Command {
         #[arg(long, conflicts_with = "markdown")]
         json: bool,
     },
+    /// Codes that platforms have told and no table knows.
+    Unknown {
+        #[command(flatten)]
+        gateway: Gateway,
+    },
 }
+
+const UNKNOWN: [Column; 5] = [
+    ("ACCOUNT", "/account"),
+    ("CODE", "/code"),
+    ("ATTEMPTS", "/attempts"),
+    ("FIRST", "/first_at"),
+    ("LAST", "/last_at"),
+];
 
 /// Runs the command.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (directory, json) = match &args.command {
-        Command::Check { mappings, json } | Command::Show { mappings, json, .. } => {
-            (mappings.as_ref(), *json)
+    match &args.command {
+        Command::Check { mappings, json } => with_tables(mappings.as_ref(), *json, |tables| {
+            if *json { json!({"ok": true, "problems": []}).to_string() } else { summary(tables) }
+        }),
+        Command::Show { platform, kind, mappings, markdown, json } => {
+            with_tables(mappings.as_ref(), *json, |tables| {
+                let platform = platform.map(PlatformKind::from).map(PlatformKind::as_str);
+                let kind = kind.map(Kind::from);
+                let is_wanted = |table: &&Table| {
+                    platform.is_none_or(|platform| table.platform == platform)
+                        && kind.is_none_or(|kind| table.kind == Some(kind))
+                };
+                let wanted: Vec<&Table> = tables.iter().filter(is_wanted).collect();
+                match (*markdown, *json) {
+                    (true, _) => page(&wanted),
+                    (_, true) => {
+                        wanted.iter().map(|t| table_json(t)).collect::<Value>().to_string()
+                    }
+                    _ => wanted.iter().map(|t| plain(t)).collect::<Vec<String>>().join("\n"),
+                }
+            })
         }
-    };
+        Command::Unknown { gateway } => {
+            block_on(gateway.show(("GET", "unknown-codes"), &[], None, &UNKNOWN))?;
+            Ok(Exit::Done.into())
+        }
+    }
+}
+
+/// Prints what is told of the tables, or every mistake in them.
+fn with_tables(
+    directory: Option<&PathBuf>,
+    json: bool,
+    tell: impl FnOnce(&Tables) -> String,
+) -> anyhow::Result<ExitCode> {
     let loaded = directory.map_or_else(Tables::embedded, |path| Tables::with_overlay(path));
     let tables = match loaded {
         Ok(tables) => tables,
         Err(problems) => return report(&problems, json),
     };
-    let text = match &args.command {
-        Command::Check { json: true, .. } => json!({"ok": true, "problems": []}).to_string(),
-        Command::Check { .. } => summary(&tables),
-        Command::Show { platform, kind, markdown, .. } => {
-            let platform = platform.map(PlatformKind::from).map(PlatformKind::as_str);
-            let kind = kind.map(Kind::from);
-            let is_wanted = |table: &&Table| {
-                platform.is_none_or(|platform| table.platform == platform)
-                    && kind.is_none_or(|kind| table.kind == Some(kind))
-            };
-            let wanted: Vec<&Table> = tables.iter().filter(is_wanted).collect();
-            match (*markdown, json) {
-                (true, _) => page(&wanted),
-                (_, true) => {
-                    wanted.iter().map(|table| table_json(table)).collect::<Value>().to_string()
-                }
-                _ => wanted.iter().map(|table| plain(table)).collect::<Vec<String>>().join("\n"),
-            }
-        }
-    };
-    writeln!(io::stdout(), "{}", text.trim_end()).context("standard output")?;
+    writeln!(io::stdout(), "{}", tell(&tables).trim_end()).context("standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 

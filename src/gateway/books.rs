@@ -10,6 +10,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::overview::AccountOverview;
 use crate::ledger::destinations::DestinationRow;
 use crate::ledger::inbox::InboxCounts;
+use crate::ledger::outcomes::UnknownCode;
 
 /// All of it, at one time.
 pub struct Books {
@@ -21,6 +22,8 @@ pub struct Books {
     pub destinations: Vec<DestinationRow>,
     /// Since when each destination has something pending.
     pub pending_since: HashMap<Uuid, Timestamp>,
+    /// Outcomes that no table knows.
+    pub unknown: Vec<UnknownCode>,
 }
 
 impl Books {
@@ -41,6 +44,7 @@ impl Gateway {
             accounts: self.accounts().await?,
             destinations: ledger.destinations().await?,
             pending_since: ledger.oldest_pending().await?,
+            unknown: ledger.unknown_codes(self.shared.accounts.keys().cloned().collect()).await?,
         })
     }
 }

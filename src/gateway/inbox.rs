@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::domain::call::CallResult;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::gateway::error::GatewayError;
 use crate::gateway::pushes::PushRefused;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Gateway, Home, Shared, WorkerGateway};
 use crate::ledger::LedgerError;
+use crate::ledger::attempts::AttemptRow;
 use crate::ledger::inbox::{InboxCounts, InboxRow, NewPush, Processed, Quarantined};
 use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow, PushedTo};
 use crate::transport::pacing::Lane;
@@ -36,6 +38,9 @@ const SETTLED_AT_ONCE: usize = 8;
 const MAX_REMEMBERED_CAMPAIGNS: usize = 10_000;
 /// Processed pushes that are forgotten at a time.
 const FORGOTTEN_AT_ONCE: u32 = 1000;
+/// How long the end of a call waits for its attempt, time after time; then it is let go.
+const CALL_WAITS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(20)];
 /// How often processed pushes are looked through for ones to forget.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -81,6 +86,8 @@ pub struct InboxProcessor {
 
 /// Why a push is not processed now.
 enum Trouble {
+    /// What it is about is not known yet.
+    NotYet(Duration),
     Platform(PlatformError),
     Gateway(GatewayError),
 }
@@ -247,6 +254,7 @@ impl InboxProcessor {
                 }
                 return Some((row, processed));
             }
+            Err(Trouble::NotYet(wait)) => ledger.postpone_inbox(id, clock.now() + wait).await,
             Err(Trouble::Platform(error)) => {
                 let decision =
                     retry::decide(&error, row.tries, clock.random_fraction(), clock.now());
@@ -309,6 +317,10 @@ impl InboxProcessor {
         for pushed in rows {
             let (native, fetched) = match pushed {
                 PushedRow::Result { campaign, attempt } => (campaign, attempt),
+                PushedRow::Call { call, raw } => {
+                    self.read_call(home, row, (&call, &raw), &mut processed).await?;
+                    continue;
+                }
                 PushedRow::Unusable { reason, raw } => {
                     let (reason, body) = (reason.to_owned(), raw.to_vec());
                     processed.quarantined.push(Quarantined { reason, body });
@@ -332,7 +344,8 @@ impl InboxProcessor {
                 let names = fetched.contact.clone().into_iter();
                 let contacts = self.gateway.contacts_by_native(campaign, names).await;
                 let contacts = contacts.map_err(Trouble::Gateway)?;
-                processed.attempts.push((campaign, self.gateway.seen(*fetched, &contacts)));
+                let seen = self.gateway.seen(&row.account, *fetched, &contacts);
+                processed.attempts.push((campaign, seen));
             } else {
                 let reason = "the platform knows no such campaign".to_owned();
                 let body = fetched.raw.to_vec();
@@ -340,6 +353,32 @@ impl InboxProcessor {
             }
         }
         Ok(processed)
+    }
+
+    /// How a call ended. It may come before its attempt is known, or known to be over; a call that is
+    /// no campaign's is nobody's business here.
+    async fn read_call(
+        &self,
+        home: &Home,
+        row: &InboxRow,
+        (call, raw): (&NativeId, &[u8]),
+        processed: &mut Processed,
+    ) -> Result<(), Trouble> {
+        let ledger = &self.gateway.shared.ledger;
+        let known = ledger.attempt_of_call(row.account.clone(), call.clone()).await?;
+        let is_over = |known: &AttemptRow| known.attempt.result != CallResult::InProgress;
+        match known {
+            Some(known) if is_over(&known) => {
+                let explained = home.adapter.explain_by(known.raw.as_bytes(), raw);
+                let attempt = explained.map(|explained| explained.attempt);
+                processed.explained.extend(attempt.map(|attempt| (known.uuid, attempt)));
+            }
+            known => match usize::try_from(row.tries).ok().and_then(|n| CALL_WAITS.get(n)) {
+                Some(wait) => return Err(Trouble::NotYet(*wait)),
+                None => processed.is_foreign = known.is_none(),
+            },
+        }
+        Ok(())
     }
 
     /// The campaign of that native id, which the directory may not have met yet.

@@ -30,6 +30,7 @@ pub mod merged;
 mod names;
 pub mod numbers;
 pub mod outbox;
+pub mod outcomes;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;
@@ -69,6 +70,7 @@ use crate::gateway::holding::Holds;
 use crate::gateway::inbox::{InboxNews, InboxProcessor};
 use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::outbox::{OutboxNews, OutboxWorker};
+use crate::gateway::outcomes::Unknown;
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
 use crate::gateway::results::Sweeps;
@@ -173,6 +175,7 @@ struct Shared {
     counts: LastCounts,
     written: WrittenMemory,
     receivers: ReceiverMemory,
+    unknown: Unknown,
     sessions: SessionMemory,
     started_at: Timestamp,
 }
@@ -225,6 +228,7 @@ impl Gateway {
             counts: LastCounts::default(),
             written: WrittenMemory::default(),
             receivers: ReceiverMemory::default(),
+            unknown: Unknown::default(),
             sessions: SessionMemory::default(),
             started_at,
         };

@@ -49,6 +49,10 @@ pub const MAX_DAYS_BACK: i32 = 366;
 const TURN: Duration = Duration::from_secs(10);
 /// Units that are read at a time.
 const UNITS_AT_ONCE: usize = 4;
+/// Calls that a turn asks for: at most one a second or so of what the platform allows.
+const CALLS_PER_TURN: u32 = 60;
+/// An event that tells how a call ended may come so long after its end.
+const EVENTS_MAY_COME: Duration = Duration::from_secs(60);
 const UNITS_LISTED: u32 = 100;
 const CANDIDATES_AT_ONCE: u32 = 200;
 const CAMPAIGNS_AT_ONCE: u32 = 500;
@@ -218,7 +222,10 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         renews_at: Mutex::new(began + LEASE / 3),
     };
     turn.open_news(began).await?;
-    let outcome = turn.read_due().await;
+    let outcome = match turn.read_due().await {
+        Ok(true) => turn.explain().await.map(|()| true),
+        outcome => outcome,
+    };
     let now = clock.now();
     let (at, why) = match outcome {
         Ok(true) => (now + interval.min(LOOK_FOR_NEWS), "nothing is due".to_owned()),
@@ -326,6 +333,30 @@ impl Turn<'_> {
                 }
             }
         }
+    }
+
+    /// Asks for the calls behind attempts of which no event told how they ended.
+    async fn explain(&self) -> Result<(), Trouble> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let over_before = clock.now() - EVENTS_MAY_COME;
+        let account = self.account.clone();
+        let unexplained = ledger.unexplained_attempts(account, over_before, CALLS_PER_TURN).await?;
+        for row in unexplained {
+            if clock.now() >= self.ends_at {
+                break;
+            }
+            self.renew().await?;
+            let raw = row.raw.as_bytes();
+            let explained = match self.home.adapter.explain_attempt(Lane::Enrichment, raw).await {
+                Ok(explained) => explained.map(|explained| explained.attempt),
+                // What the platform wrote once and cannot be read now explains nothing.
+                Err(error) if is_about_the_campaign(&error) => None,
+                Err(error) => return Err(Trouble::Platform(error)),
+            };
+            ledger.explain_attempt(row.uuid, explained, clock.now()).await?;
+            self.gateway.shared.outbox.tell();
+        }
+        Ok(())
     }
 
     async fn read(&self, due: &DueUnit) -> Read {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::call::{CallMoments, CallResult};
+use crate::domain::call::{CallMoments, CallResult, Disposition};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::{AttemptFilter, AttemptWindow, Window};
@@ -237,7 +237,9 @@ impl WorkerGateway {
         };
         let Shared { ledger, clock, .. } = &*self.shared;
         let now = clock.now();
-        if let Some(row) = ledger.explain_attempt(view.row.uuid, explained.attempt, now).await? {
+        if let Some(row) =
+            ledger.explain_attempt(view.row.uuid, Some(explained.attempt), now).await?
+        {
             view.row = row;
         }
         Ok((view, explained.moments))
@@ -373,7 +375,8 @@ impl WorkerGateway {
         let Shared { ledger, clock, outbox, .. } = &*self.shared;
         let natives = attempts.iter().filter_map(|fetched| fetched.contact.clone());
         let contacts = self.contacts_by_native(campaign, natives).await?;
-        let seen = attempts.into_iter().map(|fetched| self.seen(fetched, &contacts)).collect();
+        let seen =
+            attempts.into_iter().map(|fetched| self.seen(account, fetched, &contacts)).collect();
         let recorded = ledger.record_attempts(account.clone(), campaign, seen, clock.now()).await?;
         outbox.tell();
         Ok(recorded)
@@ -383,10 +386,14 @@ impl WorkerGateway {
     /// contact's reference is put in, so that every client finds the contact that it added.
     pub(super) fn seen(
         &self,
+        account: &AccountSlug,
         fetched: FetchedAttempt,
         contacts: &HashMap<NativeId, ContactRow>,
     ) -> SeenAttempt {
         let mut attempt = fetched.attempt;
+        if attempt.disposition == Disposition::Unknown {
+            self.shared.unknown.alert(account, &attempt.native_code);
+        }
         if let Some(row) = fetched.contact.as_ref().and_then(|native| contacts.get(native)) {
             let reference = row.contact.reference.clone();
             attempt.contact_reference = reference.or_else(|| Some(row.uuid.simple().to_string()));
@@ -397,6 +404,7 @@ impl WorkerGateway {
             native: fetched.native,
             attempt,
             raw: String::from_utf8_lossy(&fetched.raw).into_owned(),
+            call: fetched.call,
         }
     }
 

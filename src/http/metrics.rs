@@ -65,6 +65,10 @@ fn describe() {
         Unit::Seconds,
         "Age of the oldest delivery that is pending."
     );
+    describe_gauge!(
+        "dialbridge_unknown_outcomes",
+        "Attempts whose outcome no table knows: see `dialbridge mappings unknown`."
+    );
     describe_gauge!("dialbridge_destination_active", "1 while deliveries leave for it.");
 }
 
@@ -81,7 +85,10 @@ fn accounts(books: &Books) {
             let labels = [("account", account.clone()), ("outcome", outcome.to_owned())];
             counter!("dialbridge_processed_rows_total", &labels).absolute(count);
         }
+        let of_account = books.unknown.iter().filter(|code| code.account == row.account);
+        let unknown = of_account.map(|code| code.attempts).sum();
         let labels = [("account", account)];
+        gauge!("dialbridge_unknown_outcomes", &labels).set(number(unknown));
         gauge!("dialbridge_inbox_waiting", &labels).set(number(row.waiting));
         let age = row.oldest_waiting.map_or(0.0, |at| books.age_s(at));
         gauge!("dialbridge_inbox_oldest_waiting_seconds", &labels).set(age);

@@ -1,9 +1,10 @@
 //! Finding attempts by what platforms let their clients ask: contact, label, days, last of each
 //! contact, and the platform's own name for a call.
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::AccountSlug;
+use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptFilter, Window};
 use crate::ledger::attempts::{self, AttemptPage, AttemptRow};
 use crate::ledger::identity;
@@ -22,6 +23,26 @@ impl Ledger {
         window: Window,
     ) -> Result<AttemptPage, LedgerError> {
         self.read(SearchAttempts { campaign, filter, window }).await
+    }
+
+    /// The attempt behind which there is this call.
+    pub async fn attempt_of_call(
+        &self,
+        account: AccountSlug,
+        call: NativeId,
+    ) -> Result<Option<AttemptRow>, LedgerError> {
+        self.read(OfCall { account, call }).await
+    }
+
+    /// Attempts that were over before then and whose calls nobody has looked at, those first that
+    /// were met first.
+    pub async fn unexplained_attempts(
+        &self,
+        account: AccountSlug,
+        over_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<AttemptRow>, LedgerError> {
+        self.read(Unexplained { account, over_before, limit }).await
     }
 
     /// The newest attempt of these accounts with `/call/` in its native name.
@@ -82,6 +103,48 @@ impl AttemptFilter {
             );
         }
         (conditions.join(" AND "), parameters)
+    }
+}
+
+struct OfCall {
+    account: AccountSlug,
+    call: NativeId,
+}
+
+impl Verb for OfCall {
+    type Answer = Option<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
+        let sql = "SELECT t.uuid FROM attempt t JOIN account a ON a.id = t.account_id \
+                   WHERE a.slug = $1 AND t.call_id = $2 ORDER BY t.id DESC LIMIT 1";
+        match store.row(sql, &[(&self.account).into(), (&self.call).into()]).await? {
+            Some(mut row) => attempts::find(store, row.uuid()?).await,
+            None => Ok(None),
+        }
+    }
+}
+
+struct Unexplained {
+    account: AccountSlug,
+    over_before: Timestamp,
+    limit: u32,
+}
+
+impl Verb for Unexplained {
+    type Answer = Vec<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
+        let sql = "SELECT t.uuid FROM attempt t WHERE t.account_id = (SELECT id FROM account \
+                   WHERE slug = $1) AND t.call_id IS NOT NULL AND NOT t.is_explained \
+                   AND t.result <> 'in-progress' AND COALESCE(t.ended_at, t.list_at) < $2 \
+                   ORDER BY t.id LIMIT $3";
+        let parameters: [Value; 3] =
+            [(&self.account).into(), self.over_before.into(), i64::from(self.limit).into()];
+        let mut found = Vec::new();
+        for mut row in store.rows(sql, &parameters).await? {
+            found.extend(attempts::find(store, row.uuid()?).await?);
+        }
+        Ok(found)
     }
 }
 

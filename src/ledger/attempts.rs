@@ -11,9 +11,8 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
-use crate::ledger::recording::{RecordAttempts, completed};
+use crate::ledger::recording::{RecordAttempts, Recorder};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
-use crate::ledger::telling::{Named, Subject, Takers};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// An attempt as reported now.
@@ -26,6 +25,8 @@ pub struct SeenAttempt {
     pub attempt: CallAttempt,
     /// The row as the platform sent it.
     pub raw: String,
+    /// The call behind it, where that is an object of its own.
+    pub call: Option<NativeId>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -99,12 +100,12 @@ impl Ledger {
         self.read(ListAttempts { scope, window }).await
     }
 
-    /// Keeps what a closer look at the call found out. Answers the attempt as it is now; None when
-    /// there is none.
+    /// Keeps what a closer look at the call found out; None: that there is nothing more to find out.
+    /// Answers the attempt as it is now; None when there is none.
     pub async fn explain_attempt(
         &self,
         uuid: Uuid,
-        attempt: CallAttempt,
+        attempt: Option<CallAttempt>,
         now: Timestamp,
     ) -> Result<Option<AttemptRow>, LedgerError> {
         self.write(ExplainAttempt { uuid, attempt, now }).await
@@ -279,7 +280,7 @@ pub(super) async fn page<S: Statements>(
 
 struct ExplainAttempt {
     uuid: Uuid,
-    attempt: CallAttempt,
+    attempt: Option<CallAttempt>,
     now: Timestamp,
 }
 
@@ -287,30 +288,10 @@ impl Verb for ExplainAttempt {
     type Answer = Option<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
-        let sql = format!("SELECT id FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
-        let Some(mut id) = store.row(&sql, &[self.uuid.into()]).await? else { return Ok(None) };
-        let attempt = id.int()?;
-        let Some(known) = find(store, self.uuid).await? else { return Ok(None) };
-        if known.is_erased {
-            return Ok(Some(known));
-        }
-        let explained = completed(&self.attempt, &known.attempt);
-        if explained == known.attempt {
-            return Ok(Some(known));
-        }
-        let is_news = explained.disposition != known.attempt.disposition;
-        let revision = known.revision + i64::from(is_news);
-        let row = AttemptRow { attempt: explained, revision, ..known };
-        update(store, &row).await?;
-        if is_news {
-            let mut takers = Takers::read(store).await?;
-            let account = Named::account(store, &row.account).await?;
-            let campaign = Named::campaign(store, row.campaign).await?;
-            let of = Subject { account, campaign, attempt };
-            takers.announce(store, &row, of, self.now).await?;
-            takers.close(store).await?;
-        }
-        Ok(Some(row))
+        let mut recorder = Recorder::new(store, self.now).await?;
+        let explained = recorder.explain(store, self.uuid, self.attempt.as_ref()).await?;
+        recorder.close(store).await?;
+        Ok(explained)
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::call::CallAttempt;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
@@ -53,6 +54,10 @@ pub struct Processed {
     /// Attempts of campaigns of the account.
     pub attempts: Vec<(Uuid, SeenAttempt)>,
     pub quarantined: Vec<Quarantined>,
+    /// What a closer look at calls found out about attempts.
+    pub explained: Vec<(Uuid, CallAttempt)>,
+    /// It is about nothing of ours, and not kept.
+    pub is_foreign: bool,
 }
 
 /// How much of an account is where.
@@ -198,8 +203,7 @@ impl Verb for Settle {
         let mut recorder = Recorder::new(store, self.now).await?;
         let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
         for (row, processed) in &self.settled {
-            let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
-            if store.execute(sql, &[row.id.into(), self.now.into()]).await? == 0 {
+            if !mark_processed(store, row.id, processed.is_foreign, self.now).await? {
                 continue;
             }
             let account = recorder.account(store, &row.account).await?.id;
@@ -212,6 +216,10 @@ impl Verb for Settle {
                     *if recorded == Recorded::New { &mut *stored } else { &mut *merged } += 1;
                 }
             }
+            for (attempt, explained) in &processed.explained {
+                recorder.explain(store, *attempt, Some(explained)).await?;
+                *merged += 1;
+            }
             for what in &processed.quarantined {
                 keep(store, account, what, row.received_at).await?;
                 *quarantined += 1;
@@ -222,6 +230,23 @@ impl Verb for Settle {
         }
         recorder.close(store).await
     }
+}
+
+/// False when it was processed before.
+async fn mark_processed<S: Statements>(
+    store: &mut S,
+    id: i64,
+    is_foreign: bool,
+    now: Timestamp,
+) -> Result<bool, LedgerError> {
+    let changed = if is_foreign {
+        let sql = "DELETE FROM inbox WHERE id = $1 AND processed_at IS NULL";
+        store.execute(sql, &[id.into()]).await?
+    } else {
+        let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
+        store.execute(sql, &[id.into(), now.into()]).await?
+    };
+    Ok(changed > 0)
 }
 
 /// Adds rows that were stored, merged and quarantined to the account's books.

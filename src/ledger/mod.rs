@@ -28,6 +28,7 @@ pub mod journal;
 pub mod numbers;
 pub mod objects;
 pub mod outbox;
+pub mod outcomes;
 pub mod postgres;
 pub mod readings;
 pub mod receivers;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
 use crate::ledger::journal::{self, JournalEntry};
+use crate::ledger::outcomes::refresh_contact;
 use crate::ledger::statements::{Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};
 
@@ -44,7 +45,7 @@ const PLACES: [Place; 8] = [
     Place {
         name: "attempts",
         table: "attempt",
-        columns: &["contact_reference", "called", "caller", "recording", "raw"],
+        columns: &["contact_reference", "called", "caller", "native_code", "recording", "raw"],
         account: "x.account_id",
         also: ", erased_at = COALESCE(erased_at, $2)",
     },
@@ -325,7 +326,20 @@ async fn replace<S: Statements>(
         set.push(format!("{column} = ${}", parameters.len()));
     }
     let sql = format!("UPDATE {} SET {}{} WHERE id = $1", place.table, set.join(", "), place.also);
+    let renamed = changed.iter().find(|(column, _)| *column == "contact_reference");
+    let Some((_, masked)) = renamed else {
+        store.execute(&sql, &parameters).await?;
+        return Ok(());
+    };
+    // How far the contact is stands under its reference.
+    let before = "SELECT campaign_id, contact_reference FROM attempt WHERE id = $1";
+    let before = store.row(before, &[number.into()]).await?;
     store.execute(&sql, &parameters).await?;
+    if let Some(mut before) = before {
+        let (campaign, reference) = (before.int()?, before.text()?);
+        refresh_contact(store, campaign, &reference).await?;
+        refresh_contact(store, campaign, masked).await?;
+    }
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use crate::domain::call::{CallAttempt, Disposition};
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
-use crate::ledger::statements::{Statements, Verb};
+use crate::ledger::outcomes::Tally;
+use crate::ledger::statements::{Statements, Value, Verb};
 use crate::ledger::telling::{Named, Subject, Takers};
 
 pub(super) struct RecordAttempts {
@@ -38,6 +39,7 @@ impl Verb for RecordAttempts {
 /// [`Recorder::close`].
 pub(super) struct Recorder {
     takers: Takers,
+    tally: Tally,
     accounts: HashMap<AccountSlug, Named>,
     campaigns: HashMap<Uuid, Named>,
     now: Timestamp,
@@ -46,7 +48,8 @@ pub(super) struct Recorder {
 impl Recorder {
     pub async fn new<S: Statements>(store: &mut S, now: Timestamp) -> Result<Self, LedgerError> {
         let takers = Takers::read(store).await?;
-        Ok(Self { takers, accounts: HashMap::new(), campaigns: HashMap::new(), now })
+        let (accounts, campaigns) = (HashMap::new(), HashMap::new());
+        Ok(Self { takers, tally: Tally::default(), accounts, campaigns, now })
     }
 
     /// The attempts in their order, and what the report made of each.
@@ -64,11 +67,13 @@ impl Recorder {
         let mut rows = Vec::with_capacity(order.len());
         for (place, seen) in order {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
+            let seen = &numbered(store, (account.id, campaign.id), seen, wanted).await?;
             if let Some((attempt, list_at)) =
                 insert(store, (account.id, campaign.id), seen, wanted).await?
             {
                 let row = new_row((slug, uuid), seen, list_at);
                 let of = Subject { account, campaign, attempt };
+                self.tally.add(of, &row);
                 self.takers.announce(store, &row, of, self.now).await?;
                 rows.push((place, (row, Recorded::New)));
                 continue;
@@ -80,10 +85,8 @@ impl Recorder {
             let recorded = match merge(&known, seen) {
                 Some(merged) => {
                     update(store, &merged).await?;
-                    if merged.revision != known.revision {
-                        let of = Subject { account, campaign, attempt };
-                        self.takers.announce(store, &merged, of, self.now).await?;
-                    }
+                    let of = Subject { account, campaign, attempt };
+                    self.changed(store, of, (&known, &merged)).await?;
                     (merged, Recorded::Changed)
                 }
                 None => (known, Recorded::Known),
@@ -92,6 +95,53 @@ impl Recorder {
         }
         rows.sort_by_key(|(place, _)| *place);
         Ok(rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// What a closer look at the call found out, or that there is nothing more to find out. Answers
+    /// the attempt as it is now; None when there is none.
+    pub async fn explain<S: Statements>(
+        &mut self,
+        store: &mut S,
+        uuid: Uuid,
+        explained: Option<&CallAttempt>,
+    ) -> Result<Option<AttemptRow>, LedgerError> {
+        let sql = format!("SELECT id FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
+        let Some(mut id) = store.row(&sql, &[uuid.into()]).await? else { return Ok(None) };
+        let attempt = id.int()?;
+        let Some(known) = find(store, uuid).await? else { return Ok(None) };
+        let sql = "UPDATE attempt SET is_explained = TRUE WHERE id = $1 AND NOT is_explained";
+        store.execute(sql, &[attempt.into()]).await?;
+        let Some(explained) = explained.filter(|_| !known.is_erased) else {
+            return Ok(Some(known));
+        };
+        let explained = completed(explained, &known.attempt);
+        if explained == known.attempt {
+            return Ok(Some(known));
+        }
+        let is_news = explained.disposition != known.attempt.disposition;
+        let revision = known.revision + i64::from(is_news);
+        let row = AttemptRow { attempt: explained, revision, ..known.clone() };
+        update(store, &row).await?;
+        let account = self.account(store, &row.account).await?;
+        let campaign = self.campaign(store, row.campaign).await?;
+        let of = Subject { account, campaign, attempt };
+        self.changed(store, of, (&known, &row)).await?;
+        Ok(Some(row))
+    }
+
+    /// Enters a change of an attempt, and tells a new revision.
+    async fn changed<S: Statements>(
+        &mut self,
+        store: &mut S,
+        of: Subject,
+        (before, after): (&AttemptRow, &AttemptRow),
+    ) -> Result<(), LedgerError> {
+        self.tally.remove(of, before);
+        self.tally.add(of, after);
+        if after.revision != before.revision {
+            self.takers.announce(store, after, of, self.now).await?;
+        }
+        Ok(())
     }
 
     pub async fn account<S: Statements>(
@@ -121,8 +171,45 @@ impl Recorder {
     }
 
     pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
+        self.tally.close(store, self.now).await?;
         self.takers.close(store).await
     }
+}
+
+/// The attempt with its number among the contact's, by when they were dialled, where its platform
+/// gives none; those that were dialled later move up.
+async fn numbered<S: Statements>(
+    store: &mut S,
+    (account, campaign): (i64, i64),
+    seen: &SeenAttempt,
+    list_at: Timestamp,
+) -> Result<SeenAttempt, LedgerError> {
+    let mut seen = seen.clone();
+    let Some(reference) = seen.attempt.contact_reference.as_deref() else { return Ok(seen) };
+    if seen.attempt.try_number.is_some() {
+        return Ok(seen);
+    }
+    let sql = "SELECT COUNT(CASE WHEN list_at < $4 THEN 1 END), \
+               COUNT(CASE WHEN list_at >= $4 THEN 1 END), COUNT(CASE WHEN native = $5 THEN 1 END) \
+               FROM attempt WHERE campaign_id = $2 AND contact_reference = $3 AND account_id = $1";
+    let native: Value = (&seen.native).into();
+    let of: [Value; 5] =
+        [account.into(), campaign.into(), reference.into(), list_at.into(), native];
+    let row = store.row(sql, &of).await?;
+    let (earlier, later, itself) = match row {
+        Some(mut row) => (row.int()?, row.int()?, row.int()?),
+        None => (0, 0, 0),
+    };
+    if itself > 0 {
+        return Ok(seen);
+    }
+    if later > 0 {
+        let sql = "UPDATE attempt SET try_number = try_number + 1 WHERE campaign_id = $2 \
+                   AND contact_reference = $3 AND account_id = $1 AND list_at >= $4";
+        store.execute(sql, &of[..4]).await?;
+    }
+    seen.attempt.try_number = Some(earlier + 1);
+    Ok(seen)
 }
 
 /// As it was just inserted.
@@ -180,6 +267,7 @@ async fn insert<S: Statements>(
             1.into(),
         ];
         parameters.extend(attempt_values(&seen.attempt, &seen.raw));
+        parameters.push(Value::optional_text(seen.call.as_ref().map(NativeId::as_str)));
         if let Some(mut inserted) = store.row(INSERT, &parameters).await? {
             return Ok(Some((inserted.int()?, list_at)));
         }
@@ -200,8 +288,8 @@ async fn insert<S: Statements>(
 const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
      revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
      live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
-     try_number, recording, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
-     $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT DO NOTHING RETURNING id";
+     try_number, recording, raw, call_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING RETURNING id";
 
 async fn find_for_update<S: Statements>(
     store: &mut S,

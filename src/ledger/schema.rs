@@ -7,9 +7,9 @@ use crate::ledger::LedgerError;
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses.
-pub const VERSION: i64 = 8;
+pub const VERSION: i64 = 9;
 
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -18,6 +18,7 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("V6__reconcile", include_str!("migrations/V6__reconcile.sql")),
     ("V7__erasure", include_str!("migrations/V7__erasure.sql")),
     ("V8__receivers", include_str!("migrations/V8__receivers.sql")),
+    ("V9__outcomes", include_str!("migrations/V9__outcomes.sql")),
 ];
 
 /// What the migrations call differently on the two stores.
@@ -26,6 +27,8 @@ pub struct Dialect {
     pub surrogate: &'static str,
     /// The type of a UUID column.
     pub public_id: &'static str,
+    /// What keeps a table's rows in the order of its key; may be nothing.
+    pub clustered: &'static str,
 }
 
 /// The migrations in the store's dialect, to be run in one transaction.
@@ -33,8 +36,10 @@ pub fn runner(dialect: &Dialect) -> Result<Runner, LedgerError> {
     let migrations: Result<Vec<Migration>, _> = MIGRATIONS
         .iter()
         .map(|(name, sql)| {
-            let sql =
-                sql.replace("SURROGATE", dialect.surrogate).replace("PUBLIC_ID", dialect.public_id);
+            let sql = sql
+                .replace("SURROGATE", dialect.surrogate)
+                .replace("PUBLIC_ID", dialect.public_id)
+                .replace("CLUSTERED;", &format!("{};", dialect.clustered));
             Migration::unapplied(name, &sql)
         })
         .collect();

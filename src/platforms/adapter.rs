@@ -471,6 +471,14 @@ impl Adapter {
         }
     }
 
+    /// The same from the call as the platform pushed it.
+    pub fn explain_by(&self, row: &[u8], call: &[u8]) -> Option<Explained> {
+        match self {
+            Adapter::Voipbin(client) => client.explain_by(row, call),
+            Adapter::Isales(_) => None,
+        }
+    }
+
     /// A request in the platform's own words, about the campaign `native` where the request speaks
     /// of one. Answers the platform's whole answer, which is a success.
     pub async fn exchange(

@@ -224,6 +224,8 @@ pub struct FetchedAttempt {
     pub attempt: CallAttempt,
     /// The contact that was called, by the platform's own id, where attempts tell it.
     pub contact: Option<NativeId>,
+    /// The call behind it, where that is an object of its own.
+    pub call: Option<NativeId>,
     pub raw: Bytes,
 }
 
@@ -258,6 +260,11 @@ pub enum PushedRow {
     Result {
         campaign: NativeId,
         attempt: Box<FetchedAttempt>,
+    },
+    /// How a call ended that may be behind an attempt; any call of the account's.
+    Call {
+        call: NativeId,
+        raw: Bytes,
     },
     /// It says nothing that can be kept as an attempt of the account.
     Unusable {

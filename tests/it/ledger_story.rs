@@ -22,6 +22,7 @@ mod lists;
 mod objects;
 mod one_store;
 mod opening;
+mod outcomes;
 mod people;
 mod receivers;
 mod search;

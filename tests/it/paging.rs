@@ -126,7 +126,7 @@ fn call(sample: &AttemptRow, account: usize, n: u32) -> SeenAttempt {
         raw["tm_create"] = json!(moment(n).to_string());
     }
     let native = NativeId::new(format!("{uuid}"));
-    SeenAttempt { proposed_uuid: uuid, native, attempt, raw: raw.to_string() }
+    SeenAttempt { proposed_uuid: uuid, native, attempt, raw: raw.to_string(), call: None }
 }
 
 async fn fill(app: &TestApp, samples: &[Samples; 2]) {

@@ -16,6 +16,7 @@ mod error;
 mod jobs;
 mod numbers;
 mod openapi;
+mod outcomes;
 mod reconcile;
 
 use std::collections::HashMap;
@@ -69,6 +70,8 @@ pub(super) fn configure(
         .service(resource("/campaigns").route(web::get().to(campaigns::list)))
         .service(resource("/campaigns/{id}").route(web::get().to(campaigns::detail)))
         .service(resource("/campaigns/{id}/history").route(web::get().to(campaigns::history)))
+        .service(resource("/campaigns/{id}/outcomes").route(web::get().to(outcomes::of_campaign)))
+        .service(resource("/unknown-codes").route(web::get().to(outcomes::unknown)))
         .service(resource("/campaigns/{id}/start").route(web::post().to(campaigns::start)))
         .service(resource("/campaigns/{id}/stop").route(web::post().to(campaigns::stop)))
         .service(resource("/jobs").route(web::get().to(jobs::list)))

@@ -10,8 +10,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::http::api::{
-    adoption, backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, ready,
-    reconcile,
+    adoption, backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, outcomes,
+    ready, reconcile,
 };
 
 /// The page's own scripts and styles and nothing else; Swagger UI sets styles inline and draws its
@@ -58,6 +58,8 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         adoption::adopt,
         adoption::leave,
         adoption::ids,
+        outcomes::of_campaign,
+        outcomes::unknown,
         reconcile::show,
         reconcile::start,
     ),

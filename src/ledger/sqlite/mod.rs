@@ -44,8 +44,11 @@ const STATEMENT_CACHE: usize = 128;
 /// Rows of readers and pages of the writer are kept in this much memory per connection.
 const PAGE_CACHE_KIB: i64 = 8 * 1024;
 
-const DIALECT: schema::Dialect =
-    schema::Dialect { surrogate: "INTEGER PRIMARY KEY", public_id: "BLOB" };
+const DIALECT: schema::Dialect = schema::Dialect {
+    surrogate: "INTEGER PRIMARY KEY",
+    public_id: "BLOB",
+    clustered: " WITHOUT ROWID",
+};
 
 /// A cheap handle on an open ledger file.
 #[derive(Clone)]

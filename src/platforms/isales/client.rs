@@ -345,6 +345,7 @@ impl Client {
         let attempt = FetchedAttempt {
             native: requests::attempt_id(&path, row, &self.shared.signer),
             contact: None,
+            call: None,
             attempt: convert::call_to_domain(row, &self.shared.context).value,
             raw,
         };
@@ -384,6 +385,7 @@ impl Client {
                 Some(FetchedAttempt {
                     native: requests::attempt_id(&path, &row, &self.shared.signer),
                     contact: None,
+                    call: None,
                     attempt: convert::call_to_domain(&row, &self.shared.context).value,
                     raw: raw.clone(),
                 })

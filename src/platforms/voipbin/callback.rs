@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::auth::{Reading, SECRET_READ_PAUSE, VerifiedWebhook, verify_webhook};
 use super::client::Client;
 use super::convert;
-use super::wire::{Campaign, Campaigncall, NIL_UUID, is_unset};
+use super::wire::{Call, Campaign, Campaigncall, NIL_UUID, is_unset};
 use crate::domain::call::CallResult;
 use crate::domain::ids::{CampaignPart, NativeId};
 use crate::platforms::notice::Notice;
@@ -32,6 +32,8 @@ pub enum Event {
     CampaignDeleted(Box<Campaign>),
     /// Created or updated; the attempt is over when its status is `done`.
     Campaigncall(Box<Campaigncall>),
+    /// A call has ended; it need not be a campaign's.
+    CallEnded(Box<Call>),
     /// Any other event, genuine and none of our business.
     Other,
 }
@@ -68,6 +70,7 @@ fn read(body: &[u8]) -> Result<Event, Unreadable> {
         "campaigncall_created" | "campaigncall_updated" => {
             Event::Campaigncall(serde_json::from_str(data.get()).map_err(Unreadable)?)
         }
+        "call_hangup" => Event::CallEnded(serde_json::from_str(data.get()).map_err(Unreadable)?),
         _ => Event::Other,
     })
 }
@@ -121,7 +124,7 @@ impl Client {
                     Err(_) => Pushed::Unreadable("a campaign without an id"),
                 }
             }
-            Ok(Event::Campaigncall(_)) => Pushed::Results,
+            Ok(Event::Campaigncall(_) | Event::CallEnded(_)) => Pushed::Results,
             Ok(Event::Other) => Pushed::Other,
             Err(_) => Pushed::Unreadable("no event"),
         })
@@ -198,9 +201,19 @@ impl Client {
 
     /// The attempt of a webhook that was verified when it was received; None when it holds none.
     pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
-        let Ok(Event::Campaigncall(call)) = read(body) else { return None };
+        let event = read(body).ok()?;
         let Envelope { data, .. } = serde_json::from_slice(body).ok()?;
         let raw = Bytes::copy_from_slice(data.get().as_bytes());
+        let call = match event {
+            Event::Campaigncall(call) => call,
+            Event::CallEnded(call) if is_unset(&call.id) => {
+                return Some(vec![PushedRow::Unusable { reason: "it names no call", raw }]);
+            }
+            Event::CallEnded(call) => {
+                return Some(vec![PushedRow::Call { call: NativeId::new(call.id), raw }]);
+            }
+            _ => return None,
+        };
         let (Ok(campaign), false) = (Uuid::try_parse(&call.campaign_id), is_unset(&call.id)) else {
             return Some(vec![PushedRow::Unusable { reason: "it names no campaign", raw }]);
         };
@@ -208,6 +221,7 @@ impl Client {
         let attempt = FetchedAttempt {
             attempt: convert::call_to_domain(&call, None, self.context()).value,
             contact: target.map(|id| NativeId::new(id.clone())),
+            call: convert::call_behind(&call),
             native: NativeId::new(call.id.clone()),
             raw,
         };
@@ -307,7 +321,9 @@ mod tests {
         assert!(matches!(parsed(call), Ok(Event::Campaigncall(c)) if c.status == "done"));
         let deleted = r#"{"data":{"id":"a"},"type":"campaign_deleted"}"#;
         assert!(matches!(parsed(deleted), Ok(Event::CampaignDeleted(c)) if c.id == "a"));
-        assert_eq!(parsed(r#"{"type":"call_hangup","data":7}"#).unwrap(), Event::Other);
+        let ended = r#"{"type":"call_hangup","data":{"id":"c","hangup_reason":"busy"}}"#;
+        assert!(matches!(parsed(ended), Ok(Event::CallEnded(c)) if c.hangup_reason == "busy"));
+        assert_eq!(parsed(r#"{"type":"call_ringing","data":7}"#).unwrap(), Event::Other);
     }
 
     #[test]

@@ -323,6 +323,7 @@ impl Client {
             .into_iter()
             .map(|(call, raw)| FetchedAttempt {
                 attempt: convert::call_to_domain(&call, None, &self.shared.context).value,
+                call: convert::call_behind(&call),
                 contact: (!is_unset(&call.outdial_target_id))
                     .then(|| NativeId::new(call.outdial_target_id)),
                 native: NativeId::new(call.id),
@@ -369,10 +370,8 @@ impl Client {
     ) -> Result<Option<Explained>, PlatformError> {
         let operation = Operation::ResultDetail;
         let row: wire::Campaigncall = answer::object(operation, Access::Read, row)?;
-        if is_unset(&row.reference_id) || row.reference_type != REFERS_TO_CALL {
-            return Ok(None);
-        }
-        let path = format!("/calls/{}", segment(&row.reference_id));
+        let Some(call) = convert::call_behind(&row) else { return Ok(None) };
+        let path = format!("/calls/{}", segment(call.as_str()));
         match self.get(operation, lane, &path, None).await {
             Ok(body) => {
                 let call: wire::Call = answer::object(operation, Access::Read, &body)?;
@@ -381,6 +380,13 @@ impl Client {
             Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The same from the call as it was pushed.
+    pub fn explain_by(&self, row: &[u8], call: &[u8]) -> Option<Explained> {
+        let row: wire::Campaigncall = serde_json::from_slice(row).ok()?;
+        let call: wire::Call = serde_json::from_slice(call).ok()?;
+        Some(convert::explained(&row, &call, &self.shared.context))
     }
 
     pub async fn exchange(
@@ -531,9 +537,6 @@ impl Client {
         }
     }
 }
-
-/// What a campaigncall's reference is that is a call (reference 4.1).
-const REFERS_TO_CALL: &str = "call";
 
 /// The end handling of a campaign that stops when nobody is left (reference 3.1).
 const STOPS_AT_END: &str = "stop";

@@ -270,9 +270,11 @@ pub struct Campaigncall {
 
 /// The call behind a campaigncall (section 4.1), as far as it is needed here. Times that have not come
 /// are left out.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Call {
+    #[serde(deserialize_with = "null_as_default")]
+    pub id: String,
     #[serde(deserialize_with = "null_as_default")]
     pub hangup_reason: String,
     pub tm_ringing: Option<String>,

@@ -13,6 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::facades::isales_life::{bound, document};
+use crate::support::sink::Sink;
 use crate::support::{MASTER_KEY, Reply, TestApp, VIRTUAL_VDN, until};
 
 const SECRET: &str = "a configured secret";
@@ -328,5 +329,51 @@ async fn webhooks_of_a_customer_without_a_secret_prove_themselves_by_the_address
     let plain = format!("{}/callbacks/voipbin/vb", app.callbacks());
     assert_eq!(push(&plain).await, 401);
     until(async || names(&app).await.contains(&"unsigned".to_owned())).await;
+    app.finish().await;
+}
+
+/// Why a call ended is told by an event of the call; it may come before the attempt is known.
+#[tokio::test]
+async fn the_reason_why_a_call_ended_comes_with_its_event() {
+    let app = TestApp::simulators(configured).await;
+    let ids = app.voipbin_campaign("explained").await;
+    let app = app.serve().await;
+    let sink = Sink::taking();
+    let order =
+        json!({"name": "crm", "shape": "standard", "url": sink.url("/"), "accounts": ["vb"]});
+    assert_eq!(app.ask_api("operator", ("POST", "/destinations"), Some(order)).await.status, 200);
+    let target = json!({"name": "a", "detail": "d", "data": "x",
+        "destination_0": {"type": "tel", "target": "+8613100000001"}});
+    app.vb("POST", &format!("/outdials/{}/targets", ids.outdial), Some(target)).await;
+    let status = format!("/campaigns/{}/status", ids.campaign);
+    app.on_voipbin("PUT", &status, Some(json!({"status": "run"}))).await;
+    let calls = format!("/campaigns/{}/campaigncalls", ids.campaign);
+    let mut row = json!(null);
+    until(async || {
+        row = app.on_voipbin("GET", &calls, None).await["result"][0].clone();
+        row["status"] == "done"
+    })
+    .await;
+    let path = format!("/calls/{}", row["reference_id"].as_str().unwrap());
+    let mut call = app.on_voipbin("GET", &path, None).await;
+    call["hangup_reason"] = json!("busy");
+    row["result"] = json!("fail");
+    // The event first: nobody knows the attempt yet.
+    let ended = json!({"type": "call_hangup", "data": call}).to_string();
+    assert_eq!(push(&app, SECRET, &ended).await.status, 200);
+    let done = json!({"type": "campaigncall_updated", "data": row}).to_string();
+    assert_eq!(push(&app, SECRET, &done).await.status, 200);
+    let told = || {
+        let of = |got: crate::support::sink::Received| {
+            got.json()["data"]["disposition"].as_str().unwrap().to_owned()
+        };
+        sink.received().into_iter().map(of).collect::<Vec<_>>()
+    };
+    until(async || told().contains(&"busy".to_owned())).await;
+    assert_eq!(told(), ["failed", "busy"]);
+    let books = app.api("/inbox").await;
+    let books =
+        books["items"].as_array().unwrap().iter().find(|row| row["account"] == "vb").unwrap();
+    assert_eq!((&books["waiting"], &books["rows"]["merged"]), (&json!(0), &json!(1)), "{books}");
     app.finish().await;
 }

@@ -170,5 +170,6 @@ fn attempt(
             recording: None,
         },
         raw: "{}".to_owned(),
+        call: None,
     }
 }

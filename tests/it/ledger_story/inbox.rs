@@ -44,6 +44,7 @@ pub fn seen(key: &str) -> SeenAttempt {
             recording: None,
         },
         raw: "{}".to_owned(),
+        call: None,
     }
 }
 
@@ -67,6 +68,7 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
         let processed = Processed {
             attempts: vec![(campaign, seen("a")), (campaign, seen("b"))],
             quarantined: vec![nonsense("no row")],
+            ..Processed::default()
         };
         ledger.settle_inbox(vec![(row.clone(), processed)], at(10)).await
     };

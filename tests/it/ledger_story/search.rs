@@ -96,5 +96,6 @@ fn seen(native: &str, reference: Option<&str>, at_s: i64, result: CallResult) ->
             recording: None,
         },
         raw: "{}".to_owned(),
+        call: None,
     }
 }

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::domain::call::{CallAttempt, CallMoments, CallResult, Disposition, DispositionFlags};
+use crate::domain::ids::NativeId;
 use crate::domain::phone::PhoneNumber;
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
@@ -47,6 +48,12 @@ pub fn call_to_domain(
         recording: None,
     };
     Converted { value: attempt, findings }
+}
+
+/// The call that a campaigncall refers to, where it has one (reference 4.1).
+pub fn call_behind(row: &wire::Campaigncall) -> Option<NativeId> {
+    let is_call = row.reference_type == CALL && !wire::is_unset(&row.reference_id);
+    is_call.then(|| NativeId::new(row.reference_id.clone()))
 }
 
 /// What campaigncall and call say together. A reason that no table knows explains nothing.

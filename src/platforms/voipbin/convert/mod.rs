@@ -8,7 +8,9 @@ mod campaign;
 mod contact;
 mod document;
 
-pub use call::{call_from_domain, call_to_domain, explained, hangup_reason, shown_address};
+pub use call::{
+    call_behind, call_from_domain, call_to_domain, explained, hangup_reason, shown_address,
+};
 pub use campaign::{campaign_from_domain, campaign_to_domain};
 pub use contact::{contact_from_domain, contact_to_domain};
 pub use document::{document_from_domain, document_to_domain};
