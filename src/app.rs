@@ -1,25 +1,27 @@
 //! The composition root: configuration → ledger, id cache, gateway, workers, servers. The only
 //! spawner: every task has a name, its end is noticed, and shutdown has a hard deadline.
+//!
+//! Ledger, id cache and open listeners are the ground; the rest is made from the configuration, and
+//! made anew when that is read again.
+
+mod listening;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{App as ActixApp, HttpResponse, HttpServer};
+use actix_web::web::ServiceConfig;
 use anyhow::Context as _;
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use secrecy::ExposeSecret as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::{
-    AccountConfig, Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles,
+use crate::app::listening::{
+    Certificates, Doors, Opened, configure_operators, configure_receiver, configure_worker,
 };
+use crate::clock::Clock;
+use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listeners};
 use crate::forwarding::Courier;
 use crate::gateway::discovery::Discovery;
 use crate::gateway::inbox::InboxProcessor;
@@ -34,28 +36,44 @@ use crate::ledger::identity::AccountRow;
 use crate::mapping::table::Tables;
 use crate::transport::outward::AllowedNetworks;
 
-/// Requests in progress get this long when the program stops.
-const DRAIN_S: u64 = 20;
 /// After that, whatever still runs is left behind.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(25);
+/// A connection that was accepted is with a worker by then.
+const ON_THE_WAY: Duration = Duration::from_millis(500);
 /// Ids read from the ledger at a time when the id cache is filled again.
 const REFILL_PAGE: u32 = 10_000;
 const REFILL_RETRY: Duration = Duration::from_secs(30);
-/// Connections that wait to be accepted, per listener.
-const LISTEN_BACKLOG: u32 = 1024;
-/// Open connections per worker.
-const MAX_CONNECTIONS: usize = 10_000;
-/// A client that is slower than this with its request head is disconnected.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A program that is serving.
-#[derive(Debug)]
 pub struct Running {
     /// Where the facades listen: the configured address, with the port that the system chose for 0.
     pub facades: SocketAddr,
     pub admin: SocketAddr,
     pub callbacks: SocketAddr,
+    ground: Ground,
+    service: Service,
+    /// Listeners of services that were replaced, which let their last requests end.
+    retiring: Vec<Task>,
+}
+
+/// What stays when the configuration is read again.
+struct Ground {
+    ledger: Ledger,
+    id_cache: IdCache,
+    clock: Clock,
+    doors: Doors,
+    /// Of the configuration, what the ground was made from.
+    ledger_config: LedgerConfig,
+    id_cache_config: IdCacheConfig,
+    workers: Option<usize>,
+    tasks: Vec<Task>,
+    stop: CancellationToken,
+}
+
+/// What a configuration is made into.
+struct Service {
     servers: Vec<ServerHandle>,
+    listeners: Vec<Task>,
     tasks: Vec<Task>,
     stop: CancellationToken,
 }
@@ -81,81 +99,43 @@ struct Task {
 /// # Errors
 /// The first part that cannot be built, with its name.
 pub async fn start(config: Config, clock: Clock, options: StartOptions) -> anyhow::Result<Running> {
-    let tables = load_tables(&config)?;
-    let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
-    let accounts = config.accounts.iter().map(account_row).collect();
-    ledger.register_accounts(accounts, clock.now()).await.context("registering accounts")?;
-    let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
-    let allowed = AllowedNetworks::new(config.allowed_networks.clone());
-    let courier = Courier::new(config.master_keys.as_ref(), allowed, clock.clone())?;
-    let gateway = Gateway::new(GatewayParts {
-        courier,
-        reconcile_interval: config.reconcile_interval,
-        backup_directory: config.backup_directory.clone(),
-        accounts: config.accounts.clone(),
-        bindings: Arc::new(config.bindings.clone()),
-        tables,
-        ledger: ledger.clone(),
-        id_cache: id_cache.clone(),
-        clock: clock.clone(),
-    })?;
-    let facades = Facades::new(&config, &clock)?;
-
-    let stop = CancellationToken::new();
-    let mut tasks = vec![
-        spawn("id cache refill", refill(id_cache, ledger, clock.clone(), stop.clone())),
-        spawn("jobs", work(gateway.job_worker()?, stop.clone())),
-        spawn("outbox", forward(gateway.outbox_worker(config.outbox_retention)?, stop.clone())),
-        spawn("inbox", process(gateway.inbox_processor(config.inbox_retention)?, stop.clone())),
-    ];
-    for discovery in gateway.discoveries(config.discovery_interval)? {
-        tasks.push(spawn("discovery", discover(discovery, clock.clone(), stop.clone())));
-    }
-    for refresher in gateway.refreshers()? {
-        tasks.push(spawn("refresher", refresh(refresher, stop.clone())));
-    }
-    let mut servers = Vec::new();
-    // Found out here, where it can still be said, rather than in a worker.
-    gateway.for_worker().context("connecting the accounts")?;
-    let Listeners { facades: facing, callbacks: called, admin: own, .. } = &config.listeners;
-    // What platforms push is taken before anything else is.
-    let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
-    let sources = http::callbacks::Sources::new(&config.listeners);
-    let configure =
-        move |cfg: &mut ServiceConfig| configure_receiver(cfg, &shared, (limit_bytes, &sources));
-    let into = (&mut servers, &mut tasks);
-    let callbacks_at = serve("callbacks", called, Some(1), configure, into)?;
-    let shared = gateway.clone();
-    let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
-    let into = (&mut servers, &mut tasks);
-    let facades_at = serve("facades", facing, options.workers, configure, into)?;
-    let administration = Administration::new(&config);
-    let configure =
-        move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);
-    let into = (&mut servers, &mut tasks);
-    let admin_at = serve("admin", own, Some(1), configure, into)?;
-    tracing::info!(
-        facades = %facades_at, admin = %admin_at, callbacks = %callbacks_at, "serving"
-    );
+    let ground = Ground::new(&config, clock, options).await?;
+    let plan = ground.plan(config).await?;
+    let service = plan.begin(&ground)?;
+    let at = ground.doors.addresses()?;
+    tracing::info!(facades = %at.facades, admin = %at.admin, callbacks = %at.callbacks, "serving");
     Ok(Running {
-        facades: facades_at,
-        admin: admin_at,
-        callbacks: callbacks_at,
-        servers,
-        tasks,
-        stop,
+        facades: at.facades,
+        admin: at.admin,
+        callbacks: at.callbacks,
+        ground,
+        service,
+        retiring: Vec::new(),
     })
 }
 
 impl Running {
-    /// Serves until SIGTERM or ctrl-c, or until a task ends that never should.
+    /// Serves until SIGTERM or ctrl-c, or until a task ends that never should. With `load` SIGHUP has
+    /// the configuration read again.
     ///
     /// # Errors
-    /// When a task ended by itself.
-    pub async fn until_stopped(mut self) -> anyhow::Result<()> {
-        let failed = tokio::select! {
-            () = asked_to_stop() => None,
-            name = first_end(&mut self.tasks) => Some(name),
+    /// When a task ended by itself, or the new configuration does not serve.
+    pub async fn until_stopped(
+        mut self,
+        load: Option<&(dyn Fn() -> anyhow::Result<Config> + Sync)>,
+    ) -> anyhow::Result<()> {
+        let mut hangups = load.is_some().then(Hangups::new).flatten();
+        let failed = loop {
+            tokio::select! {
+                () = asked_to_stop() => break None,
+                name = self.first_end() => break Some(name),
+                () = hangup(hangups.as_mut()) => {}
+            }
+            let Some(load) = load else { continue };
+            match load() {
+                Ok(config) => self.reload(config).await?,
+                Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+            }
         };
         self.stop().await;
         match failed {
@@ -164,23 +144,199 @@ impl Running {
         }
     }
 
+    /// Goes on with another configuration, on the same listeners and the same ledger: requests in
+    /// progress end as they began. One that cannot be served changes nothing, and the log says why.
+    ///
+    /// # Errors
+    /// When it could be prepared and not be begun: nothing is served any more.
+    pub async fn reload(&mut self, config: Config) -> anyhow::Result<()> {
+        let plan = match self.ground.plan(config).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::error!("the configuration stays as it was: {error:#}");
+                return Ok(());
+            }
+        };
+        // Of what works in the background there is one at a time; listeners overlap.
+        self.service.stop.cancel();
+        await_all(std::mem::take(&mut self.service.tasks)).await;
+        // What is not accepted yet waits for the new listeners.
+        self.service.pause().await;
+        let old = std::mem::replace(&mut self.service, plan.begin(&self.ground)?);
+        let clock = self.ground.clock.clone();
+        let drained = async move {
+            // What is accepted already is on its way to a worker.
+            clock.sleep(ON_THE_WAY).await;
+            old.drain().await;
+            await_all(old.listeners).await;
+        };
+        self.retiring.retain(|task| !task.handle.is_finished());
+        self.retiring.push(spawn("retiring listeners", drained));
+        tracing::info!("the configuration was read again");
+        Ok(())
+    }
+
     /// Stops accepting, lets requests in progress end, and returns at the deadline at the latest.
     pub async fn stop(self) {
-        self.stop.cancel();
+        self.service.stop.cancel();
+        self.ground.stop.cancel();
         let drain = async {
-            futures_util::future::join_all(self.servers.iter().map(|server| server.stop(true)))
-                .await;
-            for task in self.tasks {
-                if let Err(error) = task.handle.await {
-                    tracing::error!(task = task.name, %error, "task failed");
-                }
-            }
+            self.service.drain().await;
+            await_all(self.service.listeners).await;
+            await_all(self.service.tasks).await;
+            await_all(self.ground.tasks).await;
+            await_all(self.retiring).await;
         };
         #[expect(clippy::disallowed_methods, reason = "the shutdown deadline is real time")]
         let deadline = tokio::time::sleep(SHUTDOWN_DEADLINE);
         tokio::select! {
             () = drain => tracing::info!("stopped"),
             () = deadline => tracing::warn!("stopped at the deadline with work in progress"),
+        }
+    }
+
+    /// Waits for the first task that ends and never should, takes it out, and says which.
+    async fn first_end(&mut self) -> &'static str {
+        let Service { listeners, tasks, .. } = &mut self.service;
+        let all = listeners.iter_mut().chain(tasks).chain(&mut self.ground.tasks);
+        let named = all.map(|task| {
+            let Task { name, handle } = task;
+            let name = *name;
+            Box::pin(async move { (name, handle.await) })
+        });
+        let ((name, ended), ..) = futures_util::future::select_all(named).await;
+        if let Err(error) = ended {
+            tracing::error!(task = name, %error, "task failed");
+        }
+        for tasks in [&mut self.service.listeners, &mut self.service.tasks, &mut self.ground.tasks]
+        {
+            tasks.retain(|task| !task.handle.is_finished());
+        }
+        name
+    }
+}
+
+impl Ground {
+    async fn new(config: &Config, clock: Clock, options: StartOptions) -> anyhow::Result<Self> {
+        let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
+        let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
+        let stop = CancellationToken::new();
+        let refill = refill(id_cache.clone(), ledger.clone(), clock.clone(), stop.clone());
+        Ok(Self {
+            doors: Doors::open(&config.listeners)?,
+            ledger_config: config.ledger.clone(),
+            id_cache_config: config.id_cache.clone(),
+            workers: options.workers,
+            tasks: vec![spawn("id cache refill", refill)],
+            ledger,
+            id_cache,
+            clock,
+            stop,
+        })
+    }
+
+    /// Everything that can fail of serving a configuration, done beforehand.
+    async fn plan(&self, config: Config) -> anyhow::Result<Plan> {
+        anyhow::ensure!(
+            self.is_made_from(&config),
+            "another ledger, id cache or listener address needs a restart"
+        );
+        let Self { ledger, id_cache, clock, .. } = self;
+        let tables = load_tables(&config)?;
+        let accounts = config.accounts.iter().map(account_row).collect();
+        ledger.register_accounts(accounts, clock.now()).await.context("registering accounts")?;
+        let allowed = AllowedNetworks::new(config.allowed_networks.clone());
+        let courier = Courier::new(config.master_keys.as_ref(), allowed, clock.clone())?;
+        let gateway = Gateway::new(GatewayParts {
+            courier,
+            reconcile_interval: config.reconcile_interval,
+            backup_directory: config.backup_directory.clone(),
+            accounts: config.accounts.clone(),
+            bindings: Arc::new(config.bindings.clone()),
+            tables,
+            ledger: ledger.clone(),
+            id_cache: id_cache.clone(),
+            clock: clock.clone(),
+        })?;
+        // Found out here, where it can still be said, rather than in a worker.
+        gateway.for_worker().context("connecting the accounts")?;
+        let facades = Facades::new(&config, clock)?;
+        let certificates = Certificates::read(&config.listeners)?;
+        Ok(Plan { config, gateway, facades, certificates })
+    }
+
+    fn is_made_from(&self, config: &Config) -> bool {
+        config.ledger.is_same(&self.ledger_config)
+            && config.id_cache == self.id_cache_config
+            && self.doors.are_of(&config.listeners)
+    }
+}
+
+/// What is ready to be served.
+struct Plan {
+    config: Config,
+    gateway: Gateway,
+    facades: Facades,
+    certificates: Certificates,
+}
+
+impl Plan {
+    fn begin(self, ground: &Ground) -> anyhow::Result<Service> {
+        let Self { config, gateway, facades, certificates } = self;
+        let (clock, stop) = (&ground.clock, CancellationToken::new());
+        let mut tasks = vec![
+            spawn("jobs", work(gateway.job_worker()?, stop.clone())),
+            spawn("outbox", forward(gateway.outbox_worker(config.outbox_retention)?, stop.clone())),
+            spawn("inbox", process(gateway.inbox_processor(config.inbox_retention)?, stop.clone())),
+        ];
+        for discovery in gateway.discoveries(config.discovery_interval)? {
+            tasks.push(spawn("discovery", discover(discovery, clock.clone(), stop.clone())));
+        }
+        for refresher in gateway.refreshers()? {
+            tasks.push(spawn("refresher", refresh(refresher, stop.clone())));
+        }
+        let Listeners { facades: facing, callbacks: called, admin: own, .. } = &config.listeners;
+        let mut open = Opened::default();
+        // What platforms push is taken before anything else is.
+        let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
+        let sources = http::callbacks::Sources::new(&config.listeners);
+        let configure = move |cfg: &mut ServiceConfig| {
+            configure_receiver(cfg, &shared, (limit_bytes, &sources));
+        };
+        let door = (ground.doors.callbacks()?, certificates.callbacks);
+        open.serve("callbacks", door, Some(1), configure)?;
+        let (shared, keep) = (gateway.clone(), facing.address);
+        let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
+        let door = (ground.doors.facades()?, certificates.facades);
+        open.serve("facades", door, ground.workers, configure)
+            .with_context(|| format!("listening on {keep}"))?;
+        let administration = Administration::new(&config);
+        let configure =
+            move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);
+        let door = (ground.doors.admin()?, certificates.admin);
+        open.serve("admin", door, Some(1), configure)
+            .with_context(|| format!("listening on {}", own.address))?;
+        let Opened { servers, listeners } = open;
+        Ok(Service { servers, listeners, tasks, stop })
+    }
+}
+
+impl Service {
+    /// Accepts nothing for now.
+    async fn pause(&self) {
+        futures_util::future::join_all(self.servers.iter().map(ServerHandle::pause)).await;
+    }
+
+    /// Stops accepting, and lets requests in progress end.
+    async fn drain(&self) {
+        futures_util::future::join_all(self.servers.iter().map(|server| server.stop(true))).await;
+    }
+}
+
+async fn await_all(tasks: Vec<Task>) {
+    for task in tasks {
+        if let Err(error) = task.handle.await {
+            tracing::error!(task = task.name, %error, "task failed");
         }
     }
 }
@@ -239,96 +395,6 @@ fn account_row(account: &AccountConfig) -> AccountRow {
         platform: account.kind().as_str().to_owned(),
         virtual_vdn: account.virtual_vdn(),
     }
-}
-
-/// Opens a listener whose workers each configure themselves with `configure`.
-fn serve<F>(
-    name: &'static str,
-    listener: &Listener,
-    workers: Option<usize>,
-    configure: F,
-    (servers, tasks): (&mut Vec<ServerHandle>, &mut Vec<Task>),
-) -> anyhow::Result<SocketAddr>
-where
-    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
-{
-    let server = HttpServer::new(move || ActixApp::new().configure(|cfg| configure(cfg)))
-        .disable_signals()
-        .shutdown_timeout(DRAIN_S)
-        .backlog(LISTEN_BACKLOG)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT);
-    let server = match workers {
-        Some(workers) => server.workers(workers),
-        None => server,
-    };
-    let bound = match &listener.tls {
-        None => server.bind(listener.address),
-        Some(files) => server.bind_rustls_0_23(listener.address, tls(files)?),
-    };
-    let bound = bound.with_context(|| format!("listening on {} ({name})", listener.address))?;
-    let address = bound.addrs().first().copied().context("a listener without an address")?;
-    let server = bound.run();
-    servers.push(server.handle());
-    tasks.push(spawn(name, async move {
-        if let Err(error) = server.await {
-            tracing::error!(listener = name, %error, "listener failed");
-        }
-    }));
-    Ok(address)
-}
-
-/// One worker's facades; a worker without connections to the platforms says so to every caller.
-fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facades) {
-    match gateway.for_worker() {
-        Ok(worker) => http::configure_facades(cfg, facades, &worker),
-        Err(error) => say_unavailable(cfg, &error),
-    }
-}
-
-/// What takes what platforms push; without connections nothing can be proved, and the platforms are
-/// told to come back.
-fn configure_receiver(
-    cfg: &mut ServiceConfig,
-    gateway: &Gateway,
-    limits: (usize, &http::callbacks::Sources),
-) {
-    match gateway.for_worker() {
-        Ok(worker) => http::callbacks::configure(cfg, limits, &worker),
-        Err(error) => say_unavailable(cfg, &error),
-    }
-}
-
-fn say_unavailable(cfg: &mut ServiceConfig, error: &anyhow::Error) {
-    tracing::error!(%error, "a worker has no connection to the platforms");
-    cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
-}
-
-/// The operator's listener; the probes answer also while the rest cannot.
-fn configure_operators(
-    cfg: &mut ServiceConfig,
-    gateway: &Gateway,
-    administration: &Administration,
-) {
-    http::configure_probes(cfg, gateway);
-    match gateway.for_worker() {
-        Ok(worker) => http::configure_api(cfg, administration, &worker),
-        Err(error) => tracing::error!(%error, "the API has no connection to the platforms"),
-    }
-}
-
-fn tls(files: &TlsFiles) -> anyhow::Result<ServerConfig> {
-    let certificates = CertificateDer::pem_file_iter(&files.certificate_file)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("reading {}", files.certificate_file.display()))?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file)
-        .with_context(|| format!("reading {}", files.key_file.display()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .context("the certificate and the key do not fit")
 }
 
 /// Fills a new or discarded id cache from the ledger. Look-ups work meanwhile, the ledger answers them.
@@ -408,15 +474,32 @@ fn spawn(name: &'static str, work: impl Future<Output = ()> + Send + 'static) ->
     Task { name, handle: tokio::spawn(work) }
 }
 
-/// Waits for the first task that ends, takes it out, and says which.
-async fn first_end(tasks: &mut Vec<Task>) -> &'static str {
-    let (ended, at, _) =
-        futures_util::future::select_all(tasks.iter_mut().map(|task| &mut task.handle)).await;
-    let task = tasks.remove(at);
-    if let Err(error) = ended {
-        tracing::error!(task = task.name, %error, "task failed");
+/// SIGHUP, as often as it comes.
+struct Hangups(tokio::signal::unix::Signal);
+
+impl Hangups {
+    /// None where the system has no such signal to give.
+    fn new() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::hangup()) {
+            Ok(signal) => Some(Self(signal)),
+            Err(error) => {
+                tracing::warn!(%error, "SIGHUP does not have the configuration read again");
+                None
+            }
+        }
     }
-    task.name
+}
+
+/// The next SIGHUP; never where none is listened for.
+async fn hangup(hangups: Option<&mut Hangups>) {
+    let heard = match hangups {
+        Some(Hangups(signal)) => signal.recv().await,
+        None => None,
+    };
+    if heard.is_none() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn asked_to_stop() {

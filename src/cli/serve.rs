@@ -23,7 +23,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = StartOptions { migrate: args.migrate, workers: None };
     block_on(async {
         let running = app::start(config, Clock::real(), options).await?;
-        running.until_stopped().await?;
+        let load = || Ok(config::load_file(&args.config)?);
+        running.until_stopped(Some(&load)).await?;
         Ok(Exit::Done.into())
     })
 }

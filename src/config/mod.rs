@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::domain::ids::{AccountSlug, VdnId};
@@ -103,7 +103,21 @@ pub enum LedgerConfig {
     Postgres { url: SecretString, connections: u32 },
 }
 
-#[derive(Debug, Clone)]
+impl LedgerConfig {
+    /// Whether both lead to the same store in the same way.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (LedgerConfig::Sqlite { path }, LedgerConfig::Sqlite { path: other }) => path == other,
+            (
+                LedgerConfig::Postgres { url, connections },
+                LedgerConfig::Postgres { url: other, connections: most },
+            ) => url.expose_secret() == other.expose_secret() && connections == most,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdCacheConfig {
     pub directory: PathBuf,
     pub capacity_mb: u64,

@@ -17,6 +17,7 @@ mod canary;
 mod cut;
 mod disk;
 mod received;
+mod reload;
 
 const TOKEN: &str = "operator-of-the-kill-tests";
 /// More than one batch of 20.

@@ -103,7 +103,7 @@ impl Stage {
     /// # Errors
     /// When a part of the gateway ended by itself.
     pub async fn until_interrupted(self) -> anyhow::Result<()> {
-        let ended = self.gateway.until_stopped().await;
+        let ended = self.gateway.until_stopped(None).await;
         stop_simulators(&self.voipbin, &self.isales).await;
         ended
     }

@@ -1,0 +1,212 @@
+//! Listening: sockets that stay open while the configuration is read again, and what answers on them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use anyhow::Context as _;
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{Task, spawn};
+use crate::config::{Listener, Listeners, TlsFiles};
+use crate::gateway::Gateway;
+use crate::http::{self, Administration, Facades};
+
+/// Requests in progress get this long when the program stops.
+const DRAIN_S: u64 = 20;
+/// Connections that wait to be accepted, per listener.
+const LISTEN_BACKLOG: i32 = 1024;
+/// Open connections per worker.
+const MAX_CONNECTIONS: usize = 10_000;
+/// A client that is slower than this with its request head is disconnected.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The open sockets.
+pub(super) struct Doors {
+    facades: Door,
+    admin: Door,
+    callbacks: Door,
+}
+
+struct Door {
+    /// As configured; its port may be 0.
+    configured: SocketAddr,
+    socket: TcpListener,
+}
+
+/// Where the listeners are.
+pub(super) struct Addresses {
+    pub facades: SocketAddr,
+    pub admin: SocketAddr,
+    pub callbacks: SocketAddr,
+}
+
+/// What the listeners prove themselves with; plain HTTP without.
+pub(super) struct Certificates {
+    pub facades: Option<ServerConfig>,
+    pub admin: Option<ServerConfig>,
+    pub callbacks: Option<ServerConfig>,
+}
+
+/// Servers that are listening.
+#[derive(Default)]
+pub(super) struct Opened {
+    pub servers: Vec<ServerHandle>,
+    pub listeners: Vec<Task>,
+}
+
+impl Doors {
+    pub fn open(listeners: &Listeners) -> anyhow::Result<Self> {
+        let open = |name: &str, listener: &Listener| {
+            let at = listener.address;
+            Door::open(at).with_context(|| format!("listening on {at} ({name})"))
+        };
+        Ok(Self {
+            callbacks: open("callbacks", &listeners.callbacks)?,
+            facades: open("facades", &listeners.facades)?,
+            admin: open("admin", &listeners.admin)?,
+        })
+    }
+
+    pub fn are_of(&self, listeners: &Listeners) -> bool {
+        self.facades.configured == listeners.facades.address
+            && self.admin.configured == listeners.admin.address
+            && self.callbacks.configured == listeners.callbacks.address
+    }
+
+    pub fn addresses(&self) -> anyhow::Result<Addresses> {
+        Ok(Addresses {
+            facades: self.facades.socket.local_addr()?,
+            admin: self.admin.socket.local_addr()?,
+            callbacks: self.callbacks.socket.local_addr()?,
+        })
+    }
+
+    pub fn facades(&self) -> anyhow::Result<TcpListener> {
+        Ok(self.facades.socket.try_clone()?)
+    }
+
+    pub fn admin(&self) -> anyhow::Result<TcpListener> {
+        Ok(self.admin.socket.try_clone()?)
+    }
+
+    pub fn callbacks(&self) -> anyhow::Result<TcpListener> {
+        Ok(self.callbacks.socket.try_clone()?)
+    }
+}
+
+impl Door {
+    fn open(at: SocketAddr) -> std::io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&at.into())?;
+        socket.listen(LISTEN_BACKLOG)?;
+        Ok(Self { configured: at, socket: socket.into() })
+    }
+}
+
+impl Certificates {
+    pub fn read(listeners: &Listeners) -> anyhow::Result<Self> {
+        let read = |listener: &Listener| listener.tls.as_ref().map(tls).transpose();
+        Ok(Self {
+            facades: read(&listeners.facades)?,
+            admin: read(&listeners.admin)?,
+            callbacks: read(&listeners.callbacks)?,
+        })
+    }
+}
+
+impl Opened {
+    /// Begins to answer on a socket; its workers each configure themselves with `configure`.
+    pub fn serve<F>(
+        &mut self,
+        name: &'static str,
+        (socket, tls): (TcpListener, Option<ServerConfig>),
+        workers: Option<usize>,
+        configure: F,
+    ) -> anyhow::Result<()>
+    where
+        F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    {
+        let server = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)))
+            .disable_signals()
+            .shutdown_timeout(DRAIN_S)
+            .max_connections(MAX_CONNECTIONS)
+            .client_request_timeout(HEAD_TIMEOUT);
+        let server = match workers {
+            Some(workers) => server.workers(workers),
+            None => server,
+        };
+        let server = match tls {
+            None => server.listen(socket)?,
+            Some(tls) => server.listen_rustls_0_23(socket, tls)?,
+        };
+        let server = server.run();
+        self.servers.push(server.handle());
+        self.listeners.push(spawn(name, async move {
+            if let Err(error) = server.await {
+                tracing::error!(listener = name, %error, "listener failed");
+            }
+        }));
+        Ok(())
+    }
+}
+
+/// One worker's facades; a worker without connections to the platforms says so to every caller.
+pub(super) fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facades: &Facades) {
+    match gateway.for_worker() {
+        Ok(worker) => http::configure_facades(cfg, facades, &worker),
+        Err(error) => say_unavailable(cfg, &error),
+    }
+}
+
+/// What takes what platforms push; without connections nothing can be proved, and the platforms are
+/// told to come back.
+pub(super) fn configure_receiver(
+    cfg: &mut ServiceConfig,
+    gateway: &Gateway,
+    limits: (usize, &http::callbacks::Sources),
+) {
+    match gateway.for_worker() {
+        Ok(worker) => http::callbacks::configure(cfg, limits, &worker),
+        Err(error) => say_unavailable(cfg, &error),
+    }
+}
+
+fn say_unavailable(cfg: &mut ServiceConfig, error: &anyhow::Error) {
+    tracing::error!(%error, "a worker has no connection to the platforms");
+    cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
+}
+
+/// The operator's listener; the probes answer also while the rest cannot.
+pub(super) fn configure_operators(
+    cfg: &mut ServiceConfig,
+    gateway: &Gateway,
+    administration: &Administration,
+) {
+    http::configure_probes(cfg, gateway);
+    match gateway.for_worker() {
+        Ok(worker) => http::configure_api(cfg, administration, &worker),
+        Err(error) => tracing::error!(%error, "the API has no connection to the platforms"),
+    }
+}
+
+fn tls(files: &TlsFiles) -> anyhow::Result<ServerConfig> {
+    let certificates = CertificateDer::pem_file_iter(&files.certificate_file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .with_context(|| format!("reading {}", files.certificate_file.display()))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key_file)
+        .with_context(|| format!("reading {}", files.key_file.display()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .context("the certificate and the key do not fit")
+}

@@ -1,0 +1,89 @@
+//! SIGHUP: secrets and settings change while the service goes on.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::Gateway;
+use crate::support::{Caller, MASTER_KEY, TestApp, until};
+
+const NEW_KEY: &str = "2 99999999999999999999999999999999";
+
+impl Gateway<'_> {
+    fn edit(&self, edit: impl FnOnce(String) -> String) {
+        let config = self.directory.path().join("dialbridge.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, edit(text)).unwrap();
+    }
+
+    /// Has it read its configuration, and waits until it says how that went.
+    async fn hang_up(&self, says: &str) {
+        let times = self.log().matches(says).count();
+        let process = self.child.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &process]).status().unwrap().success());
+        until(async || self.log().matches(says).count() > times).await;
+    }
+
+    /// What a key of the facade is answered.
+    async fn status(&self, key: &str) -> u16 {
+        let url = format!("http://127.0.0.1:{}/v1.0/campaigns?accesskey={key}", self.facades);
+        self.app.send("GET", &url, &[], None).await.status
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_configuration_is_served_without_an_interruption() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let pusher = gateway.pusher(campaign);
+    let mut answered = pusher.push_some("before", 5).await;
+    let (old, new) = (Caller::Both.key(), "vb_key_that_is_new");
+    assert_eq!((gateway.status(old).await, gateway.status(new).await), (200, 401));
+
+    let served = "the configuration was read again";
+    let both = format!("\"\"\"{NEW_KEY}\n{MASTER_KEY}\"\"\"");
+    gateway.edit(|text| text.replace(old, new).replace(&format!("\"{MASTER_KEY}\""), &both));
+    let reload = gateway.hang_up(served);
+    let (told, ()) = tokio::join!(pusher.push_some("meanwhile", 20), reload);
+    answered.extend(told);
+    until(async || gateway.status(new).await == 200 && gateway.status(old).await == 401).await;
+    // The old address holds as long as its key stands.
+    answered.extend(pusher.push_some("after", 5).await);
+
+    // What cannot be served changes nothing.
+    let stays = "the configuration stays as it was";
+    for (good, bad) in [
+        ("time_zone = \"UTC\"", "time_zone = \"Mars\""),
+        ("address = \"127.0.0.1:0\"", "address = \"127.0.0.1:1\""),
+        ("ledger.db", "other.db"),
+    ] {
+        gateway.edit(|text| text.replacen(good, bad, 1));
+        gateway.hang_up(stays).await;
+        gateway.edit(|text| text.replacen(bad, good, 1));
+    }
+    until(async || gateway.status(new).await == 200).await;
+    // Without its key the old address is nobody's.
+    gateway.edit(|text| text.replace(&both, &format!("\"{NEW_KEY}\"")));
+    gateway.hang_up(served).await;
+    // A connection that is open already is served as before for a while.
+    until(async || {
+        let push = app.send("POST", &pusher.url, &[], Some(json!([]).to_string())).await;
+        push.status == 401
+    })
+    .await;
+    until(async || gateway.kept(campaign).await.len() == answered.len()).await;
+    let mut kept = gateway.kept(campaign).await;
+    kept.sort();
+    answered.sort();
+    assert_eq!(kept, answered);
+    let log = gateway.log();
+    for secret in [new, "99999999999999999999999999999999"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    gateway.kill();
+    drop(gateway);
+    app.finish().await;
+}
