@@ -8,6 +8,7 @@ mod listening;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -34,12 +35,13 @@ use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
 use crate::ledger::identity::AccountRow;
 use crate::mapping::table::Tables;
+use crate::telemetry::traces;
 use crate::transport::outward::AllowedNetworks;
 
 /// After that, whatever still runs is left behind.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(25);
-/// A connection that was accepted is with a worker by then.
-const ON_THE_WAY: Duration = Duration::from_millis(500);
+/// A connection that was accepted is with a worker by then, and most have had their last answer.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// Ids read from the ledger at a time when the id cache is filled again.
 const REFILL_PAGE: u32 = 10_000;
 const REFILL_RETRY: Duration = Duration::from_secs(30);
@@ -74,6 +76,7 @@ struct Ground {
 struct Service {
     servers: Vec<ServerHandle>,
     listeners: Vec<Task>,
+    retires: Arc<AtomicBool>,
     tasks: Vec<Task>,
     stop: CancellationToken,
 }
@@ -161,7 +164,7 @@ impl Running {
         self.service.stop.cancel();
         await_all(std::mem::take(&mut self.service.tasks)).await;
         // What is not accepted yet waits for the new listeners.
-        self.service.pause().await;
+        self.service.retire().await;
         let old = std::mem::replace(&mut self.service, plan.begin(&self.ground)?);
         let clock = self.ground.clock.clone();
         let drained = async move {
@@ -186,6 +189,7 @@ impl Running {
             await_all(self.service.tasks).await;
             await_all(self.ground.tasks).await;
             await_all(self.retiring).await;
+            traces::flush().await;
         };
         #[expect(clippy::disallowed_methods, reason = "the shutdown deadline is real time")]
         let deadline = tokio::time::sleep(SHUTDOWN_DEADLINE);
@@ -218,6 +222,9 @@ impl Running {
 
 impl Ground {
     async fn new(config: &Config, clock: Clock, options: StartOptions) -> anyhow::Result<Self> {
+        if let Some(collector) = &config.traces {
+            traces::start(collector)?;
+        }
         let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
         let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
         let stop = CancellationToken::new();
@@ -316,14 +323,15 @@ impl Plan {
         let door = (ground.doors.admin()?, certificates.admin);
         open.serve("admin", door, Some(1), configure)
             .with_context(|| format!("listening on {}", own.address))?;
-        let Opened { servers, listeners } = open;
-        Ok(Service { servers, listeners, tasks, stop })
+        let Opened { servers, listeners, retires } = open;
+        Ok(Service { servers, listeners, retires, tasks, stop })
     }
 }
 
 impl Service {
-    /// Accepts nothing for now.
-    async fn pause(&self) {
+    /// Accepts nothing more, and answers once more on each connection.
+    async fn retire(&self) {
+        self.retires.store(true, Ordering::Relaxed);
         futures_util::future::join_all(self.servers.iter().map(ServerHandle::pause)).await;
     }
 

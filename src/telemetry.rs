@@ -3,6 +3,8 @@
 //! What is logged never contains a secret, a phone number, a body or a URL's query: callers log
 //! route patterns and public ids, and the types that hold numbers and secrets print masked.
 
+pub mod traces;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;

@@ -2,9 +2,12 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context as _;
@@ -17,6 +20,7 @@ use super::{Task, spawn};
 use crate::config::{Listener, Listeners, TlsFiles};
 use crate::gateway::Gateway;
 use crate::http::{self, Administration, Facades};
+use crate::telemetry::traces;
 
 /// Requests in progress get this long when the program stops.
 const DRAIN_S: u64 = 20;
@@ -59,6 +63,8 @@ pub(super) struct Certificates {
 pub(super) struct Opened {
     pub servers: Vec<ServerHandle>,
     pub listeners: Vec<Task>,
+    /// Set when they are about to stop: from then on each answer is the last of its connection.
+    pub retires: Arc<AtomicBool>,
 }
 
 impl Doors {
@@ -134,11 +140,29 @@ impl Opened {
     where
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
-        let server = HttpServer::new(move || App::new().configure(|cfg| configure(cfg)))
-            .disable_signals()
-            .shutdown_timeout(DRAIN_S)
-            .max_connections(MAX_CONNECTIONS)
-            .client_request_timeout(HEAD_TIMEOUT);
+        let retires = Arc::clone(&self.retires);
+        let server = HttpServer::new(move || {
+            let traced = Condition::new(traces::are_on(), from_fn(http::traced));
+            let retires = Arc::clone(&retires);
+            // A client that is told so sends nothing on a connection that is about to be closed.
+            let closing = move |request, service: &_| {
+                let answer = Service::<ServiceRequest>::call(service, request);
+                let is_last = retires.load(Ordering::Relaxed);
+                async move {
+                    let mut answer: ServiceResponse<_> = answer.await?;
+                    if is_last {
+                        let head = answer.response_mut().head_mut();
+                        head.set_connection_type(ConnectionType::Close);
+                    }
+                    Ok(answer)
+                }
+            };
+            App::new().wrap(traced).wrap_fn(closing).configure(|cfg| configure(cfg))
+        })
+        .disable_signals()
+        .shutdown_timeout(DRAIN_S)
+        .max_connections(MAX_CONNECTIONS)
+        .client_request_timeout(HEAD_TIMEOUT);
         let server = match workers {
             Some(workers) => server.workers(workers),
             None => server,

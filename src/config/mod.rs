@@ -63,10 +63,21 @@ pub struct Config {
     pub allowed_networks: Vec<IpNet>,
     /// The operator's master keys, one version a line.
     pub master_keys: Option<SecretString>,
+    /// Where traces go; None: nowhere.
+    pub traces: Option<Collector>,
     /// From the end of one listing of all accounts to the next.
     pub discovery_interval: Duration,
     /// Overlay of `mappings/`, row by row.
     pub mappings_dir: Option<PathBuf>,
+}
+
+/// Where traces go, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collector {
+    /// OTLP as JSON over HTTP, as in `http://127.0.0.1:4318/v1/traces`.
+    pub url: Url,
+    /// Traces that are kept, of a hundred that begin here.
+    pub percent: u8,
 }
 
 /// Where the program listens. Admin stays on loopback unless told otherwise.

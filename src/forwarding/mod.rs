@@ -20,6 +20,7 @@ use crate::platforms::notice::{self, Notice};
 use crate::platforms::{ConvertContext, PlatformKind};
 use crate::signing::keys::{BadKeys, MasterKeys};
 use crate::signing::standard as standard_webhooks;
+use crate::telemetry::traces::TRACEPARENT;
 use crate::transport::failure::{Failure, FailureKind};
 use crate::transport::outward::{
     AddressRefused, AllowedNetworks, Lookup, Outward, OutwardAnswer, system_lookup,
@@ -86,6 +87,23 @@ pub enum Parcel<'a> {
     Push { platform: PlatformKind, body: &'a str, proof: Option<&'a str> },
     /// To find out whether a receiver answers.
     Trial,
+}
+
+/// What stands on a parcel.
+pub struct Label<'a> {
+    /// The same whenever it is sent.
+    pub id: &'a str,
+    /// Somebody asked for it to be sent again.
+    pub is_redrive: bool,
+    /// The `traceparent` of its sending.
+    pub trace: Option<String>,
+}
+
+impl<'a> Label<'a> {
+    /// Of one that is sent for the first time.
+    pub fn of(id: &'a str) -> Self {
+        Self { id, is_redrive: false, trace: None }
+    }
 }
 
 /// How it went.
@@ -213,11 +231,11 @@ impl Courier {
         Ok(std::iter::once(newest).chain(old).collect())
     }
 
-    /// Sends one parcel. `id` is the same whenever it is sent.
+    /// Sends one parcel.
     pub async fn send(
         &self,
         destination: &Destination,
-        (id, is_redrive): (&str, bool),
+        Label { id, is_redrive, trace }: Label<'_>,
         parcel: Parcel<'_>,
     ) -> Sent {
         let Some(shape) = Shape::from_term(&destination.shape) else {
@@ -233,6 +251,7 @@ impl Courier {
         if is_redrive {
             headers.push((REDRIVE_HEADER, "true".to_owned()));
         }
+        headers.extend(trace.map(|trace| (TRACEPARENT, trace)));
         match self.proofs(destination, (shape, id), &parcel, &body) {
             Ok(proofs) => headers.extend(proofs),
             Err(NoKey) => return failed(&NoKey.to_string(), false),

@@ -11,7 +11,7 @@ use crate::domain::destination::{
     Destination, DestinationFilter, DestinationState, OldSecret, SecretVersions,
 };
 use crate::domain::ids::AccountSlug;
-use crate::forwarding::{NoKey, Parcel, Sent, Shape};
+use crate::forwarding::{Label, NoKey, Parcel, Sent, Shape};
 use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
 use crate::ledger::LedgerError;
@@ -218,7 +218,7 @@ impl WorkerGateway {
     ) -> Result<Option<Sent>, GatewayError> {
         let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
         let id = format!("trial-{}", self.shared.clock.new_uuid().simple());
-        let sent = self.shared.courier.send(&row.destination, (&id, false), Parcel::Trial).await;
+        let sent = self.shared.courier.send(&row.destination, Label::of(&id), Parcel::Trial).await;
         Ok(Some(sent))
     }
 

@@ -22,6 +22,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::inbox::{InboxCounts, InboxRow, NewPush, Processed, Quarantined};
 use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow, PushedTo};
+use crate::telemetry::traces::{self, Span};
 use crate::transport::pacing::Lane;
 
 /// A push that is not durable after this is answered 503.
@@ -135,8 +136,14 @@ impl WorkerGateway {
     ) -> Result<(), PushRefused> {
         let Shared { ledger, clock, outbox, .. } = &*self.shared;
         let Ok(text) = std::str::from_utf8(body) else { return Ok(()) };
-        let (account_name, proof) = (account.clone(), proof.map(str::to_owned));
-        let told = ledger.announce_push(account_name, text.to_owned(), proof, clock.now());
+        let push = NewPush {
+            account: account.clone(),
+            body: text.to_owned(),
+            proof: proof.map(str::to_owned),
+            campaign: None,
+            trace: traces::current(),
+        };
+        let told = ledger.announce_push(push, clock.now());
         self.in_time(account, told).await?;
         outbox.tell();
         Ok(())
@@ -188,6 +195,7 @@ impl WorkerGateway {
                     body: text.to_owned(),
                     proof: proof.map(str::to_owned),
                     campaign,
+                    trace: traces::current(),
                 };
                 ledger.append_inbox(push, clock.now()).await?;
                 inbox.came.notify_one();
@@ -246,8 +254,20 @@ impl InboxProcessor {
     async fn process(&self, row: InboxRow) -> Option<(InboxRow, Processed)> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let (id, account) = (row.id, row.account.clone());
-        let postponed = match self.read(&row).await {
-            Ok(processed) => {
+        let mut span = row
+            .trace
+            .as_deref()
+            .map(|trace| traces::begin("process push", traces::Kind::Stored, Some(trace)));
+        let read = match &span {
+            Some(span) => span.scope(self.read(&row)).await,
+            None => self.read(&row).await,
+        };
+        if let Some(span) = &mut span {
+            span.set("dialbridge.account", account.to_string());
+        }
+        let postponed = match read {
+            Ok(mut processed) => {
+                processed.trace = span.as_ref().and_then(Span::context);
                 if !processed.quarantined.is_empty() {
                     let rows = processed.quarantined.len();
                     tracing::warn!(%account, rows, "pushed rows are in quarantine");

@@ -17,13 +17,14 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::domain::destination::{Destination, DestinationState};
-use crate::forwarding::{Outcome, Parcel, Sent};
+use crate::forwarding::{Label, Outcome, Parcel, Sent};
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Shared, WorkerGateway};
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
 use crate::platforms::notice::Notice;
+use crate::telemetry::traces::{self, Span};
 use crate::transport::breaker::Breaker;
 
 /// No delivery takes longer: the receiver's time and what recording takes.
@@ -223,7 +224,14 @@ impl OutboxWorker {
             Ok(passage) => passage,
             Err(wait) => return put_back(&destination, &delivery, clock.now() + wait),
         };
-        let sent = self.send(&destination, &delivery).await;
+        let mut span = match delivery.event.trace.as_deref() {
+            Some(trace) => traces::begin("deliver", traces::Kind::Sent, Some(trace)),
+            None => Span::none(),
+        };
+        span.set("dialbridge.destination", destination.name.clone());
+        span.set("dialbridge.tries", delivery.tries);
+        let sent = self.send(&destination, &delivery, span.context()).await;
+        span.status(sent.status);
         let now = clock.now();
         match &sent.outcome {
             Outcome::Failed { is_outage: true, .. } => passage.failed(now),
@@ -242,6 +250,7 @@ impl OutboxWorker {
             }
         };
         if verdict != Verdict::Delivered {
+            span.failed();
             tracing::warn!(
                 destination = %destination.name,
                 delivery = delivery.number,
@@ -266,7 +275,12 @@ impl OutboxWorker {
         }
     }
 
-    async fn send(&self, destination: &Destination, delivery: &LeasedDelivery) -> Sent {
+    async fn send(
+        &self,
+        destination: &Destination,
+        delivery: &LeasedDelivery,
+        trace: Option<String>,
+    ) -> Sent {
         let shared = &self.gateway.shared;
         let event = &delivery.event;
         let Some(home) = self.gateway.homes.get(&event.account) else {
@@ -284,14 +298,16 @@ impl OutboxWorker {
                     notice,
                     context: &home.context,
                 };
-                shared.courier.send(destination, (&id, delivery.is_redrive), parcel).await
+                let label = Label { id: &id, is_redrive: delivery.is_redrive, trace };
+                shared.courier.send(destination, label, parcel).await
             }
             Told::Push { body, proof } => {
                 // After a restore numbers may come again, at another time.
                 let id = format!("push-{}-{}", event.number, event.at.as_microsecond());
                 let (platform, proof) = (home.adapter.platform(), proof.as_deref());
                 let parcel = Parcel::Push { platform, body, proof };
-                shared.courier.send(destination, (&id, delivery.is_redrive), parcel).await
+                let label = Label { id: &id, is_redrive: delivery.is_redrive, trace };
+                shared.courier.send(destination, label, parcel).await
             }
         }
     }

@@ -11,7 +11,10 @@ mod document;
 pub mod endpoints;
 pub mod isales_api;
 mod metrics;
+mod traced;
 pub mod voipbin_api;
+
+pub use traced::traced;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
 use crate::ledger::recording::Recorder;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
-use crate::ledger::telling::announce_push;
+use crate::ledger::telling::{PushNews, announce_push};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Quarantined bodies of one account; the oldest give way.
@@ -26,6 +26,15 @@ pub struct NewPush {
     pub proof: Option<String>,
     /// The only campaign of which results may come to the address that it came to.
     pub campaign: Option<NativeId>,
+    /// The `traceparent` of its arrival.
+    pub trace: Option<String>,
+}
+
+impl NewPush {
+    pub(super) fn news(&self) -> PushNews<'_> {
+        let (proof, trace) = (self.proof.as_deref(), self.trace.as_deref());
+        PushNews { body: &self.body, proof, trace }
+    }
 }
 
 /// A push that waits to be processed.
@@ -39,6 +48,8 @@ pub struct InboxRow {
     pub tries: i64,
     /// The only campaign of which it may tell.
     pub campaign: Option<NativeId>,
+    /// The `traceparent` of its arrival.
+    pub trace: Option<String>,
 }
 
 /// What is kept because it means nothing.
@@ -58,6 +69,8 @@ pub struct Processed {
     pub explained: Vec<(Uuid, CallAttempt)>,
     /// It is about nothing of ours, and not kept.
     pub is_foreign: bool,
+    /// The `traceparent` of its processing.
+    pub trace: Option<String>,
 }
 
 /// How much of an account is where.
@@ -150,15 +163,16 @@ impl Verb for Append {
     const HASTE: Haste = Haste::Urgent;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let NewPush { account, body, proof, campaign } = &self.push;
-        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign) \
-                   SELECT id, $2, $3, $2, 0, $4 FROM account WHERE slug = $1";
+        let NewPush { account, body, campaign, trace, .. } = &self.push;
+        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, \
+                   trace) SELECT id, $2, $3, $2, 0, $4, $5 FROM account WHERE slug = $1";
         let only = Value::optional_text(campaign.as_ref().map(NativeId::as_str));
-        let parameters = [account.into(), self.now.into(), body.as_str().into(), only];
+        let trace = Value::optional_text(trace.as_deref());
+        let parameters = [account.into(), self.now.into(), body.as_str().into(), only, trace];
         if store.execute(sql, &parameters).await? == 0 {
             return Err(LedgerError::Missing("account"));
         }
-        announce_push(store, account, (body, proof.as_deref()), self.now).await
+        announce_push(store, account, self.push.news(), self.now).await
     }
 }
 
@@ -171,7 +185,7 @@ impl Verb for Due {
     type Answer = Vec<InboxRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
-        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.only_campaign \
+        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.only_campaign, i.trace \
                    FROM inbox i JOIN account a ON a.id = i.account_id \
                    WHERE i.processed_at IS NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
         let rows = store.rows(sql, &[self.now.into(), i64::from(self.limit).into()]).await?;
@@ -183,6 +197,7 @@ impl Verb for Due {
                 body: row.text()?,
                 tries: row.int()?,
                 campaign: row.optional_text()?.map(NativeId::new),
+                trace: row.optional_text()?,
             })
         };
         rows.into_iter().map(read).collect()
@@ -206,6 +221,7 @@ impl Verb for Settle {
             if !mark_processed(store, row.id, processed.is_foreign, self.now).await? {
                 continue;
             }
+            recorder.trace(processed.trace.clone());
             let account = recorder.account(store, &row.account).await?.id;
             let [stored, merged, quarantined] = books.entry(account).or_default();
             for (campaign, seen) in &processed.attempts {
@@ -387,6 +403,7 @@ impl fmt::Debug for InboxRow {
             .field("body_bytes", &self.body.len())
             .field("tries", &self.tries)
             .field("campaign", &self.campaign)
+            .field("trace", &self.trace)
             .finish()
     }
 }

@@ -34,6 +34,8 @@ pub struct Event {
     pub account: AccountSlug,
     pub at: Timestamp,
     pub what: Told,
+    /// The `traceparent` of what told it.
+    pub trace: Option<String>,
 }
 
 #[derive(Clone)]
@@ -244,14 +246,15 @@ impl Verb for Lease {
 }
 
 async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, LedgerError> {
-    let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, t.uuid, t.list_at, c.uuid, \
-               c.vdn, c.number FROM event e JOIN account a ON a.id = e.account_id \
+    let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, e.trace, t.uuid, t.list_at, \
+               c.uuid, c.vdn, c.number FROM event e JOIN account a ON a.id = e.account_id \
                LEFT JOIN attempt t ON t.id = e.attempt_id \
                LEFT JOIN campaign c ON c.id = e.campaign_id WHERE e.id = $1";
     let row = store.row(sql, &[event.into()]).await?;
     let mut row = row.ok_or(LedgerError::Missing("event"))?;
     let (number, account, at) = (row.int()?, row.slug()?, row.time()?);
     let (body, proof, revision) = (row.text()?, row.optional_text()?, row.int()?);
+    let trace = row.optional_text()?;
     let (attempt, list_at, campaign) =
         (row.optional_uuid()?, row.optional_time()?, row.optional_uuid()?);
     let what = match (attempt, list_at, campaign) {
@@ -265,7 +268,7 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
         })),
         _ => Told::Push { body, proof },
     };
-    Ok(Event { number, account, at, what })
+    Ok(Event { number, account, at, what, trace })
 }
 
 struct Record {

@@ -52,6 +52,11 @@ impl Recorder {
         Ok(Self { takers, tally: Tally::default(), accounts, campaigns, now })
     }
 
+    /// What is recorded from now on belongs to this trace.
+    pub fn trace(&mut self, trace: Option<String>) {
+        self.takers.trace = trace;
+    }
+
     /// The attempts in their order, and what the report made of each.
     pub async fn record<S: Statements>(
         &mut self,

@@ -7,9 +7,9 @@ use crate::ledger::LedgerError;
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses.
-pub const VERSION: i64 = 9;
+pub const VERSION: i64 = 10;
 
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -19,6 +19,7 @@ const MIGRATIONS: [(&str, &str); 9] = [
     ("V7__erasure", include_str!("migrations/V7__erasure.sql")),
     ("V8__receivers", include_str!("migrations/V8__receivers.sql")),
     ("V9__outcomes", include_str!("migrations/V9__outcomes.sql")),
+    ("V10__traces", include_str!("migrations/V10__traces.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

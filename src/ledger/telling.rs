@@ -7,6 +7,7 @@ use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
+use crate::ledger::inbox::NewPush;
 use crate::ledger::outbox::{DeliveryState, NEVER};
 use crate::ledger::snapshot;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
@@ -14,14 +15,8 @@ use crate::ledger::{Ledger, LedgerError};
 
 impl Ledger {
     /// A push that is told to those who want everything as it comes, and nobody else.
-    pub async fn announce_push(
-        &self,
-        account: AccountSlug,
-        body: String,
-        proof: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.write(AnnouncePush { account, body, proof, now }).await
+    pub async fn announce_push(&self, push: NewPush, now: Timestamp) -> Result<(), LedgerError> {
+        self.write(AnnouncePush { push, now }).await
     }
 }
 
@@ -42,6 +37,17 @@ struct Taker {
 /// The destinations, while a transaction tells them things; it ends with [`Takers::close`].
 pub(super) struct Takers {
     all: Vec<Taker>,
+    /// The `traceparent` of what is told.
+    pub trace: Option<String>,
+}
+
+/// A push as it came.
+#[derive(Clone, Copy)]
+pub(super) struct PushNews<'a> {
+    pub body: &'a str,
+    /// The signature that came with it.
+    pub proof: Option<&'a str>,
+    pub trace: Option<&'a str>,
 }
 
 /// A campaign or an account, and the receiver that it names.
@@ -97,7 +103,7 @@ impl Takers {
                 dead: 0,
             });
         }
-        Ok(Self { all })
+        Ok(Self { all, trace: None })
     }
 
     /// Tells an attempt, in the revision that it has now.
@@ -121,8 +127,8 @@ impl Takers {
         }
         let body = snapshot::write(&row.attempt)
             .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
-        let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body) \
-                   VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+        let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body, \
+                   trace) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
         let parameters = [
             of.account.id.into(),
             of.campaign.id.into(),
@@ -130,6 +136,7 @@ impl Takers {
             row.revision.into(),
             now.into(),
             body.as_str().into(),
+            Value::optional_text(self.trace.as_deref()),
         ];
         let event = store.row(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
@@ -143,7 +150,7 @@ impl Takers {
         &mut self,
         store: &mut S,
         (account, slug): (Named, &AccountSlug),
-        (body, proof): (&str, Option<&str>),
+        PushNews { body, proof, trace }: PushNews<'_>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let takes = |taker: &&mut Taker| {
@@ -155,9 +162,10 @@ impl Takers {
         if takers.peek().is_none() {
             return Ok(());
         }
-        let sql = "INSERT INTO event (account_id, revision, at, body, proof) \
-                   VALUES ($1, 1, $2, $3, $4) RETURNING id";
-        let parameters = [account.id.into(), now.into(), body.into(), Value::optional_text(proof)];
+        let sql = "INSERT INTO event (account_id, revision, at, body, proof, trace) \
+                   VALUES ($1, 1, $2, $3, $4, $5) RETURNING id";
+        let (proof, trace) = (Value::optional_text(proof), Value::optional_text(trace));
+        let parameters = [account.id.into(), now.into(), body.into(), proof, trace];
         let event = store.row(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
         for taker in takers {
@@ -182,7 +190,7 @@ impl Takers {
 pub(super) async fn announce_push<S: Statements>(
     store: &mut S,
     slug: &AccountSlug,
-    what: (&str, Option<&str>),
+    what: PushNews<'_>,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
@@ -259,9 +267,7 @@ async fn next_in_lane<S: Statements>(
 }
 
 struct AnnouncePush {
-    account: AccountSlug,
-    body: String,
-    proof: Option<String>,
+    push: NewPush,
     now: Timestamp,
 }
 
@@ -269,7 +275,6 @@ impl Verb for AnnouncePush {
     type Answer = ();
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let what = (self.body.as_str(), self.proof.as_deref());
-        announce_push(store, &self.account, what, self.now).await
+        announce_push(store, &self.push.account, self.push.news(), self.now).await
     }
 }

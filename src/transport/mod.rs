@@ -29,6 +29,7 @@ use url::Url;
 use crate::clock::Clock;
 use crate::config::{AccountConfig, AccountLimits, WritePolicy};
 use crate::domain::ids::AccountSlug;
+use crate::telemetry::traces;
 
 use breaker::{Breaker, Passage};
 use failure::{Failure, FailureKind};
@@ -257,6 +258,8 @@ impl Admitted<'_> {
         let Connection { endpoint, client } = self.connection;
         let is_write = self.access == Access::Write;
         let request = into_client_request(request, &endpoint.host)?;
+        let mut span = traces::begin_within("platform request", traces::Kind::Sent);
+        span.set("dialbridge.account", endpoint.account.to_string());
         let result = match client.execute(request).await {
             Ok(response) => read(response, endpoint.limits.body_limit_bytes, is_write).await,
             Err(error) => Err(Failure::from_client(error, is_write)),
@@ -270,6 +273,7 @@ impl Admitted<'_> {
         if let Ok(Answer { status: 429, retry_after: Some(pause), .. }) = &result {
             endpoint.pacer.pause(*pause);
         }
+        span.status(result.as_ref().ok().map(|answer| answer.status));
         tracing::debug!(
             account = %endpoint.account,
             lane = ?self.lane,

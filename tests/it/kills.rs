@@ -18,6 +18,7 @@ mod cut;
 mod disk;
 mod received;
 mod reload;
+mod traced;
 
 const TOKEN: &str = "operator-of-the-kill-tests";
 /// More than one batch of 20.

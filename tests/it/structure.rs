@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
     Layer { part: "clock", may: &[], never: &[] },
     Layer { part: "signing", may: &["clock"], never: &[] },
     Layer { part: "telemetry", may: &["clock", "config", "domain"], never: &[] },
-    Layer { part: "transport", may: &["clock", "config", "domain"], never: &[] },
+    Layer { part: "transport", may: &["clock", "config", "domain", "telemetry"], never: &[] },
     // The loader fills types that the platforms' front declares (Bindings, NumberPlan …).
     Layer { part: "config", may: &["domain", "platforms"], never: PLATFORMS_INSIDE },
     Layer { part: "platforms", may: BELOW_PLATFORMS, never: &[] },
@@ -42,7 +42,7 @@ const LAYERS: &[Layer] = &[
     Layer { part: "platforms::isales", may: INSIDE_PLATFORMS, never: &["platforms::voipbin"] },
     Layer {
         part: "forwarding",
-        may: &["clock", "domain", "platforms", "signing", "transport"],
+        may: &["clock", "domain", "platforms", "signing", "telemetry", "transport"],
         never: PLATFORMS_INSIDE,
     },
     Layer { part: "ledger", may: &["clock", "domain"], never: &[] },

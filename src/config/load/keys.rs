@@ -1,13 +1,15 @@
-//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]`, `[backup]` and `[destinations]`.
+//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]`, `[telemetry]`, `[backup]` and `[destinations]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
+use url::Url;
 
+use crate::config::Collector;
 use crate::config::load::Loader;
-use crate::config::reader::Section;
+use crate::config::reader::{At, Section};
 
 /// For how many days a processed push is kept as it came.
 pub const DEFAULT_INBOX_DAYS: u64 = 7;
@@ -23,6 +25,16 @@ impl Loader<'_> {
         let found = self.secret(&mut section, "master_key");
         self.reader.finish(&section);
         found.map(|at| at.value)
+    }
+
+    pub(super) fn traces(&mut self, root: &mut Section<'_>) -> Option<Collector> {
+        let mut section = self.reader.section(root, "telemetry");
+        let url: Option<At<Url>> = self.parsed(&mut section, "traces_url", "a URL");
+        let percent = self.reader.integer(&mut section, "traces_percent", 0..=100);
+        self.reader.finish(&section);
+        let percent = percent.map_or(100, |at| at.value);
+        let percent = u8::try_from(percent).unwrap_or(100);
+        url.map(|at| Collector { url: at.value, percent })
     }
 
     /// `retention_days` of a section.

@@ -105,6 +105,7 @@ impl Loader<'_> {
         let clients = self.clients(root, &mut seen);
         let api_tokens = self.api_tokens(root, &mut seen);
         let bindings = self.bindings(root);
+        let traces = self.traces(root);
         let discovery_interval = self.discovery_interval(root);
         let inbox_retention = self.retention(root, "inbox", DEFAULT_INBOX_DAYS);
         let outbox_retention = self.retention(root, "outbox", DEFAULT_OUTBOX_DAYS);
@@ -120,6 +121,7 @@ impl Loader<'_> {
             clients,
             api_tokens,
             bindings,
+            traces,
             inbox_retention,
             outbox_retention,
             backup_directory,

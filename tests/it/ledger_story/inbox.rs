@@ -19,7 +19,7 @@ stories! {
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
 
 fn push(account: &str, body: String) -> NewPush {
-    NewPush { account: slug(account), body, proof: None, campaign: None }
+    NewPush { account: slug(account), body, proof: None, campaign: None, trace: None }
 }
 
 async fn due(ledger: &Ledger, now: i64) -> Vec<InboxRow> {

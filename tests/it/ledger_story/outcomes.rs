@@ -222,6 +222,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
         body: body.to_owned(),
         proof: None,
         campaign: None,
+        trace: None,
     };
     for body in ["[1]", "[2]"] {
         ledger.append_inbox(push(body), at(1)).await.unwrap();

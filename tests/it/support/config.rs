@@ -84,6 +84,7 @@ pub(super) fn config(
         master_keys: Some(SecretString::from(MASTER_KEY)),
         discovery_interval: Duration::from_secs(60),
         mappings_dir: None,
+        traces: None,
     }
 }
 

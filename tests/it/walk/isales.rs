@@ -30,12 +30,12 @@ struct Walk {
 
 #[tokio::test]
 async fn every_endpoint_on_voipbin() {
-    walk(PlatformKind::Voipbin).await;
+    Box::pin(walk(PlatformKind::Voipbin)).await;
 }
 
 #[tokio::test]
 async fn every_endpoint_on_isales() {
-    walk(PlatformKind::Isales).await;
+    Box::pin(walk(PlatformKind::Isales)).await;
 }
 
 async fn walk(home: PlatformKind) {
