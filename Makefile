@@ -1,6 +1,7 @@
 # make test   everything that CI checks: format, lints as errors, all tests (installs Debian packages if missing)
 # make check  the quick loop: format, lints, unit tests
 # make bench  the measurements, as ratios against nginx within one run
+# make fuzz   the fuzz targets, a minute each (needs cargo-fuzz and a nightly compiler)
 # make demo   both simulators, the gateway and the whole story
 
 SHELL := /bin/bash
@@ -12,7 +13,7 @@ TEST_PACKAGES  := postgresql
 # What the benches compare with and load with.
 BENCH_PACKAGES := nginx-light
 
-.PHONY: test check bench demo fmt lint test-deps bench-deps docs
+.PHONY: test check bench fuzz demo fmt lint test-deps bench-deps docs
 
 test: test-deps lint
 	cargo test --locked
@@ -33,6 +34,14 @@ demo:
 bench: bench-deps
 	cargo build --locked --profile dist
 	cargo bench --locked
+
+FUZZ_TARGETS := isales_callback voipbin_callback authorization tables
+FUZZ_SECONDS := 60
+
+fuzz:
+	for target in $(FUZZ_TARGETS); do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048; \
+	done
 
 # Regenerates the pages in docs/ that are made from data; a test fails when they are stale.
 docs:

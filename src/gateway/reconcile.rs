@@ -208,7 +208,9 @@ impl Home {
 pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let gateway = run.gateway;
     let account = run.row.account.clone();
-    let Some(interval) = gateway.shared.reconcile_interval else { return Ok(None) };
+    let standing = gateway.shared.reconcile_interval;
+    // On request only: then the job ends when nothing is due.
+    let interval = standing.unwrap_or(OLDER_INTERVAL);
     let Some(home) = gateway.homes.get(&account) else { return Ok(None) };
     let clock = &gateway.shared.clock;
     let began = clock.now();
@@ -221,13 +223,16 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         job: (run.row.uuid, run.row.fence),
         renews_at: Mutex::new(began + LEASE / 3),
     };
-    turn.open_news(began).await?;
+    if standing.is_some() {
+        turn.open_news(began).await?;
+    }
     let outcome = match turn.read_due().await {
         Ok(true) => turn.explain().await.map(|()| true),
         outcome => outcome,
     };
     let now = clock.now();
     let (at, why) = match outcome {
+        Ok(true) if standing.is_none() => return Ok(None),
         Ok(true) => (now + interval.min(LOOK_FOR_NEWS), "nothing is due".to_owned()),
         Ok(false) => (now, "more is due".to_owned()),
         Err(Trouble::Platform(error)) => {

@@ -21,6 +21,7 @@ use dialbridge::signing::c2;
 use dialbridge::signing::keys::MasterKeys;
 use dialbridge::simulators::{self, isales, voipbin};
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
@@ -91,8 +92,16 @@ impl TestApp {
     }
 
     /// The same with the CC-iSales of a certain edition.
-    #[expect(clippy::disallowed_methods, reason = "a test's client is no platform's")]
     pub async fn simulators_of(release: isales::Release, change: impl FnOnce(&mut Config)) -> Self {
+        Self::simulators_in((release, TimeZone::UTC), change).await
+    }
+
+    /// The same with its tenant in another zone.
+    #[expect(clippy::disallowed_methods, reason = "a test's client is no platform's")]
+    pub async fn simulators_in(
+        (release, time_zone): (isales::Release, TimeZone),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let simulated = Clock::scaled(60.0, Some(7));
         let voipbin = voipbin::start(voipbin::Options {
@@ -104,6 +113,7 @@ impl TestApp {
             clock: simulated.clone(),
             answer_rate: 1.0,
             release,
+            time_zone,
             ..isales::Options::default()
         });
         let (voipbin, isales) = (voipbin.await.unwrap(), isales.await.unwrap());

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::sink::named;
@@ -11,17 +12,21 @@ use super::sink::named;
 pub struct Relay {
     address: SocketAddr,
     target: Arc<OnceLock<SocketAddr>>,
+    is_cut: Arc<AtomicBool>,
 }
 
 impl Relay {
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let relay = Self { address, target: Arc::default() };
-        let target = Arc::clone(&relay.target);
+        let relay = Self { address, target: Arc::default(), is_cut: Arc::default() };
+        let (target, is_cut) = (Arc::clone(&relay.target), Arc::clone(&relay.is_cut));
         named("relay", move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let Some(target) = target.get().copied() else { continue };
+                if is_cut.load(Ordering::SeqCst) {
+                    continue;
+                }
                 named("relay-connection", move || drop(pass(&stream, target)));
             }
         });
@@ -30,6 +35,11 @@ impl Relay {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Whether what comes is dropped from now on.
+    pub fn cut(&self, is_cut: bool) {
+        self.is_cut.store(is_cut, Ordering::SeqCst);
     }
 
     /// From now on what comes goes there.
