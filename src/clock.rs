@@ -158,6 +158,15 @@ impl Clock {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
+    /// One that is greater than those made in milliseconds before: many of them stand together in an
+    /// index.
+    pub fn new_ordered_uuid(&self) -> Uuid {
+        let mut bytes = [0; 10];
+        self.fill_random(&mut bytes);
+        let millis = u64::try_from(self.now().as_millisecond()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    }
+
     pub fn fill_random(&self, bytes: &mut [u8]) {
         self.inner.random.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
     }

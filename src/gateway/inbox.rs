@@ -144,9 +144,13 @@ impl WorkerGateway {
             trace: traces::current(),
         };
         let told = ledger.announce_push(push, clock.now());
-        self.in_time(account, told).await?;
-        outbox.tell();
-        Ok(())
+        let told = async {
+            if told.await? {
+                outbox.tell();
+            }
+            Ok(())
+        };
+        self.in_time(account, told).await
     }
 
     async fn in_time(
@@ -197,9 +201,11 @@ impl WorkerGateway {
                     campaign,
                     trace: traces::current(),
                 };
-                ledger.append_inbox(push, clock.now()).await?;
+                let is_told = ledger.append_inbox(push, clock.now()).await?;
                 inbox.came.notify_one();
-                outbox.tell();
+                if is_told {
+                    outbox.tell();
+                }
                 Ok(())
             }
             _ => {

@@ -400,7 +400,7 @@ impl WorkerGateway {
         }
         let native_uuid = Uuid::try_parse(fetched.native.as_str()).ok();
         SeenAttempt {
-            proposed_uuid: native_uuid.unwrap_or_else(|| self.shared.clock.new_uuid()),
+            proposed_uuid: native_uuid.unwrap_or_else(|| self.shared.clock.new_ordered_uuid()),
             native: fetched.native,
             attempt,
             raw: String::from_utf8_lossy(&fetched.raw).into_owned(),

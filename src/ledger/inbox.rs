@@ -96,11 +96,11 @@ pub struct RowTally {
 
 impl Ledger {
     /// Appends a push; it is durable when this returns, and so is that those are told who want
-    /// everything as it comes, with the signature that came with it.
+    /// everything as it comes, with the signature that came with it. Answers whether there is somebody.
     ///
     /// # Errors
     /// `Missing` when the account is not registered.
-    pub async fn append_inbox(&self, push: NewPush, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn append_inbox(&self, push: NewPush, now: Timestamp) -> Result<bool, LedgerError> {
         self.write(Append { push, now }).await
     }
 
@@ -158,11 +158,11 @@ struct Append {
 }
 
 impl Verb for Append {
-    type Answer = ();
+    type Answer = bool;
 
     const HASTE: Haste = Haste::Urgent;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
         let NewPush { account, body, campaign, trace, .. } = &self.push;
         let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, \
                    trace) SELECT id, $2, $3, $2, 0, $4, $5 FROM account WHERE slug = $1";

@@ -246,7 +246,8 @@ fn spread(time: Timestamp, uuid: Uuid) -> Timestamp {
         m if m % 1_000 == 0 => 1_000,
         _ => return time,
     };
-    let fill = i64::from(uuid.as_fields().0) % empty;
+    // The end of an id is random, its beginning may be a time.
+    let fill = i64::try_from(uuid.as_u128() & 0xffff_ffff).unwrap_or_default() % empty;
     Timestamp::from_microsecond(micros + fill).unwrap_or(time)
 }
 

@@ -14,8 +14,9 @@ use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 
 impl Ledger {
-    /// A push that is told to those who want everything as it comes, and nobody else.
-    pub async fn announce_push(&self, push: NewPush, now: Timestamp) -> Result<(), LedgerError> {
+    /// A push that is told to those who want everything as it comes, and nobody else. Answers whether
+    /// there is somebody.
+    pub async fn announce_push(&self, push: NewPush, now: Timestamp) -> Result<bool, LedgerError> {
         self.write(AnnouncePush { push, now }).await
     }
 }
@@ -192,15 +193,16 @@ pub(super) async fn announce_push<S: Statements>(
     slug: &AccountSlug,
     what: PushNews<'_>,
     now: Timestamp,
-) -> Result<(), LedgerError> {
+) -> Result<bool, LedgerError> {
     let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
     if store.row(sql, &[RAW.into()]).await?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     let account = Named::account(store, slug).await?;
     let mut takers = Takers::read(store).await?;
     takers.announce_push(store, (account, slug), what, now).await?;
-    takers.close(store).await
+    takers.close(store).await?;
+    Ok(true)
 }
 
 async fn deliver<S: Statements>(
@@ -272,9 +274,9 @@ struct AnnouncePush {
 }
 
 impl Verb for AnnouncePush {
-    type Answer = ();
+    type Answer = bool;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
         announce_push(store, &self.push.account, self.push.news(), self.now).await
     }
 }

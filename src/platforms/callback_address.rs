@@ -1,6 +1,7 @@
 //! Where an account's platform pushes to, at this gateway. Where pushes are not signed the address
 //! has a token that proves them: who does not know it cannot push.
 
+use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use crate::config::AccountConfig;
@@ -14,6 +15,8 @@ pub struct CallbackAddresses {
     path: String,
     account: String,
     keys: Option<MasterKeys>,
+    /// The account's own, of every key that stands: they come with every push.
+    tokens: Vec<String>,
     /// What platforms reach the listener by; None: nobody said.
     base: Option<Url>,
     per_campaign: bool,
@@ -34,10 +37,13 @@ impl CallbackAddresses {
     /// When the master keys cannot be read.
     pub fn new(platform: &str, are_signed: bool, config: &AccountConfig) -> Result<Self, BadKeys> {
         let callbacks = &config.callbacks;
+        let keys = callbacks.master_keys.as_ref().map(MasterKeys::parse).transpose()?;
+        let tokens = keys.as_ref().map(|keys| keys.callback_tokens(config.slug.as_str()));
         Ok(Self {
+            tokens: tokens.unwrap_or_default(),
             path: format!("/callbacks/{platform}/{}", config.slug),
             account: config.slug.to_string(),
-            keys: callbacks.master_keys.as_ref().map(MasterKeys::parse).transpose()?,
+            keys,
             base: callbacks.public_url.clone(),
             per_campaign: callbacks.per_campaign,
             are_signed,
@@ -76,6 +82,10 @@ impl CallbackAddresses {
 
     /// Whose address has this token; None: nobody's.
     pub fn verify(&self, token: &str) -> Option<PushedTo> {
+        let is_given = |own: &String| bool::from(own.as_bytes().ct_eq(token.as_bytes()));
+        if self.tokens.iter().any(is_given) {
+            return Some(PushedTo::Account);
+        }
         Some(match self.keys.as_ref()?.verifies_callback(&self.account, token)? {
             TokenFor::Account => PushedTo::Account,
             TokenFor::Campaign(name) => PushedTo::Campaign(NativeId::new(name.replace('.', "/"))),

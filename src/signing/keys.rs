@@ -77,6 +77,12 @@ impl MasterKeys {
         newest.map(|(version, key)| token((*version, key), account, campaign)).unwrap_or_default()
     }
 
+    /// The tokens of an account's callback address, of every key that stands.
+    pub fn callback_tokens(&self, account: &str) -> Vec<String> {
+        let versions = self.versions.iter();
+        versions.map(|(version, key)| token((*version, key), account, None)).collect()
+    }
+
     /// The version that new things are made with.
     pub fn newest_version(&self) -> u32 {
         self.versions.first().map_or(0, |(version, _)| *version)

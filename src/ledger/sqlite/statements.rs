@@ -1,5 +1,6 @@
 //! Statements on a SQLite connection.
 
+use std::borrow::Cow;
 use std::future::{Future, ready};
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -19,13 +20,14 @@ impl<'c> SqliteStatements<'c> {
     }
 
     fn prepare(&self, sql: &str, parameters: &[Value]) -> rusqlite::Result<CachedStatement<'_>> {
-        let mut statement = self.connection.prepare_cached(sql)?;
+        // SQLite takes `$1` for a name, to be looked up, and `?1` for a place.
+        let sql = match parameters {
+            [] => Cow::Borrowed(sql),
+            _ => Cow::Owned(sql.replace('$', "?")),
+        };
+        let mut statement = self.connection.prepare_cached(&sql)?;
         for (n, value) in parameters.iter().enumerate() {
-            // SQLite takes `$1` for a name and numbers names as it meets them.
-            let name = format!("${}", n + 1);
-            let index = statement.parameter_index(&name)?;
-            let index = index.ok_or(rusqlite::Error::InvalidParameterName(name))?;
-            statement.raw_bind_parameter(index, value)?;
+            statement.raw_bind_parameter(n + 1, value)?;
         }
         Ok(statement)
     }

@@ -26,6 +26,8 @@ const CALM_AFTER: usize = 32;
 /// of it.
 const SOON_BESIDE_URGENT: usize = 8;
 const BACKGROUND_BESIDE_URGENT: usize = 1;
+/// While urgent jobs wait all the time, there is one in the background for so many of them.
+const URGENT_FOR_BACKGROUND: usize = 512;
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
 const WAL_MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// The WAL file is cut to this when it is emptied.
@@ -92,6 +94,8 @@ struct Queue {
     room: (usize, usize),
     /// Transactions since the last urgent job.
     calm: usize,
+    /// Urgent jobs since the last one in the background.
+    earned: usize,
 }
 
 impl Queue {
@@ -127,11 +131,16 @@ impl Queue {
 
     /// A transaction begins.
     fn begin(&mut self) {
-        self.calm = if self.urgent.is_empty() { self.calm.saturating_add(1) } else { 0 };
+        let urgent = self.urgent.len();
+        self.calm = if urgent == 0 { self.calm.saturating_add(1) } else { 0 };
+        self.earned = self.earned.saturating_add(urgent);
         self.room = if self.calm > CALM_AFTER {
             (MAX_BATCH_JOBS, MAX_BATCH_JOBS)
-        } else {
+        } else if urgent == 0 || self.earned >= URGENT_FOR_BACKGROUND {
+            self.earned = 0;
             (SOON_BESIDE_URGENT, BACKGROUND_BESIDE_URGENT)
+        } else {
+            (SOON_BESIDE_URGENT, 0)
         };
     }
 
