@@ -188,36 +188,45 @@ const ADD_CELL: &str = "INSERT INTO rollup (campaign_id, bucket_at, account_id, 
      counted = rollup.counted + $7, successes = rollup.successes + $8, \
      duration_ms = rollup.duration_ms + $9, timed = rollup.timed + $10";
 
-/// The contact as its attempts have it now; gone when it has none.
+/// The contact as its attempts have it now; gone when it has none. Read and then written: a statement
+/// that does both is undone as a whole, and what SQLite remembers for that is dear in a long
+/// transaction.
 pub(super) async fn refresh_contact<S: Statements>(
     store: &mut S,
     campaign: i64,
     reference: &str,
 ) -> Result<(), LedgerError> {
-    let parameters = [campaign.into(), reference.into()];
-    if store.execute(REFRESH_CONTACT, &parameters).await? == 0 {
+    let of: [Value; 2] = [campaign.into(), reference.into()];
+    let Some(mut row) = store.row(CONTACT_NOW, &of).await? else {
         let sql = "DELETE FROM contact_state WHERE campaign_id = $1 AND reference = $2";
-        store.execute(sql, &parameters).await?;
-    }
+        store.execute(sql, &of).await?;
+        return Ok(());
+    };
+    let mut parameters = of.to_vec();
+    parameters.extend([row.int()?.into(), row.int()?.into()]);
+    parameters.extend([(row.int()? > 0).into(), (row.int()? > 0).into()]);
+    parameters.extend([row.time()?.into(), row.time()?.into()]);
+    parameters.push(row.text()?.as_str().into());
+    parameters.extend([row.bool()?.into(), row.bool()?.into()]);
+    store.execute(PUT_CONTACT, &parameters).await?;
     Ok(())
 }
 
-const REFRESH_CONTACT: &str = "INSERT INTO contact_state (campaign_id, reference, dials, counted, \
-     is_reached, has_success, first_at, last_at, disposition, number_reusable, contact_reusable) \
-     SELECT t.campaign_id, t.contact_reference, s.dials, s.counted, s.reached = 1, s.success = 1, \
-     s.first_at, t.list_at, t.disposition, t.number_reusable, t.contact_reusable \
-     FROM (SELECT COUNT(*) AS dials, \
+const CONTACT_NOW: &str = "SELECT s.dials, s.counted, s.reached, s.success, s.first_at, t.list_at, \
+     t.disposition, t.number_reusable, t.contact_reusable FROM (SELECT COUNT(*) AS dials, \
      SUM(CASE WHEN counts_as_attempt THEN 1 ELSE 0 END) AS counted, \
-     MAX(CASE WHEN live_person THEN 1 ELSE 0 END) AS reached, \
-     MAX(CASE WHEN result = 'success' THEN 1 ELSE 0 END) AS success, \
+     SUM(CASE WHEN live_person THEN 1 ELSE 0 END) AS reached, \
+     SUM(CASE WHEN result = 'success' THEN 1 ELSE 0 END) AS success, \
      MIN(list_at) AS first_at, MAX(list_at) AS last_at \
      FROM attempt WHERE campaign_id = $1 AND contact_reference = $2) s \
-     JOIN attempt t ON t.campaign_id = $1 AND t.contact_reference = $2 AND t.list_at = s.last_at \
-     WHERE s.dials > 0 ON CONFLICT (campaign_id, reference) DO UPDATE SET \
-     dials = excluded.dials, counted = excluded.counted, is_reached = excluded.is_reached, \
-     has_success = excluded.has_success, first_at = excluded.first_at, \
-     last_at = excluded.last_at, disposition = excluded.disposition, \
-     number_reusable = excluded.number_reusable, contact_reusable = excluded.contact_reusable";
+     JOIN attempt t ON t.campaign_id = $1 AND t.contact_reference = $2 AND t.list_at = s.last_at";
+
+const PUT_CONTACT: &str = "INSERT INTO contact_state (campaign_id, reference, dials, counted, \
+     is_reached, has_success, first_at, last_at, disposition, number_reusable, contact_reusable) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+     ON CONFLICT (campaign_id, reference) DO UPDATE SET dials = $3, counted = $4, \
+     is_reached = $5, has_success = $6, first_at = $7, last_at = $8, disposition = $9, \
+     number_reusable = $10, contact_reusable = $11";
 
 fn bucket_of(at: Timestamp) -> i64 {
     let span = i64::try_from(BUCKET.as_micros()).unwrap_or(i64::MAX);
