@@ -1,13 +1,11 @@
 //! Results that CC-iSales pushes (reference 6): rows of one or several attempts, not signed, so the
 //! address has a token. Anything but the one answer makes the platform push again.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{Data, Path, Payload};
+use actix_web::web::{Bytes, Data, Path, Payload};
 
-use super::{ANSWER_DEADLINE, Receiver, not_now, refuse};
+use super::{Receiver, refuse};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::pushes::PushRefused;
 use crate::platforms::PlatformKind;
@@ -27,22 +25,13 @@ pub async fn receive(
     let Some(account) = account.filter(known) else {
         return refuse(PushRefused::UnknownAccount);
     };
-    let taken = async {
-        // Never closed.
-        let _turn = receiver.turns.acquire().await;
-        let body = match body.to_bytes_limited(receiver.body_limit_bytes).await {
-            Ok(Ok(body)) => body,
-            // It broke off; the whole of it may come next time.
-            Ok(Err(_)) => return not_now(Duration::ZERO),
-            Err(_) => return HttpResponse::PayloadTooLarge().finish(),
-        };
-        let sent_to = (PlatformKind::Isales, &account);
-        match receiver.gateway.receive_results(sent_to, &token, &body).await {
-            Ok(()) => HttpResponse::Ok()
-                .insert_header((CONTENT_TYPE, "application/json;charset=UTF-8"))
-                .body(ACCEPTED),
-            Err(refused) => refuse(refused),
-        }
+    let sent_to = (PlatformKind::Isales, &account);
+    let hand_on =
+        async |body: Bytes| receiver.gateway.receive_results(sent_to, &token, &body).await;
+    let accepted = || {
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "application/json;charset=UTF-8"))
+            .body(ACCEPTED)
     };
-    tokio::time::timeout(ANSWER_DEADLINE, taken).await.unwrap_or_else(|_| not_now(Duration::ZERO))
+    receiver.take(body, hand_on, accepted).await
 }

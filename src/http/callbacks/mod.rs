@@ -12,11 +12,10 @@ mod voipbin;
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::header::RETRY_AFTER;
-use actix_web::web::{self, Data, ServiceConfig, post};
-
+use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig, post};
+use actix_web::{HttpResponse, Route};
 use tokio::sync::Semaphore;
 
 use crate::gateway::WorkerGateway;
@@ -36,6 +35,33 @@ struct Receiver {
     turns: Semaphore,
 }
 
+impl Receiver {
+    /// Reads a body in its turn and hands it on; `accepted` is the answer when it is taken.
+    async fn take(
+        &self,
+        body: Payload,
+        hand_on: impl AsyncFnOnce(Bytes) -> Result<(), PushRefused>,
+        accepted: impl FnOnce() -> HttpResponse,
+    ) -> HttpResponse {
+        let taken = async {
+            // Never closed.
+            let _turn = self.turns.acquire().await;
+            let body = match body.to_bytes_limited(self.body_limit_bytes).await {
+                Ok(Ok(body)) => body,
+                // It broke off; the whole of it may come next time.
+                Ok(Err(_)) => return not_now(Duration::ZERO),
+                Err(_) => return HttpResponse::PayloadTooLarge().finish(),
+            };
+            match hand_on(body).await {
+                Ok(()) => accepted(),
+                Err(refused) => refuse(refused),
+            }
+        };
+        let answer = tokio::time::timeout(ANSWER_DEADLINE, taken).await;
+        answer.unwrap_or_else(|_| not_now(Duration::ZERO))
+    }
+}
+
 /// Registers the paths that platforms push to; called in each worker's app factory.
 pub fn configure(
     cfg: &mut ServiceConfig,
@@ -44,25 +70,17 @@ pub fn configure(
 ) {
     let turns = Semaphore::new(MAX_BODIES);
     let receiver = Receiver { gateway: gateway.clone(), body_limit_bytes, turns };
+    let resource = |path: &str, receive: Route| {
+        web::resource(path)
+            .guard(from(sources))
+            .route(receive)
+            .default_service(web::to(HttpResponse::MethodNotAllowed))
+    };
+    let voipbin = || post().to(voipbin::receive);
     cfg.app_data(Data::new(receiver))
-        .service(
-            web::resource("/callbacks/voipbin/{account}")
-                .guard(from(sources))
-                .route(post().to(voipbin::receive))
-                .default_service(web::to(HttpResponse::MethodNotAllowed)),
-        )
-        .service(
-            web::resource("/callbacks/voipbin/{account}/{token}")
-                .guard(from(sources))
-                .route(post().to(voipbin::receive))
-                .default_service(web::to(HttpResponse::MethodNotAllowed)),
-        )
-        .service(
-            web::resource("/callbacks/isales/{account}/{token}")
-                .guard(from(sources))
-                .route(post().to(isales::receive))
-                .default_service(web::to(HttpResponse::MethodNotAllowed)),
-        );
+        .service(resource("/callbacks/voipbin/{account}", voipbin()))
+        .service(resource("/callbacks/voipbin/{account}/{token}", voipbin()))
+        .service(resource("/callbacks/isales/{account}/{token}", post().to(isales::receive)));
 }
 
 /// Who comes from elsewhere finds nothing here.

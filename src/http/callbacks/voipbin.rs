@@ -1,12 +1,10 @@
 //! Webhooks of VoIPBin (reference 10.2): any event of one customer, signed over the body.
 
-use std::time::Duration;
-
 use actix_web::http::header::HeaderMap;
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{ANSWER_DEADLINE, Receiver, not_now, refuse};
+use super::{Receiver, refuse};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::pushes::PushRefused;
 use crate::platforms::{PlatformKind, Push};
@@ -29,22 +27,11 @@ pub async fn receive(
     if proof.is_none() && token.is_none() {
         return refuse(PushRefused::NotGenuine);
     }
-    let taken = async {
-        // Never closed.
-        let _turn = receiver.turns.acquire().await;
-        let body = match body.to_bytes_limited(receiver.body_limit_bytes).await {
-            Ok(Ok(body)) => body,
-            // It broke off; the whole of it may come next time.
-            Ok(Err(_)) => return not_now(Duration::ZERO),
-            Err(_) => return HttpResponse::PayloadTooLarge().finish(),
-        };
-        let sent_to = (PlatformKind::Voipbin, &account);
-        match receiver.gateway.receive_push(sent_to, Push { body: &body, proof, token }).await {
-            Ok(()) => HttpResponse::Ok().finish(),
-            Err(refused) => refuse(refused),
-        }
+    let sent_to = (PlatformKind::Voipbin, &account);
+    let hand_on = async |body: Bytes| {
+        receiver.gateway.receive_push(sent_to, Push { body: &body, proof, token }).await
     };
-    tokio::time::timeout(ANSWER_DEADLINE, taken).await.unwrap_or_else(|_| not_now(Duration::ZERO))
+    receiver.take(body, hand_on, || HttpResponse::Ok().finish()).await
 }
 
 /// Two of them prove nothing.
