@@ -4,7 +4,7 @@
 //! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -22,7 +22,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::inbox::{InboxCounts, InboxRow, NewPush, Processed, Quarantined};
 use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, PushedRow, PushedTo};
-use crate::telemetry::traces::{self, Span};
+use crate::telemetry::traces;
 use crate::transport::pacing::Lane;
 
 /// A push that is not durable after this is answered 503.
@@ -251,29 +251,25 @@ impl InboxProcessor {
             }
         };
         let read = join_all(due.into_iter().map(|row| self.process(row))).await;
-        let read: Vec<(InboxRow, Processed)> = read.into_iter().flatten().collect();
-        let parts = read.chunks(SETTLED_AT_ONCE).map(|part| self.settle(part.to_vec()));
-        join_all(parts).await.into_iter().sum()
+        let mut read = read.into_iter().flatten();
+        let parts = std::iter::from_fn(|| {
+            let part: Arc<[_]> = read.by_ref().take(SETTLED_AT_ONCE).collect();
+            (!part.is_empty()).then_some(part)
+        });
+        join_all(parts.map(|part| self.settle(part))).await.into_iter().sum()
     }
 
     /// What is to be kept of a push; None when it cannot be processed yet.
     async fn process(&self, row: InboxRow) -> Option<(InboxRow, Processed)> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let (id, account) = (row.id, row.account.clone());
-        let mut span = row
-            .trace
-            .as_deref()
-            .map(|trace| traces::begin("process push", traces::Kind::Stored, Some(trace)));
-        let read = match &span {
-            Some(span) => span.scope(self.read(&row)).await,
-            None => self.read(&row).await,
-        };
-        if let Some(span) = &mut span {
-            span.set("dialbridge.account", account.to_string());
-        }
+        let (trace, kind) = (row.trace.as_deref(), traces::Kind::Stored);
+        let mut span = traces::begin_behind("process push", kind, trace);
+        span.set("dialbridge.account", account.to_string());
+        let read = span.scope(self.read(&row)).await;
         let postponed = match read {
             Ok(mut processed) => {
-                processed.trace = span.as_ref().and_then(Span::context);
+                processed.trace = span.context();
                 if !processed.quarantined.is_empty() {
                     let rows = processed.quarantined.len();
                     tracing::warn!(%account, rows, "pushed rows are in quarantine");
@@ -307,10 +303,10 @@ impl InboxProcessor {
     }
 
     /// Keeps what came of pushes, together if that can be; answers of how many.
-    async fn settle(&self, together: Vec<(InboxRow, Processed)>) -> usize {
+    async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> usize {
         let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
         let count = together.len();
-        let kept = ledger.settle_inbox(together.clone(), clock.now()).await;
+        let kept = ledger.settle_inbox(Arc::clone(&together), clock.now()).await;
         outbox.tell();
         let Err(error) = kept else { return count };
         if count == 1 {
@@ -320,8 +316,8 @@ impl InboxProcessor {
         }
         // One of them may be what keeps the others from it.
         let mut settled = 0;
-        for one in together {
-            settled += Box::pin(self.settle(vec![one])).await;
+        for one in together.iter().cloned() {
+            settled += Box::pin(self.settle(Arc::new([one]))).await;
         }
         settled
     }

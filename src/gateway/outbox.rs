@@ -24,7 +24,7 @@ use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
 use crate::platforms::notice::Notice;
-use crate::telemetry::traces::{self, Span};
+use crate::telemetry::traces;
 use crate::transport::breaker::Breaker;
 
 /// No delivery takes longer: the receiver's time and what recording takes.
@@ -224,10 +224,8 @@ impl OutboxWorker {
             Ok(passage) => passage,
             Err(wait) => return put_back(&destination, &delivery, clock.now() + wait),
         };
-        let mut span = match delivery.event.trace.as_deref() {
-            Some(trace) => traces::begin("deliver", traces::Kind::Sent, Some(trace)),
-            None => Span::none(),
-        };
+        let trace = delivery.event.trace.as_deref();
+        let mut span = traces::begin_behind("deliver", traces::Kind::Sent, trace);
         span.set("dialbridge.destination", destination.name.clone());
         span.set("dialbridge.tries", delivery.tries);
         let sent = self.send(&destination, &delivery, span.context()).await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -116,10 +117,10 @@ impl Ledger {
     /// Keeps what came of pushes, all of it or nothing. One that was processed before is passed over.
     pub async fn settle_inbox(
         &self,
-        settled: Vec<(InboxRow, Processed)>,
+        settled: impl Into<Arc<[(InboxRow, Processed)]>>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.write(Settle { settled, now }).await
+        self.write(Settle { settled: settled.into(), now }).await
     }
 
     /// Lets a push wait that cannot be processed yet.
@@ -205,7 +206,7 @@ impl Verb for Due {
 }
 
 struct Settle {
-    settled: Vec<(InboxRow, Processed)>,
+    settled: Arc<[(InboxRow, Processed)]>,
     now: Timestamp,
 }
 
@@ -217,7 +218,7 @@ impl Verb for Settle {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         let mut recorder = Recorder::new(store, self.now).await?;
         let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
-        for (row, processed) in &self.settled {
+        for (row, processed) in self.settled.iter() {
             if !mark_processed(store, row.id, processed.is_foreign, self.now).await? {
                 continue;
             }

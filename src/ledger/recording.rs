@@ -72,11 +72,10 @@ impl Recorder {
         let mut rows = Vec::with_capacity(order.len());
         for (place, seen) in order {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
-            let seen = &numbered(store, (account.id, campaign.id), seen, wanted).await?;
-            if let Some((attempt, list_at)) =
-                insert(store, (account.id, campaign.id), seen, wanted).await?
-            {
-                let row = new_row((slug, uuid), seen, list_at);
+            let ids = (account.id, campaign.id);
+            let numbered = numbered(store, ids, seen, wanted).await?;
+            if let Some((attempt, list_at)) = insert(store, ids, (seen, &numbered), wanted).await? {
+                let row = new_row((slug, uuid), (seen, numbered), list_at);
                 let of = Subject { account, campaign, attempt };
                 self.tally.add(of, &row);
                 self.takers.announce(store, &row, of, self.now).await?;
@@ -188,11 +187,11 @@ async fn numbered<S: Statements>(
     (account, campaign): (i64, i64),
     seen: &SeenAttempt,
     list_at: Timestamp,
-) -> Result<SeenAttempt, LedgerError> {
-    let mut seen = seen.clone();
-    let Some(reference) = seen.attempt.contact_reference.as_deref() else { return Ok(seen) };
-    if seen.attempt.try_number.is_some() {
-        return Ok(seen);
+) -> Result<CallAttempt, LedgerError> {
+    let mut attempt = seen.attempt.clone();
+    let Some(reference) = seen.attempt.contact_reference.as_deref() else { return Ok(attempt) };
+    if attempt.try_number.is_some() {
+        return Ok(attempt);
     }
     let sql = "SELECT COUNT(CASE WHEN list_at < $4 THEN 1 END), \
                COUNT(CASE WHEN list_at >= $4 THEN 1 END), COUNT(CASE WHEN native = $5 THEN 1 END) \
@@ -206,21 +205,21 @@ async fn numbered<S: Statements>(
         None => (0, 0, 0),
     };
     if itself > 0 {
-        return Ok(seen);
+        return Ok(attempt);
     }
     if later > 0 {
         let sql = "UPDATE attempt SET try_number = try_number + 1 WHERE campaign_id = $2 \
                    AND contact_reference = $3 AND account_id = $1 AND list_at >= $4";
         store.execute(sql, &of[..4]).await?;
     }
-    seen.attempt.try_number = Some(earlier + 1);
-    Ok(seen)
+    attempt.try_number = Some(earlier + 1);
+    Ok(attempt)
 }
 
 /// As it was just inserted.
 fn new_row(
     (account, campaign): (&AccountSlug, Uuid),
-    seen: &SeenAttempt,
+    (seen, attempt): (&SeenAttempt, CallAttempt),
     list_at: Timestamp,
 ) -> AttemptRow {
     AttemptRow {
@@ -228,7 +227,7 @@ fn new_row(
         account: account.clone(),
         campaign,
         native: seen.native.clone(),
-        attempt: seen.attempt.clone(),
+        attempt,
         raw: seen.raw.clone(),
         list_at,
         revision: 1,
@@ -259,7 +258,7 @@ const MAX_PLACES_TRIED: u32 = 10_000;
 async fn insert<S: Statements>(
     store: &mut S,
     (account, campaign): (i64, i64),
-    seen: &SeenAttempt,
+    (seen, attempt): (&SeenAttempt, &CallAttempt),
     wanted: Timestamp,
 ) -> Result<Option<(i64, Timestamp)>, LedgerError> {
     let mut list_at = wanted;
@@ -272,7 +271,7 @@ async fn insert<S: Statements>(
             list_at.into(),
             1.into(),
         ];
-        parameters.extend(attempt_values(&seen.attempt, &seen.raw));
+        parameters.extend(attempt_values(attempt, &seen.raw));
         parameters.push(Value::optional_text(seen.call.as_ref().map(NativeId::as_str)));
         if let Some(mut inserted) = store.row(INSERT, &parameters).await? {
             return Ok(Some((inserted.int()?, list_at)));

@@ -117,20 +117,20 @@ pub fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok().flatten()
 }
 
-/// Begins a span of what this task works on; none where it works on nothing that is traced.
-pub fn begin_within(name: &'static str, kind: Kind) -> Span {
-    match current() {
-        Some(parent) => begin(name, kind, Some(&parent)),
+/// Begins a span behind `parent`; none without one.
+pub fn begin_behind(name: &'static str, kind: Kind, parent: Option<&str>) -> Span {
+    match parent {
+        Some(_) => begin(name, kind, parent),
         None => Span(None),
     }
 }
 
-impl Span {
-    /// Of what is not traced.
-    pub fn none() -> Self {
-        Span(None)
-    }
+/// Begins a span of what this task works on; none where it works on nothing that is traced.
+pub fn begin_within(name: &'static str, kind: Kind) -> Span {
+    begin_behind(name, kind, current().as_deref())
+}
 
+impl Span {
     /// Its `traceparent`.
     pub fn context(&self) -> Option<String> {
         let context = self.0.as_ref()?.span_context().clone();

@@ -231,7 +231,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
     let busy = report(("x", "ann", 1), Disposition::Busy, true).attempt;
     let explained = Processed { explained: vec![(found.uuid, busy)], ..Processed::default() };
     let foreign = Processed { is_foreign: true, ..Processed::default() };
-    let settled = rows.into_iter().zip([explained, foreign]).collect();
+    let settled: Vec<_> = rows.into_iter().zip([explained, foreign]).collect();
     ledger.settle_inbox(settled, at(3)).await.unwrap();
     let row = ledger.find_attempt(found.uuid).await.unwrap().unwrap();
     assert_eq!((row.attempt.disposition, row.revision), (Disposition::Busy, 2));
