@@ -30,7 +30,7 @@ enum Action {
     /// The versions, newest first; never a key.
     List(File),
     /// Add a version. The old ones hold until their lines are taken out; a gateway reads the file
-    /// when it starts.
+    /// when it starts, and again on SIGHUP.
     Rotate(File),
 }
 

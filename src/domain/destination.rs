@@ -107,8 +107,13 @@ impl Destination {
 
     /// The address without what may be secret in it: no path, no query.
     pub fn shown_url(&self) -> String {
-        format!("{}/…", self.url.origin().ascii_serialization())
+        shown_address(&self.url)
     }
+}
+
+/// An address without what may be secret in it: no path, no query.
+pub fn shown_address(url: &Url) -> String {
+    format!("{}/…", url.origin().ascii_serialization())
 }
 
 impl fmt::Debug for Destination {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::config::WritePolicy;
 use crate::domain::campaign::CampaignStatus;
+use crate::domain::destination::shown_address;
 use crate::domain::ids::{AccountSlug, CampaignIdentity};
 use crate::domain::listing::Window;
 use crate::gateway::destinations::OperatorView;
@@ -239,8 +240,7 @@ fn plan(what: TakeOver, is_here: bool) -> Plan {
 
 /// An address without what may be secret in it.
 fn shown(address: &str) -> Option<String> {
-    let url = Url::parse(address).ok()?;
-    Some(format!("{}/…", url.origin().ascii_serialization()))
+    Url::parse(address).ok().as_ref().map(shown_address)
 }
 
 /// One turn of either job: goes on where the last one stood.

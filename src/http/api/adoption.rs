@@ -7,11 +7,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::ApiScope;
-use crate::domain::ids::{AccountSlug, CampaignIdentity};
+use crate::domain::ids::CampaignIdentity;
 use crate::gateway::adoption::{Planned, TakeOver};
 use crate::http::api::bodies::{Page, ProblemDocument};
-use crate::http::api::error::Problem;
-use crate::http::api::{Api, read};
+use crate::http::api::{Api, account, read};
 
 /// Whose addresses are to be changed.
 #[derive(Deserialize, ToSchema)]
@@ -79,8 +78,7 @@ pub async fn leave(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRes
 async fn begin(api: &Api, request: &HttpRequest, body: &[u8], what: TakeOver) -> HttpResponse {
     api.answer(request, ApiScope::Operate, async |call| {
         let order: TakeOverOrder = read(body)?;
-        let account = AccountSlug::new(&order.account)
-            .map_err(|_| Problem::invalid("account", "one of the token's is expected"))?;
+        let account = account(&order.account)?;
         let mut begun = TakeOverBegun { account: order.account, job: None, items: Vec::new() };
         if order.dry_run {
             let plan = call.gateway.plan_take_over(call.view(), &account, what).await?;

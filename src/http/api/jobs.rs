@@ -2,7 +2,6 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use uuid::Uuid;
 
 use crate::config::ApiScope;
 use crate::gateway::overview::JobState;
@@ -46,8 +45,7 @@ pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 ))]
 pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
-        let id = Uuid::try_parse(call.request.match_info().query("id"))
-            .map_err(|_| Problem::invalid("id", "a UUID is expected"))?;
+        let id = call.id()?;
         let found = call.gateway.job(&call.operator.accounts, id).await?;
         let (row, steps) = found.ok_or(Problem::NotFound("the job"))?;
         Ok(JobDetail { job: row.into(), steps: steps.into_iter().map(Into::into).collect() })

@@ -27,8 +27,10 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::config::ApiScope;
+use crate::domain::ids::AccountSlug;
 use crate::gateway::WorkerGateway;
 use crate::gateway::destinations::OperatorView;
 use crate::http::ANSWER_DEADLINE;
@@ -162,6 +164,12 @@ impl Call<'_> {
         OperatorView { name: &self.operator.name, accounts: &self.operator.accounts }
     }
 
+    /// The path's id.
+    fn id(&self) -> Result<Uuid, Problem> {
+        let id = Uuid::try_parse(self.request.match_info().query("id"));
+        id.map_err(|_| Problem::invalid("id", "a UUID is expected"))
+    }
+
     /// A word of the query, of those that the path takes; others are refused by [`Call::only`].
     fn word(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
@@ -211,6 +219,15 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         let place = format!("line {}, column {}", error.line(), error.column());
         Problem::invalid("the body", &format!("it is no such document at {place}"))
     })
+}
+
+/// An account that an order names.
+fn account(name: &str) -> Result<AccountSlug, Problem> {
+    AccountSlug::new(name).map_err(|_| unknown_account())
+}
+
+fn unknown_account() -> Problem {
+    Problem::invalid("account", "one of the token's is expected")
 }
 
 /// Answers hold what is now, and belong to one operator.

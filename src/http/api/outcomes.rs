@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::config::ApiScope;
 use crate::gateway::outcomes::{ContactTotals, Rollup, UnknownCode};
@@ -85,8 +84,7 @@ pub struct UnknownOutcomes {
 pub async fn of_campaign(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
         call.only(&["from", "until"])?;
-        let id = Uuid::try_parse(call.request.match_info().query("id"))
-            .map_err(|_| Problem::invalid("id", "a UUID is expected"))?;
+        let id = call.id()?;
         let until = time(&call, "until")?.unwrap_or_else(|| call.gateway.now());
         let from = time(&call, "from")?.unwrap_or(until - DEFAULT_SPAN);
         let found = call.gateway.outcomes(call.view(), id, (from, until)).await?;

@@ -9,11 +9,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::ApiScope;
-use crate::domain::ids::AccountSlug;
 use crate::gateway::reconcile::{ReconcileState, Wanted};
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::error::Problem;
-use crate::http::api::{Api, read};
+use crate::http::api::{Api, account, read, unknown_account};
 
 /// What is to be asked for again.
 #[derive(Deserialize, ToSchema)]
@@ -77,11 +75,10 @@ pub async fn show(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 pub async fn start(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
     api.answer(&request, ApiScope::Operate, async |call| {
         let order: ReconcileOrder = read(&body)?;
-        let unknown = || Problem::invalid("account", "one of the token's is expected");
-        let account = AccountSlug::new(&order.account).map_err(|_| unknown())?;
+        let account = account(&order.account)?;
         let wanted = Wanted { campaign: order.campaign, since: order.since };
         let begun = call.gateway.reconcile(call.view(), &account, wanted).await?;
-        let (opened, job) = begun.ok_or_else(unknown)?;
+        let (opened, job) = begun.ok_or_else(unknown_account)?;
         Ok(ReconcileBegun { account: order.account, opened, job: job.uuid })
     })
     .await

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -166,8 +167,8 @@ impl Client {
 
     /// Where the customer's events are pushed to.
     pub async fn push_address(&self, lane: Lane) -> Result<Option<PushAddress>, PlatformError> {
-        let settings = self.customer_settings(lane).await?;
-        let CustomerSettings { webhook_uri: url, webhook_method: method, .. } = settings;
+        let CustomerSettings { webhook_uri: url, webhook_method: method, .. } =
+            self.customer(lane).await?;
         Ok((!url.is_empty()).then_some(PushAddress { url, method }))
     }
 
@@ -180,7 +181,7 @@ impl Client {
         let settings = CustomerSettings {
             webhook_uri: address.unwrap_or_default().to_owned(),
             webhook_method: PUSHED_BY.to_owned(),
-            ..self.customer_settings(lane).await?
+            ..self.customer(lane).await?
         };
         let body = serde_json::to_value(&settings).map_err(|_| {
             let detail = "a customer cannot be written";
@@ -190,7 +191,8 @@ impl Client {
         Ok(())
     }
 
-    async fn customer_settings(&self, lane: Lane) -> Result<CustomerSettings, PlatformError> {
+    /// The account's customer, as far as `T` wants it.
+    async fn customer<T: DeserializeOwned>(&self, lane: Lane) -> Result<T, PlatformError> {
         let operation = Operation::AccountDetail;
         let customer = self.get(operation, lane, "/customer", None).await?;
         serde_json::from_slice(&customer).map_err(|_| {
@@ -255,13 +257,8 @@ impl Client {
             return Err(PushError::Unproved(Box::new(error)));
         }
         *reading = Some(Reading { at: now, answered: false });
-        let unproved = |error| PushError::Unproved(Box::new(error));
-        let customer =
-            self.get(operation, Lane::FacadeRead, "/customer", None).await.map_err(unproved)?;
-        let customer: Customer = serde_json::from_slice(&customer).map_err(|_| {
-            let detail = "the customer cannot be read";
-            unproved(PlatformError::new(operation, PlatformErrorKind::Malformed, detail))
-        })?;
+        let customer: Result<Customer, _> = self.customer(Lane::FacadeRead).await;
+        let customer = customer.map_err(|error| PushError::Unproved(Box::new(error)))?;
         // Without one, nothing is signed.
         let secret = customer.webhook_secret.filter(|secret| !secret.is_empty());
         let secret = secret.map(SecretString::from);
