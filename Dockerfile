@@ -3,6 +3,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock rust-toolchain.toml dialbridge.default.toml ./
+COPY .cargo .cargo
 COPY src src
 COPY mappings mappings
 # The manifest names them; they are not built.

@@ -27,7 +27,7 @@ mod writer;
 pub(super) use keeping::restore;
 
 use statements::{SqliteStatements, ledger_error};
-use writer::{Waiting, Writer};
+use writer::{Waiting, Wal, Writer};
 
 /// Verbs that wait for the writer; more are refused as unavailable.
 const WRITE_QUEUE_JOBS: usize = 4096;
@@ -83,14 +83,15 @@ impl SqliteLedger {
             path: path.to_owned(),
             _lock: lock,
         };
-        let wal = with_suffix(path, "-wal");
+        let wal = Arc::new(Wal::default());
         let (checkpoints, checkpoint_requests) = sync_channel(1);
         let checkpointer = connect(path)?;
+        let copied = Arc::clone(&wal);
         threads.start("ledger-checkpoint", move || {
-            writer::run_checkpointer(&checkpointer, &checkpoint_requests);
+            writer::run_checkpointer(&checkpointer, &copied, &checkpoint_requests);
         })?;
         let (writes, write_jobs) = sync_channel(WRITE_QUEUE_JOBS);
-        let mut writer = Writer::new(connection, wal, checkpoints);
+        let mut writer = Writer::new(connection, wal, checkpoints)?;
         threads.start("ledger-writer", move || writer.run(&write_jobs))?;
         threads.writes = Some(writes);
         let (reads, read_jobs) = sync_channel(READ_QUEUE_JOBS);

@@ -1,9 +1,14 @@
-//! The writer thread: takes what waits in its queue, runs each verb in a savepoint, commits once,
-//! then answers all of them. Checkpoints run beside it.
+//! The writer thread: takes what waits in its queue, runs each verb, commits once, then answers all
+//! of them. Checkpoints run beside it.
+//!
+//! A savepoint costs as much as a small verb, and few verbs fail after they have written. So there are
+//! none until one does; then the transaction is begun again, with a savepoint for each.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -16,8 +21,14 @@ use super::{control, run_verb};
 
 /// Verbs that share one commit at most.
 const MAX_BATCH_JOBS: usize = 1024;
-/// From this size of the WAL on, every commit asks for a checkpoint.
-const CHECKPOINT_FROM_BYTES: u64 = 16 * 1024 * 1024;
+/// From so many pages in the WAL on a checkpoint is asked for, and again whenever it has grown by so
+/// many more: each costs two syncs that commits wait behind.
+const CHECKPOINT_FROM_PAGES: i32 = 8192;
+const CHECKPOINT_AGAIN_PAGES: i32 = 1024;
+/// Pages that the writer copies by itself, so that all are copied and the WAL begins anew.
+const LAST_PAGES: i64 = 64;
+/// How often the checkpointer goes over what was written meanwhile.
+const CHECKPOINT_PASSES: u32 = 8;
 /// Jobs that are looked at together to find the urgent ones.
 const MAX_QUEUED_JOBS: usize = 4096;
 /// After so many transactions without an urgent job the next one is not expected any more.
@@ -26,33 +37,75 @@ const CALM_AFTER: usize = 32;
 /// of it.
 const SOON_BESIDE_URGENT: usize = 8;
 const BACKGROUND_BESIDE_URGENT: usize = 1;
-/// While urgent jobs wait all the time, there is one in the background for so many of them.
+/// So many urgent jobs in the last four transactions or so are a burst. While it lasts there is one job in
+/// the background for so many urgent ones; it is over when none comes for so long.
+const BURST_JOBS: usize = 32;
 const URGENT_FOR_BACKGROUND: usize = 512;
+const QUIET: Duration = Duration::from_millis(1);
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
-const WAL_MAX_BYTES: u64 = 256 * 1024 * 1024;
+const WAL_MAX_PAGES: i32 = 65_536;
 /// The WAL file is cut to this when it is emptied.
 pub const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
-/// Runs a verb in the open transaction, or learns why there is none; what it returns is called with
-/// the outcome of the commit.
-pub type WriteJob = Box<dyn FnOnce(Result<&mut Connection, LedgerError>) -> Done + Send>;
+/// A verb that waits.
+pub trait Job: Send {
+    /// Runs it in the open transaction, in a savepoint if it is to undo itself when it fails. It may
+    /// be run again when the transaction is.
+    fn run(&mut self, transaction: &mut Connection, in_savepoint: bool) -> Ran;
 
-type Done = Box<dyn FnOnce(&Result<(), LedgerError>) + Send>;
+    /// Answers it: the transaction ended so.
+    fn end(self: Box<Self>, committed: &Result<(), LedgerError>);
+}
+
+/// What a run of a verb left in the transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ran {
+    /// All of it, or nothing.
+    Whole,
+    /// A part of it, which must not be committed.
+    InPart,
+}
+
+struct VerbJob<V: Verb> {
+    verb: V,
+    result: Option<Result<V::Answer, LedgerError>>,
+    answer: oneshot::Sender<Result<V::Answer, LedgerError>>,
+}
 
 /// The job that runs `verb` and sends its answer once it is durable.
-pub fn job<V: Verb>(verb: V, answer: oneshot::Sender<Result<V::Answer, LedgerError>>) -> WriteJob {
-    Box::new(move |transaction| {
-        let result = transaction.and_then(|connection| run_in_savepoint(connection, &verb));
-        Box::new(move |committed| {
-            let result = match committed {
-                Ok(()) => result,
-                // A verb that failed by itself says why.
-                Err(error) => result.and(Err(error.clone())),
-            };
-            // Whoever asked may have gone meanwhile; then nobody needs the answer.
-            answer.send(result).ok();
-        })
-    })
+pub fn job<V: Verb>(
+    verb: V,
+    answer: oneshot::Sender<Result<V::Answer, LedgerError>>,
+) -> Box<dyn Job> {
+    Box::new(VerbJob { verb, result: None, answer })
+}
+
+impl<V: Verb> Job for VerbJob<V> {
+    fn run(&mut self, transaction: &mut Connection, in_savepoint: bool) -> Ran {
+        let before = transaction.total_changes();
+        let result = if in_savepoint {
+            run_in_savepoint(transaction, &self.verb)
+        } else {
+            run_verb(transaction, &self.verb)
+        };
+        let has_changed = transaction.total_changes() != before;
+        let ran =
+            if result.is_err() && has_changed && !in_savepoint { Ran::InPart } else { Ran::Whole };
+        self.result = Some(result);
+        ran
+    }
+
+    fn end(self: Box<Self>, committed: &Result<(), LedgerError>) {
+        let result = match (self.result, committed) {
+            (Some(result), Ok(())) => result,
+            // A verb that failed by itself says why.
+            (Some(Err(error)), Err(_)) => Err(error),
+            (_, Err(error)) => Err(error.clone()),
+            (None, Ok(())) => Err(LedgerError::Unavailable("it was not its turn".to_owned())),
+        };
+        // Whoever asked may have gone meanwhile; then nobody needs the answer.
+        self.answer.send(result).ok();
+    }
 }
 
 fn run_in_savepoint<V: Verb>(
@@ -80,20 +133,22 @@ fn run_in_savepoint<V: Verb>(
 
 /// A job that waits for the writer.
 pub struct Waiting {
-    pub job: WriteJob,
+    pub job: Box<dyn Job>,
     pub haste: Haste,
 }
 
 /// What waits.
 #[derive(Default)]
 struct Queue {
-    urgent: VecDeque<WriteJob>,
-    soon: VecDeque<WriteJob>,
-    background: VecDeque<WriteJob>,
+    urgent: VecDeque<Box<dyn Job>>,
+    soon: VecDeque<Box<dyn Job>>,
+    background: VecDeque<Box<dyn Job>>,
     /// How many more of these the transaction takes.
     room: (usize, usize),
     /// Transactions since the last urgent job.
     calm: usize,
+    /// Urgent jobs of late.
+    recent: usize,
     /// Urgent jobs since the last one in the background.
     earned: usize,
 }
@@ -106,6 +161,11 @@ impl Queue {
                 Ok(waiting) => self.put(waiting),
                 Err(_) => return false,
             }
+        } else if self.is_burst() && self.urgent.is_empty() && self.soon.is_empty() {
+            match jobs.recv_timeout(QUIET) {
+                Ok(waiting) => self.put(waiting),
+                Err(_) => self.recent = 0,
+            }
         }
         while self.len() < MAX_QUEUED_JOBS {
             match jobs.try_recv() {
@@ -114,6 +174,10 @@ impl Queue {
             }
         }
         true
+    }
+
+    fn is_burst(&self) -> bool {
+        self.recent >= BURST_JOBS
     }
 
     fn len(&self) -> usize {
@@ -133,10 +197,11 @@ impl Queue {
     fn begin(&mut self) {
         let urgent = self.urgent.len();
         self.calm = if urgent == 0 { self.calm.saturating_add(1) } else { 0 };
+        self.recent = self.recent * 3 / 4 + urgent;
         self.earned = self.earned.saturating_add(urgent);
         self.room = if self.calm > CALM_AFTER {
             (MAX_BATCH_JOBS, MAX_BATCH_JOBS)
-        } else if urgent == 0 || self.earned >= URGENT_FOR_BACKGROUND {
+        } else if !self.is_burst() || self.earned >= URGENT_FOR_BACKGROUND {
             self.earned = 0;
             (SOON_BESIDE_URGENT, BACKGROUND_BESIDE_URGENT)
         } else {
@@ -144,7 +209,7 @@ impl Queue {
         };
     }
 
-    fn next(&mut self) -> Option<WriteJob> {
+    fn next(&mut self) -> Option<Box<dyn Job>> {
         if let Some(job) = self.urgent.pop_front() {
             return Some(job);
         }
@@ -163,13 +228,36 @@ impl Queue {
 
 pub struct Writer {
     connection: Connection,
-    wal: PathBuf,
+    wal: Arc<Wal>,
     checkpoints: SyncSender<()>,
+    /// The size of the WAL at which the next checkpoint is asked for.
+    asks_at_pages: i32,
+}
+
+/// What the writer and the checkpointer tell each other about the WAL.
+#[derive(Default)]
+pub struct Wal {
+    /// In it, after the last commit.
+    pages: AtomicI32,
+    /// A checkpoint is asked for or under way.
+    is_asked: AtomicBool,
+    /// It left so little that the writer may do the rest.
+    is_nearly_copied: AtomicBool,
 }
 
 impl Writer {
-    pub fn new(connection: Connection, wal: PathBuf, checkpoints: SyncSender<()>) -> Self {
-        Self { connection, wal, checkpoints }
+    pub fn new(
+        mut connection: Connection,
+        wal: Arc<Wal>,
+        checkpoints: SyncSender<()>,
+    ) -> Result<Self, LedgerError> {
+        let counted = Arc::clone(&wal);
+        let count = move |_: &mut rusqlite::hooks::Wal, pages| {
+            counted.pages.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        connection.wal_hook(Some(count)).map_err(|error| ledger_error(&error))?;
+        Ok(Self { connection, wal, checkpoints, asks_at_pages: CHECKPOINT_FROM_PAGES })
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -182,32 +270,55 @@ impl Writer {
         }
     }
 
-    fn commit_together(&mut self, mut next: impl FnMut() -> Option<WriteJob>) {
-        if let Err(error) = control(&self.connection, "BEGIN IMMEDIATE") {
-            let error = ledger_error(&error);
-            for job in std::iter::from_fn(next).take(MAX_BATCH_JOBS) {
-                job(Err(error.clone()))(&Err(error.clone()));
-            }
-            return;
-        }
-        let mut done = Vec::new();
-        let mut lost = false;
-        while done.len() < MAX_BATCH_JOBS && !lost {
-            let Some(job) = next() else { break };
-            done.push(job(Ok(&mut self.connection)));
-            lost = self.connection.is_autocommit();
-        }
-        let outcome = if lost {
-            Err(LedgerError::Unavailable("the transaction was rolled back".to_owned()))
+    fn commit_together(&mut self, next: impl FnMut() -> Option<Box<dyn Job>>) {
+        let mut next = std::iter::from_fn(next).take(MAX_BATCH_JOBS);
+        let mut jobs = Vec::new();
+        let mut outcome = self.begin();
+        if outcome.is_err() {
+            jobs.extend(next);
         } else {
-            self.commit()
-        };
-        for answer in done {
-            answer(&outcome);
+            let mut ran = Ran::Whole;
+            while ran == Ran::Whole && !self.is_lost() {
+                let Some(mut job) = next.next() else { break };
+                ran = job.run(&mut self.connection, false);
+                jobs.push(job);
+            }
+            if ran == Ran::InPart && !self.is_lost() {
+                outcome = self.begin_again(&mut jobs);
+            }
+            outcome = outcome.and_then(|()| self.commit());
+        }
+        for job in jobs {
+            job.end(&outcome);
         }
     }
 
+    fn begin(&self) -> Result<(), LedgerError> {
+        control(&self.connection, "BEGIN IMMEDIATE").map_err(|error| ledger_error(&error))
+    }
+
+    /// The same jobs in a new transaction, each of which undoes itself when it fails.
+    fn begin_again(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), LedgerError> {
+        control(&self.connection, "ROLLBACK").map_err(|error| ledger_error(&error))?;
+        self.begin()?;
+        for job in jobs {
+            if self.is_lost() {
+                break;
+            }
+            job.run(&mut self.connection, true);
+        }
+        Ok(())
+    }
+
+    /// SQLite itself has rolled the transaction back.
+    fn is_lost(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
     fn commit(&mut self) -> Result<(), LedgerError> {
+        if self.is_lost() {
+            return Err(LedgerError::Unavailable("the transaction was rolled back".to_owned()));
+        }
         let Err(error) = control(&self.connection, "COMMIT") else { return Ok(()) };
         let rolled_back =
             self.connection.is_autocommit() || control(&self.connection, "ROLLBACK").is_ok();
@@ -221,28 +332,53 @@ impl Writer {
         }
     }
 
-    fn look_after_wal(&self) {
-        let bytes = self.wal.metadata().map_or(0, |file| file.len());
-        if bytes >= WAL_MAX_BYTES {
+    /// A checkpoint beside the writer never ends where commits never do: what it leaves is copied here,
+    /// and as soon as no reader needs the WAL it begins anew, in the same place on the disk.
+    fn look_after_wal(&mut self) {
+        let pages = self.wal.pages.load(Ordering::Relaxed);
+        if pages >= WAL_MAX_PAGES {
             checkpoint(&self.connection, "RESTART");
-        } else if bytes >= CHECKPOINT_FROM_BYTES {
-            // A full queue means that one is asked for already.
+        } else if self.wal.is_nearly_copied.swap(false, Ordering::AcqRel) {
+            checkpoint(&self.connection, "PASSIVE");
+        }
+        if pages < CHECKPOINT_FROM_PAGES {
+            self.asks_at_pages = CHECKPOINT_FROM_PAGES;
+        } else if pages >= self.asks_at_pages && !self.wal.is_asked.swap(true, Ordering::AcqRel) {
+            self.asks_at_pages = pages + CHECKPOINT_AGAIN_PAGES;
             self.checkpoints.try_send(()).ok();
         }
     }
 }
 
 /// Runs checkpoints, as far as readers and the writer let them, until the writer ends.
-pub fn run_checkpointer(connection: &Connection, requests: &Receiver<()>) {
+pub fn run_checkpointer(connection: &Connection, wal: &Wal, requests: &Receiver<()>) {
     while requests.recv().is_ok() {
-        checkpoint(connection, "PASSIVE");
+        let mut left = None;
+        for _ in 0..CHECKPOINT_PASSES {
+            left = checkpoint(connection, "PASSIVE");
+            if left.is_none_or(|left| left <= LAST_PAGES) {
+                break;
+            }
+        }
+        let is_nearly_copied = left.is_some_and(|left| left <= LAST_PAGES);
+        wal.is_nearly_copied.store(is_nearly_copied, Ordering::Release);
+        wal.is_asked.store(false, Ordering::Release);
     }
 }
 
-fn checkpoint(connection: &Connection, mode: &str) {
+/// Pages of the WAL that are not copied into the file yet.
+fn checkpoint(connection: &Connection, mode: &str) -> Option<i64> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    if let Err(error) = connection.query_row(&sql, [], |_| Ok(())) {
-        tracing::warn!(%error, mode, "ledger checkpoint failed; it will be tried again");
+    let left = connection.query_row(&sql, [], |row| {
+        let (all, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok(all - copied)
+    });
+    match left {
+        Ok(left) => Some(left),
+        Err(error) => {
+            tracing::warn!(%error, mode, "ledger checkpoint failed; it will be tried again");
+            None
+        }
     }
 }
 
@@ -257,7 +393,7 @@ mod tests {
     use crate::ledger::sqlite::{SqliteLedger, migrate, submit};
     use crate::ledger::{Ledger, LedgerError};
 
-    use super::{Done, WriteJob};
+    use super::{Job, Ran};
 
     /// The writer's own limit stands in for a full disk.
     #[tokio::test]
@@ -284,14 +420,22 @@ mod tests {
         ledger.append_journal(big).await.unwrap();
     }
 
+    struct LimitPages(i64);
+
+    impl Job for LimitPages {
+        fn run(&mut self, transaction: &mut Connection, _in_savepoint: bool) -> Ran {
+            transaction.pragma_update(None, "max_page_count", self.0).unwrap();
+            Ran::Whole
+        }
+
+        fn end(self: Box<Self>, committed: &Result<(), LedgerError>) {
+            committed.clone().unwrap();
+        }
+    }
+
     fn limit_pages(ledger: &SqliteLedger, pages: i64) {
-        let job: WriteJob = Box::new(move |transaction| {
-            let connection: &mut Connection = transaction.unwrap();
-            connection.pragma_update(None, "max_page_count", pages).unwrap();
-            let done: Done = Box::new(|_| ());
-            done
-        });
-        let waiting = super::Waiting { job, haste: crate::ledger::statements::Haste::Soon };
+        let haste = crate::ledger::statements::Haste::Soon;
+        let waiting = super::Waiting { job: Box::new(LimitPages(pages)), haste };
         submit(ledger.threads.writes.as_ref(), waiting).unwrap();
     }
 
