@@ -190,36 +190,40 @@ const ADD_CELL: &str = "INSERT INTO rollup (campaign_id, bucket_at, account_id, 
 
 /// The contact as its attempts have it now; gone when it has none. Read and then written: a statement
 /// that does both is undone as a whole, and what SQLite remembers for that is dear in a long
-/// transaction.
+/// transaction. Read in two steps: a join of the two is parsed each time that it runs.
 pub(super) async fn refresh_contact<S: Statements>(
     store: &mut S,
     campaign: i64,
     reference: &str,
 ) -> Result<(), LedgerError> {
-    let of: [Value; 2] = [campaign.into(), reference.into()];
-    let Some(mut row) = store.row(CONTACT_NOW, &of).await? else {
+    let mut parameters: Vec<Value> = vec![campaign.into(), reference.into()];
+    let all = store.row(ALL_ATTEMPTS, &parameters).await?;
+    let mut all = all.ok_or(LedgerError::Missing("contact"))?;
+    let (dials, last_at) = (all.int()?, all.optional_time()?);
+    let Some(last_at) = last_at else {
         let sql = "DELETE FROM contact_state WHERE campaign_id = $1 AND reference = $2";
-        store.execute(sql, &of).await?;
+        store.execute(sql, &parameters).await?;
         return Ok(());
     };
-    let mut parameters = of.to_vec();
-    parameters.extend([row.int()?.into(), row.int()?.into()]);
-    parameters.extend([(row.int()? > 0).into(), (row.int()? > 0).into()]);
-    parameters.extend([row.time()?.into(), row.time()?.into()]);
-    parameters.push(row.text()?.as_str().into());
-    parameters.extend([row.bool()?.into(), row.bool()?.into()]);
+    let last = store.row(ATTEMPT_AT, &[last_at.into()]).await?;
+    let mut last = last.ok_or(LedgerError::Missing("attempt"))?;
+    parameters.extend([dials.into(), all.int()?.into()]);
+    parameters.extend([(all.int()? > 0).into(), (all.int()? > 0).into()]);
+    parameters.extend([all.time()?.into(), last_at.into()]);
+    parameters.push(last.text()?.as_str().into());
+    parameters.extend([last.bool()?.into(), last.bool()?.into()]);
     store.execute(PUT_CONTACT, &parameters).await?;
     Ok(())
 }
 
-const CONTACT_NOW: &str = "SELECT s.dials, s.counted, s.reached, s.success, s.first_at, t.list_at, \
-     t.disposition, t.number_reusable, t.contact_reusable FROM (SELECT COUNT(*) AS dials, \
-     SUM(CASE WHEN counts_as_attempt THEN 1 ELSE 0 END) AS counted, \
-     SUM(CASE WHEN live_person THEN 1 ELSE 0 END) AS reached, \
-     SUM(CASE WHEN result = 'success' THEN 1 ELSE 0 END) AS success, \
-     MIN(list_at) AS first_at, MAX(list_at) AS last_at \
-     FROM attempt WHERE campaign_id = $1 AND contact_reference = $2) s \
-     JOIN attempt t ON t.campaign_id = $1 AND t.contact_reference = $2 AND t.list_at = s.last_at";
+const ALL_ATTEMPTS: &str = "SELECT COUNT(*), MAX(list_at), \
+     SUM(CASE WHEN counts_as_attempt THEN 1 ELSE 0 END), \
+     SUM(CASE WHEN live_person THEN 1 ELSE 0 END), \
+     SUM(CASE WHEN result = 'success' THEN 1 ELSE 0 END), MIN(list_at) \
+     FROM attempt WHERE campaign_id = $1 AND contact_reference = $2";
+
+const ATTEMPT_AT: &str =
+    "SELECT disposition, number_reusable, contact_reusable FROM attempt WHERE list_at = $1";
 
 const PUT_CONTACT: &str = "INSERT INTO contact_state (campaign_id, reference, dials, counted, \
      is_reached, has_success, first_at, last_at, disposition, number_reusable, contact_reusable) \
