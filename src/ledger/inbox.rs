@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::call::CallAttempt;
+use crate::domain::destination::RAW;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
 use crate::ledger::recording::Recorder;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
-use crate::ledger::telling::{PushNews, announce_push};
+use crate::ledger::telling::{PushNews, announce_pushes};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Quarantined bodies of one account; the oldest give way.
@@ -98,11 +99,18 @@ pub struct RowTally {
 impl Ledger {
     /// Appends a push; it is durable when this returns, and so is that those are told who want
     /// everything as it comes, with the signature that came with it. Answers whether there is somebody.
+    /// On PostgreSQL, where a transaction is a conversation, those that come together share one.
     ///
     /// # Errors
     /// `Missing` when the account is not registered.
     pub async fn append_inbox(&self, push: NewPush, now: Timestamp) -> Result<bool, LedgerError> {
-        self.write(Append { push, now }).await
+        match self {
+            Ledger::Sqlite(_) => self.write(Append { pushes: vec![Arc::new(push)], now }).await,
+            Ledger::Postgres(ledger) => {
+                let append = async |pushes| self.write(Append { pushes, now }).await;
+                ledger.pushes.join(push, append).await
+            }
+        }
     }
 
     /// Pushes that are due, oldest first. Whoever reads them may not be alone.
@@ -154,9 +162,12 @@ impl Ledger {
 }
 
 struct Append {
-    push: NewPush,
+    pushes: Vec<Arc<NewPush>>,
     now: Timestamp,
 }
+
+/// Rows that one statement inserts at most.
+const MAX_ROWS_TOGETHER: usize = 256;
 
 impl Verb for Append {
     type Answer = bool;
@@ -164,17 +175,51 @@ impl Verb for Append {
     const HASTE: Haste = Haste::Urgent;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        let NewPush { account, body, campaign, trace, .. } = &self.push;
-        let sql = "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, \
-                   trace) SELECT id, $2, $3, $2, 0, $4, $5 FROM account WHERE slug = $1";
-        let only = Value::optional_text(campaign.as_ref().map(NativeId::as_str));
-        let trace = Value::optional_text(trace.as_deref());
-        let parameters = [account.into(), self.now.into(), body.as_str().into(), only, trace];
-        if store.execute(sql, &parameters).await? == 0 {
-            return Err(LedgerError::Missing("account"));
+        let mut is_told = false;
+        for together in self.pushes.chunks(MAX_ROWS_TOGETHER) {
+            let mut parameters = vec![self.now.into(), RAW.into()];
+            for push in together {
+                let NewPush { account, body, campaign, trace, .. } = &**push;
+                parameters.extend([
+                    account.into(),
+                    body.as_str().into(),
+                    Value::optional_text(campaign.as_ref().map(NativeId::as_str)),
+                    Value::optional_text(trace.as_deref()),
+                ]);
+            }
+            // A row of an account that is none is not inserted. So there are few different statements.
+            let rows = together.len().next_power_of_two();
+            parameters.resize(2 + rows * 4, Value::Null);
+            let mut inserted = store.rows(&insert_rows(rows), &parameters).await?;
+            if inserted.len() != together.len() {
+                return Err(LedgerError::Missing("account"));
+            }
+            for row in &mut inserted {
+                is_told |= row.bool()?;
+            }
         }
-        announce_push(store, account, self.push.news(), self.now).await
+        if is_told {
+            announce_pushes(store, &self.pushes, self.now).await?;
+        }
+        Ok(is_told)
     }
+}
+
+/// Inserts so many pushes, and tells with each whether somebody takes pushes as they come: one
+/// conversation with the store, where somebody waits for it.
+fn insert_rows(count: usize) -> String {
+    let row = |n: usize| {
+        let first = 3 + n * 4;
+        format!("(${first}, ${}, ${}, ${})", first + 1, first + 2, first + 3)
+    };
+    let rows: Vec<String> = (0..count).map(row).collect();
+    format!(
+        "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, trace) \
+         SELECT a.id, $1, v.column2, $1, 0, v.column3, v.column4 FROM (VALUES {}) v \
+         JOIN account a ON a.slug = v.column1 \
+         RETURNING EXISTS (SELECT 1 FROM destination WHERE shape = $2 AND state <> 'removed')",
+        rows.join(", ")
+    )
 }
 
 struct Due {
@@ -242,10 +287,12 @@ impl Verb for Settle {
                 *quarantined += 1;
             }
         }
+        recorder.close(store).await?;
+        // Last: all results of an account meet in this row.
         for (account, rows) in books {
             count(store, account, rows).await?;
         }
-        recorder.close(store).await
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Telling: events and their deliveries, written in the transaction in which something is news.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -17,7 +19,7 @@ impl Ledger {
     /// A push that is told to those who want everything as it comes, and nobody else. Answers whether
     /// there is somebody.
     pub async fn announce_push(&self, push: NewPush, now: Timestamp) -> Result<bool, LedgerError> {
-        self.write(AnnouncePush { push, now }).await
+        self.write(AnnouncePush { push: Arc::new(push), now }).await
     }
 }
 
@@ -187,22 +189,18 @@ impl Takers {
     }
 }
 
-/// Tells a push as it came to those who take pushes; mostly there are none.
-pub(super) async fn announce_push<S: Statements>(
+/// Tells pushes as they came to those who take pushes.
+pub(super) async fn announce_pushes<S: Statements>(
     store: &mut S,
-    slug: &AccountSlug,
-    what: PushNews<'_>,
+    pushes: &[Arc<NewPush>],
     now: Timestamp,
-) -> Result<bool, LedgerError> {
-    let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
-    if store.row(sql, &[RAW.into()]).await?.is_none() {
-        return Ok(false);
-    }
-    let account = Named::account(store, slug).await?;
+) -> Result<(), LedgerError> {
     let mut takers = Takers::read(store).await?;
-    takers.announce_push(store, (account, slug), what, now).await?;
-    takers.close(store).await?;
-    Ok(true)
+    for push in pushes {
+        let account = Named::account(store, &push.account).await?;
+        takers.announce_push(store, (account, &push.account), push.news(), now).await?;
+    }
+    takers.close(store).await
 }
 
 async fn deliver<S: Statements>(
@@ -269,7 +267,7 @@ async fn next_in_lane<S: Statements>(
 }
 
 struct AnnouncePush {
-    push: NewPush,
+    push: Arc<NewPush>,
     now: Timestamp,
 }
 
@@ -277,6 +275,11 @@ impl Verb for AnnouncePush {
     type Answer = bool;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        announce_push(store, &self.push.account, self.push.news(), self.now).await
+        let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
+        let is_told = store.row(sql, &[RAW.into()]).await?.is_some();
+        if is_told {
+            announce_pushes(store, std::slice::from_ref(&self.push), self.now).await?;
+        }
+        Ok(is_told)
     }
 }

@@ -1,24 +1,31 @@
 //! The ledger on PostgreSQL: a pool of connections, a transaction per verb.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio::sync::Semaphore;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
 
 use crate::clock::Clock;
-use crate::ledger::statements::Verb;
+use crate::ledger::inbox::NewPush;
+use crate::ledger::statements::{Haste, Verb};
 use crate::ledger::{LedgerError, schema};
 
+mod gathering;
 mod statements;
 
+use gathering::Gathering;
 use statements::{PostgresStatements, ledger_error};
 
 /// How long a verb waits for a free connection, and how long a connection may take to open.
 const POOL_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what nobody waits for lets pushes go first.
+const BACKGROUND_PATIENCE: Duration = Duration::from_millis(100);
 /// Runs of a verb that the database asks to repeat (deadlock, serialisation) before it is given up.
 const MAX_RUNS: u32 = 5;
 /// `synchronous_commit` is what makes a verb durable when it returns, whatever the server's default;
@@ -42,6 +49,12 @@ const DIALECT: schema::Dialect = schema::Dialect {
 #[derive(Clone)]
 pub struct PostgresLedger {
     pool: Pool,
+    /// A connection that waits for what is urgent.
+    urgent: Pool,
+    /// Pushes that come at the same time.
+    pub(super) pushes: Arc<Gathering<NewPush, bool>>,
+    /// Turns of what nobody waits for, so that connections are left for others.
+    background: Arc<Semaphore>,
 }
 
 impl PostgresLedger {
@@ -50,7 +63,9 @@ impl PostgresLedger {
         let client = checkout(&pool).await?;
         schema::check_usable(schema_version(&client).await?)?;
         drop(client);
-        Ok(Self { pool })
+        let in_background = usize::try_from(connections / 2).unwrap_or(1).max(1);
+        let background = Arc::new(Semaphore::new(in_background));
+        Ok(Self { pool, urgent: self::pool(url, 1)?, pushes: Gathering::new(), background })
     }
 
     pub(super) async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
@@ -70,7 +85,17 @@ impl PostgresLedger {
     }
 
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
-        let mut client = checkout(&self.pool).await?;
+        let _turn = match V::HASTE {
+            Haste::Urgent | Haste::Soon => None,
+            Haste::Background => {
+                let turn = self.background.acquire().await;
+                // A burst may last; what is in the background goes on then, slowly.
+                tokio::time::timeout(BACKGROUND_PATIENCE, self.pushes.calm()).await.ok();
+                turn.ok()
+            }
+        };
+        let pool = if V::HASTE == Haste::Urgent { &self.urgent } else { &self.pool };
+        let mut client = checkout(pool).await?;
         let mut runs = 0;
         loop {
             runs += 1;
