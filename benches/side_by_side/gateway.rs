@@ -29,19 +29,26 @@ pub struct Gateway {
 impl Gateway {
     /// On the proxy's core alone, as nginx is.
     pub fn start(upstream: SocketAddr) -> Self {
-        Self::configured(upstream, pin::on_proxy_core(env!("CARGO_BIN_EXE_dialbridge")))
+        Self::configured(upstream, None, pin::on_proxy_core(env!("CARGO_BIN_EXE_dialbridge")))
     }
 
     /// On all cores, as operators run it.
     pub fn start_for_results(upstream: SocketAddr) -> Self {
-        Self::configured(upstream, Command::new(env!("CARGO_BIN_EXE_dialbridge")))
+        Self::configured(upstream, None, Command::new(env!("CARGO_BIN_EXE_dialbridge")))
     }
 
-    fn configured(upstream: SocketAddr, command: Command) -> Self {
+    /// On a PostgreSQL database.
+    pub fn start_on(database: &str, upstream: SocketAddr) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        Self::configured(upstream, Some(database), command)
+    }
+
+    fn configured(upstream: SocketAddr, database: Option<&str>, command: Command) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (facades, admin, callbacks) = (free_port(), free_port(), free_port());
         let config = directory.path().join("dialbridge.toml");
         let root = directory.path().display();
+        let ledger = database.map_or_else(|| format!("sqlite:{root}/ledger.db"), str::to_owned);
         std::fs::write(
             &config,
             format!(
@@ -61,7 +68,7 @@ address = "127.0.0.1:{admin}"
 [listeners.callbacks]
 address = "127.0.0.1:{callbacks}"
 [ledger]
-url = "sqlite:{root}/ledger.db"
+url = "{ledger}"
 [id_cache]
 directory = "{root}/ids"
 [[accounts]]

@@ -2,7 +2,7 @@
 //!
 //! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
 //! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
-//! `cargo bench -- hop` (or `status`, `ids`, `idle`, `accept`, `deliver`) runs one part; `-- --rounds 5` more rounds.
+//! `cargo bench -- hop` (or `status`, `ids`, `idle`, `accept`, `postgres`, `deliver`) runs one part; `-- --rounds 5` more rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,8 @@
     reason = "a bench fails by panicking, and measures with the real clock"
 )]
 
+#[path = "../../tests/it/ledger_story/cluster.rs"]
+mod cluster;
 mod gateway;
 mod hop;
 mod ids;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
         .and_then(|n| n.parse().ok())
         .unwrap_or(3);
     let wanted = |part: &str| {
-        let parts = ["hop", "status", "ids", "idle", "accept", "deliver"];
+        let parts = ["hop", "status", "ids", "idle", "accept", "postgres", "deliver"];
         !arguments.iter().any(|a| parts.contains(&a.as_str()))
             || arguments.iter().any(|a| a == part)
     };
@@ -60,6 +62,9 @@ fn main() -> ExitCode {
     }
     if wanted("accept") {
         results::accept(rounds, &mut report);
+    }
+    if wanted("postgres") {
+        results::accept_on_postgres(rounds, &mut report);
     }
     if wanted("deliver") {
         results::deliver(&mut report);

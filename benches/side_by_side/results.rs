@@ -24,6 +24,7 @@ use secrecy::SecretString;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::cluster::Database;
 use crate::gateway::{Gateway, MASTER_KEY};
 use crate::load::{Measured, post, saturate};
 use crate::nginx::{free_port, wait_until_open};
@@ -100,6 +101,38 @@ pub fn accept(rounds: usize, report: &mut Report) {
     let name = "durable accepts, 64 callers: p99 in single fdatasyncs";
     report.at_most(name, median(p99_in_syncs), 20.0, "x");
     report.at_most("durable accepts, 256 callers: longest", worst, 50.0, "ms");
+}
+
+/// Durable accepts where the ledger is on PostgreSQL, with its own durability settings.
+pub fn accept_on_postgres(rounds: usize, report: &mut Report) {
+    let upstream = upstream::start();
+    let directory = tempfile::tempdir().unwrap();
+    let requests = pushes(0, PREPARED);
+    let mut over_sync = Vec::new();
+    for round in 0..=rounds {
+        let sync_us = median_sync_us(&directory.path().join("single"));
+        let database = Database::create();
+        // The tests' server does without.
+        database.run("ALTER SYSTEM SET fsync = on");
+        database.run("SELECT pg_reload_conf()");
+        // A server that has run for a while writes over its old log; a new one makes it while it is asked.
+        database.run("CHECKPOINT");
+        let gateway = Gateway::start_on(&database.url(), upstream);
+        gateway.campaign_paths("");
+        let ours = saturate(gateway.callbacks, &requests, 64, TIME);
+        drop(gateway);
+        let single = 1e6 / sync_us;
+        println!("round {round}: fdatasync {single:.0}/s, on PostgreSQL {}", show(&ours));
+        if round > 0 {
+            over_sync.push(ours.requests_per_second / single);
+        }
+    }
+    report.at_least(
+        "durable accepts on PostgreSQL, 64 callers: over single fdatasync",
+        median(over_sync),
+        4.0,
+        None,
+    );
 }
 
 /// Received, processed, delivered, with [`STORED`] results there.

@@ -14,6 +14,7 @@ use super::{Gateway, TOKEN};
 use crate::support::sink::Sink;
 use crate::support::{MASTER_KEY, TestApp, VDN, until};
 
+/// Kills, where `DIALBRIDGE_KILL_CYCLES` names no other number.
 const CYCLES: u32 = 20;
 const SENDERS: u32 = 8;
 
@@ -28,7 +29,8 @@ async fn what_was_answered_is_there_once_after_any_kill() {
     let chance = Clock::virtual_at(jiff::Timestamp::UNIX_EPOCH, 42);
     let mut answered: HashSet<String> = HashSet::new();
     let mut sent = 0;
-    for cycle in 0..CYCLES {
+    let cycles = std::env::var("DIALBRIDGE_KILL_CYCLES").map_or(CYCLES, |n| n.parse().unwrap());
+    for cycle in 0..cycles {
         let until_kill = Duration::from_millis(20).mul_f64(1.0 + 9.0 * chance.random_fraction());
         let mut child = gateway.child.take().unwrap();
         let pusher = gateway.pusher(campaign);

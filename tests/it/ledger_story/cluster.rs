@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster for this run of the tests: made from Debian's binaries in a temporary
+//! A PostgreSQL cluster for this run of the tests, or of the measurements: made from Debian's binaries in a temporary
 //! directory, on a Unix socket, one database per test.
 //!
 //! A shell looks after it: it waits for the end of its standard input, which comes when this process
@@ -48,7 +48,8 @@ impl Database {
     }
 
     pub fn url(&self) -> String {
-        format!("host={} user=postgres dbname={}", self.cluster.directory.display(), self.name)
+        let directory = self.cluster.directory.display();
+        format!("postgresql:///{}?host={directory}&user=postgres", self.name)
     }
 
     pub fn run(&self, sql: &str) {
@@ -76,7 +77,6 @@ impl Cluster {
         keeper.arg("-D").arg(&data).arg("-k").arg(&directory);
         for setting in [
             "listen_addresses=",
-            "fsync=off",
             "max_connections=300",
             "shared_buffers=32MB",
             "dynamic_shared_memory_type=mmap",
@@ -87,6 +87,8 @@ impl Cluster {
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let cluster = Self { binaries, directory, _keeper: keeper.spawn().expect("sh starts") };
         cluster.wait_until_up();
+        cluster.psql("postgres", "ALTER SYSTEM SET fsync = off");
+        cluster.psql("postgres", "SELECT pg_reload_conf()");
         cluster
     }
 
