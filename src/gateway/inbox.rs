@@ -3,11 +3,12 @@
 //! A push is judged by its address or its signature alone; what it holds is looked at by the
 //! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -31,8 +32,9 @@ pub const ACCEPT_DEADLINE: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How often the inbox is looked at when nobody said that something has come.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Pushes that are processed at a time: they share a commit where nobody is in a hurry.
-const AT_ONCE: u32 = 256;
+/// Pushes that are processed at a time: they share a commit where nobody is in a hurry, and the more of
+/// them do the fewer pages are written for each.
+const AT_ONCE: usize = 512;
 /// Pushes whose outcomes are kept by one verb: those who push may have to wait for it.
 const SETTLED_AT_ONCE: usize = 8;
 /// Campaigns that are remembered by their native ids; then all are forgotten.
@@ -225,38 +227,53 @@ impl InboxProcessor {
     pub async fn run(&self) {
         let Shared { clock, inbox, .. } = &*self.gateway.shared;
         let mut forgets_at = clock.now();
+        // Pushes whose outcome is on its way into the ledger; the next are read meanwhile.
+        let mut held = HashSet::new();
+        let mut settling = FuturesUnordered::new();
+        let mut may_be_more = true;
         loop {
-            let processed = self.process_due().await;
             if clock.now() >= forgets_at {
                 self.forget().await;
                 forgets_at = clock.now() + FORGET_INTERVAL;
             }
-            if processed == 0 {
-                tokio::select! {
-                    () = inbox.came.notified() => {}
-                    () = clock.sleep(LOOK_INTERVAL) => {}
+            if may_be_more && held.len() < AT_ONCE {
+                let read = self.read_due(&held).await;
+                may_be_more = !read.is_empty();
+                held.extend(read.iter().map(|(row, _)| row.id));
+                settling.extend(parts(read).map(|part| self.settle_part(part)));
+            }
+            tokio::select! {
+                Some((settled, ids)) = settling.next() => {
+                    // What is not kept is due still, and read again after a pause.
+                    may_be_more &= settled == ids.len();
+                    held.retain(|id| !ids.contains(id));
                 }
+                () = inbox.came.notified(), if !may_be_more => may_be_more = true,
+                () = clock.sleep(LOOK_INTERVAL) => may_be_more = true,
             }
         }
     }
 
-    /// Answers how many pushes need not be looked at again for now.
-    async fn process_due(&self) -> usize {
+    /// What pushes that are due and not held say.
+    async fn read_due(&self, held: &HashSet<i64>) -> Vec<(InboxRow, Processed)> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let due = match ledger.due_inbox(AT_ONCE, clock.now()).await {
+        let looked_at = u32::try_from(AT_ONCE + held.len()).unwrap_or(u32::MAX);
+        let mut due = match ledger.due_inbox(looked_at, clock.now()).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "the inbox cannot be read; it is tried again");
-                return 0;
+                return Vec::new();
             }
         };
+        due.retain(|row| !held.contains(&row.id));
+        due.truncate(AT_ONCE);
         let read = join_all(due.into_iter().map(|row| self.process(row))).await;
-        let mut read = read.into_iter().flatten();
-        let parts = std::iter::from_fn(|| {
-            let part: Arc<[_]> = read.by_ref().take(SETTLED_AT_ONCE).collect();
-            (!part.is_empty()).then_some(part)
-        });
-        join_all(parts.map(|part| self.settle(part))).await.into_iter().sum()
+        read.into_iter().flatten().collect()
+    }
+
+    async fn settle_part(&self, part: Arc<[(InboxRow, Processed)]>) -> (usize, Vec<i64>) {
+        let ids = part.iter().map(|(row, _)| row.id).collect();
+        (self.settle(part).await, ids)
     }
 
     /// What is to be kept of a push; None when it cannot be processed yet.
@@ -456,6 +473,15 @@ impl InboxProcessor {
             }
         }
     }
+}
+
+/// What is kept by one verb each.
+fn parts(read: Vec<(InboxRow, Processed)>) -> impl Iterator<Item = Arc<[(InboxRow, Processed)]>> {
+    let mut read = read.into_iter();
+    std::iter::from_fn(move || {
+        let part: Arc<[_]> = read.by_ref().take(SETTLED_AT_ONCE).collect();
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 impl From<LedgerError> for Trouble {

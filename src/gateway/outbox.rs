@@ -36,6 +36,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const LEASED_AT_ONCE: u32 = 256;
 /// Tries that are recorded in one transaction.
 const RECORDED_AT_ONCE: usize = 64;
+/// Such transactions that are asked for at a time.
+const RECORDINGS: usize = 16;
+/// Deliveries of one destination that are leased and not recorded, at most.
+const MAX_HELD: usize = 1024;
 /// Events that are forgotten at a time, and how often.
 const FORGOTTEN_AT_ONCE: u32 = 500;
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
@@ -70,12 +74,22 @@ pub struct OutboxWorker {
 struct Traffic {
     destination: Arc<Destination>,
     breaker: Arc<Breaker>,
-    /// Numbers of the deliveries under way.
-    in_flight: HashSet<i64>,
+    /// Numbers of the deliveries that are leased and not recorded yet.
+    held: HashSet<i64>,
+    /// How many of them are under way.
+    sending: u32,
     /// When something may be due; None: when there is news.
     look_at: Option<Timestamp>,
     /// The next delivery's turn, where a rate is set.
     turn_at: Timestamp,
+}
+
+/// Deliveries whose outcome is in the books, or will be when they are sent again.
+struct Recorded {
+    /// Destinations and numbers.
+    ended: Vec<(Uuid, i64)>,
+    /// Destinations that want nothing any more.
+    gone: Vec<Uuid>,
 }
 
 /// A delivery that was tried.
@@ -96,6 +110,7 @@ impl OutboxWorker {
         let Shared { clock, outbox, .. } = &*self.gateway.shared;
         let mut traffic: HashMap<Uuid, Traffic> = HashMap::new();
         let mut under_way = FuturesUnordered::new();
+        let mut recording = FuturesUnordered::new();
         let (mut looks_at, mut forgets_at) = (clock.now(), clock.now());
         loop {
             let now = clock.now();
@@ -113,10 +128,17 @@ impl OutboxWorker {
             let soonest = traffic.values().filter_map(|traffic| traffic.wakes_at(now)).min();
             let wake_at = soonest.map_or(looks_at, |soonest| soonest.min(looks_at));
             tokio::select! {
-                Some(done) = under_way.next() => {
+                Some(done) = under_way.next(), if recording.len() < RECORDINGS => {
                     let done = first_and_ready(done, &mut under_way);
-                    self.record(done, &mut traffic).await;
+                    for done in &done {
+                        if let Some(traffic) = traffic.get_mut(&done.destination) {
+                            traffic.sending -= 1;
+                            traffic.look_at = Some(now);
+                        }
+                    }
+                    recording.push(self.record(done));
                 }
+                Some(recorded) = recording.next() => self.let_go(recorded, &mut traffic).await,
                 () = outbox.came.notified() => {
                     for traffic in traffic.values_mut() {
                         traffic.look_at = Some(now);
@@ -144,7 +166,7 @@ impl OutboxWorker {
             .map(|row| (row.destination.uuid, row))
             .collect();
         // One with deliveries under way is kept until they are recorded.
-        traffic.retain(|uuid, traffic| active.contains_key(uuid) || !traffic.in_flight.is_empty());
+        traffic.retain(|uuid, traffic| active.contains_key(uuid) || !traffic.held.is_empty());
         for (uuid, known) in traffic.iter_mut() {
             if !active.contains_key(uuid) {
                 known.look_at = None;
@@ -176,7 +198,7 @@ impl OutboxWorker {
         }
         let (uuid, until) = (traffic.destination.uuid, now + LEASE);
         let lease = async |redriven: bool| {
-            let held = traffic.in_flight.clone();
+            let held = traffic.held.clone();
             ledger.lease_deliveries(uuid, (redriven, room), held, (now, until)).await
         };
         let leased = match lease(false).await {
@@ -195,7 +217,7 @@ impl OutboxWorker {
             // Until there is news, or what waits for its time is due.
             let later = Some(now + LOOK_INTERVAL);
             // The ends of those under way are news by themselves.
-            let next = if traffic.in_flight.is_empty() {
+            let next = if traffic.held.is_empty() {
                 ledger.next_delivery(uuid).await.unwrap_or(later)
             } else {
                 later
@@ -204,7 +226,8 @@ impl OutboxWorker {
             return;
         }
         let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
-        traffic.in_flight.extend(leased.iter().map(|delivery| delivery.number));
+        traffic.held.extend(leased.iter().map(|delivery| delivery.number));
+        traffic.sending += count;
         traffic.take_turns(count, now);
         for delivery in leased {
             let destination = Arc::clone(&traffic.destination);
@@ -310,27 +333,30 @@ impl OutboxWorker {
         }
     }
 
-    /// Records until it is done: what was sent is not to be sent again because the ledger was busy.
-    async fn record(&self, done: Vec<Done>, traffic: &mut HashMap<Uuid, Traffic>) {
+    async fn record(&self, done: Vec<Done>) -> Recorded {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let gone: Vec<Uuid> =
-            done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
-        for done in &done {
-            if let Some(traffic) = traffic.get_mut(&done.destination) {
-                traffic.look_at = Some(clock.now());
-            }
-        }
-        let ended: Vec<(Uuid, i64)> =
-            done.iter().map(|done| (done.destination, done.tried.number)).collect();
+        let gone = done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
+        let ended = done.iter().map(|done| (done.destination, done.tried.number)).collect();
         let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
         if let Err(error) = ledger.record_tries(tries, clock.now()).await {
             // They are due still, and sent again under the same ids.
             tracing::error!(%error, "the outcome of deliveries was not recorded");
         }
-        // Not before that is recorded are they nobody's.
+        Recorded { ended, gone }
+    }
+
+    /// Not before their outcome is recorded are deliveries nobody's.
+    async fn let_go(
+        &self,
+        Recorded { ended, gone }: Recorded,
+        traffic: &mut HashMap<Uuid, Traffic>,
+    ) {
+        let now = self.gateway.shared.clock.now();
         for (destination, number) in ended {
             if let Some(traffic) = traffic.get_mut(&destination) {
-                traffic.in_flight.remove(&number);
+                traffic.held.remove(&number);
+                // The next in its lane is due now.
+                traffic.look_at = Some(now);
             }
         }
         for uuid in gone {
@@ -427,14 +453,18 @@ impl Traffic {
         Self {
             destination: Arc::new(row.destination.clone()),
             breaker: Arc::default(),
-            in_flight: HashSet::new(),
+            held: HashSet::new(),
+            sending: 0,
             look_at: Some(now),
             turn_at: now,
         }
     }
 
-    fn under_way(&self) -> u32 {
-        u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX)
+    /// How many more may be under way.
+    fn free(&self) -> u32 {
+        let more = MAX_HELD.saturating_sub(self.held.len());
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        self.destination.concurrency.saturating_sub(self.sending).min(more)
     }
 
     /// How many more may be sent now.
@@ -442,8 +472,7 @@ impl Traffic {
         if self.breaker.refuses_for(now).is_some() {
             return 0;
         }
-        let free = self.destination.concurrency.saturating_sub(self.under_way());
-        let room = free.min(LEASED_AT_ONCE);
+        let room = self.free().min(LEASED_AT_ONCE);
         match self.destination.rate_per_s {
             None => room,
             Some(_) if now < self.turn_at => 0,
@@ -463,7 +492,7 @@ impl Traffic {
     /// When this destination has to be looked at; None when only news would change anything.
     fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let at = self.look_at?;
-        if self.under_way() >= self.destination.concurrency {
+        if self.free() == 0 {
             return None;
         }
         let at = match self.breaker.refuses_for(now) {

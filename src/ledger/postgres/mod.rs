@@ -25,7 +25,7 @@ use statements::{PostgresStatements, ledger_error};
 const POOL_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what nobody waits for lets pushes go first.
-const BACKGROUND_PATIENCE: Duration = Duration::from_millis(100);
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(1);
 /// Runs of a verb that the database asks to repeat (deadlock, serialisation) before it is given up.
 const MAX_RUNS: u32 = 5;
 /// `synchronous_commit` is what makes a verb durable when it returns, whatever the server's default;
