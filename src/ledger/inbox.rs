@@ -107,7 +107,13 @@ impl Ledger {
         match self {
             Ledger::Sqlite(_) => self.write(Append { pushes: vec![Arc::new(push)], now }).await,
             Ledger::Postgres(ledger) => {
-                let append = async |pushes| self.write(Append { pushes, now }).await;
+                let append = async |pushes: Vec<_>| {
+                    let at_once = AppendUntold { pushes: pushes.clone(), now };
+                    if ledger.write_at_once(at_once).await? {
+                        return Ok(false);
+                    }
+                    self.write(Append { pushes, now }).await
+                };
                 ledger.pushes.join(push, append).await
             }
         }
@@ -177,20 +183,8 @@ impl Verb for Append {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
         let mut is_told = false;
         for together in self.pushes.chunks(MAX_ROWS_TOGETHER) {
-            let mut parameters = vec![self.now.into(), RAW.into()];
-            for push in together {
-                let NewPush { account, body, campaign, trace, .. } = &**push;
-                parameters.extend([
-                    account.into(),
-                    body.as_str().into(),
-                    Value::optional_text(campaign.as_ref().map(NativeId::as_str)),
-                    Value::optional_text(trace.as_deref()),
-                ]);
-            }
-            // A row of an account that is none is not inserted. So there are few different statements.
-            let rows = together.len().next_power_of_two();
-            parameters.resize(2 + rows * 4, Value::Null);
-            let mut inserted = store.rows(&insert_rows(rows), &parameters).await?;
+            let sql = format!("{} RETURNING {WANTED}", insert_rows(together.len()));
+            let mut inserted = store.rows(&sql, &parameters(together, self.now)).await?;
             if inserted.len() != together.len() {
                 return Err(LedgerError::Missing("account"));
             }
@@ -205,21 +199,61 @@ impl Verb for Append {
     }
 }
 
-/// Inserts so many pushes, and tells with each whether somebody takes pushes as they come: one
-/// conversation with the store, where somebody waits for it.
+/// Appends pushes that nobody takes as they come, as mostly nobody does, with one statement. False when
+/// somebody does, or an account is not registered.
+struct AppendUntold {
+    /// No more than one statement takes.
+    pushes: Vec<Arc<NewPush>>,
+    now: Timestamp,
+}
+
+impl Verb for AppendUntold {
+    type Answer = bool;
+
+    const HASTE: Haste = Haste::Urgent;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        if self.pushes.len() > MAX_ROWS_TOGETHER {
+            return Ok(false);
+        }
+        let sql = format!("{} WHERE NOT {WANTED}", insert_rows(self.pushes.len()));
+        let inserted = store.execute(&sql, &parameters(&self.pushes, self.now)).await?;
+        Ok(usize::try_from(inserted) == Ok(self.pushes.len()))
+    }
+}
+
+/// Whether somebody takes pushes as they come.
+const WANTED: &str = "EXISTS (SELECT 1 FROM destination WHERE shape = $2 AND state <> 'removed')";
+
+/// Rows are inserted in powers of two, so that there are few different statements: one of an account
+/// that is none is not inserted.
 fn insert_rows(count: usize) -> String {
     let row = |n: usize| {
         let first = 3 + n * 4;
         format!("(${first}, ${}, ${}, ${})", first + 1, first + 2, first + 3)
     };
-    let rows: Vec<String> = (0..count).map(row).collect();
+    let rows: Vec<String> = (0..count.next_power_of_two()).map(row).collect();
     format!(
         "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, trace) \
          SELECT a.id, $1, v.column2, $1, 0, v.column3, v.column4 FROM (VALUES {}) v \
-         JOIN account a ON a.slug = v.column1 \
-         RETURNING EXISTS (SELECT 1 FROM destination WHERE shape = $2 AND state <> 'removed')",
+         JOIN account a ON a.slug = v.column1",
         rows.join(", ")
     )
+}
+
+fn parameters(together: &[Arc<NewPush>], now: Timestamp) -> Vec<Value> {
+    let mut parameters = vec![now.into(), RAW.into()];
+    for push in together {
+        let NewPush { account, body, campaign, trace, .. } = &**push;
+        parameters.extend([
+            account.into(),
+            body.as_str().into(),
+            Value::optional_text(campaign.as_ref().map(NativeId::as_str)),
+            Value::optional_text(trace.as_deref()),
+        ]);
+    }
+    parameters.resize(2 + together.len().next_power_of_two() * 4, Value::Null);
+    parameters
 }
 
 struct Due {

@@ -19,7 +19,7 @@ mod gathering;
 mod statements;
 
 use gathering::Gathering;
-use statements::{PostgresStatements, ledger_error};
+use statements::{On, PostgresStatements, ledger_error};
 
 /// How long a verb waits for a free connection, and how long a connection may take to open.
 const POOL_WAIT: Duration = Duration::from_secs(2);
@@ -78,9 +78,11 @@ impl PostgresLedger {
             .start()
             .await
             .map_err(|error| ledger_error(&error))?;
-        let mut statements = PostgresStatements::new(transaction);
+        let mut statements = PostgresStatements::new(On::Transaction(transaction));
         let answer = verb.run(&mut statements).await?;
-        statements.into_transaction().rollback().await.map_err(|error| ledger_error(&error))?;
+        if let Some(transaction) = statements.into_transaction() {
+            transaction.rollback().await.map_err(|error| ledger_error(&error))?;
+        }
         Ok(answer)
     }
 
@@ -94,8 +96,7 @@ impl PostgresLedger {
                 turn.ok()
             }
         };
-        let pool = if V::HASTE == Haste::Urgent { &self.urgent } else { &self.pool };
-        let mut client = checkout(pool).await?;
+        let mut client = self.checkout(V::HASTE).await?;
         let mut runs = 0;
         loop {
             runs += 1;
@@ -105,6 +106,24 @@ impl PostgresLedger {
                 Ok(answer) => return Ok(answer),
             }
         }
+    }
+}
+
+impl PostgresLedger {
+    /// Runs a verb that is one statement, which the server does or leaves undone as a whole.
+    pub(super) async fn write_at_once<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
+        let client = self.checkout(V::HASTE).await?;
+        let mut statements = PostgresStatements::new(On::Connection(&client));
+        verb.run(&mut statements).await.map_err(|error| match error {
+            _ if client.is_closed() => {
+                LedgerError::Unclear(format!("connection lost while committing: {error}"))
+            }
+            error => error,
+        })
+    }
+
+    async fn checkout(&self, haste: Haste) -> Result<Object, LedgerError> {
+        checkout(if haste == Haste::Urgent { &self.urgent } else { &self.pool }).await
     }
 }
 
@@ -158,12 +177,13 @@ async fn write_once<V: Verb>(client: &mut Object, verb: &V) -> Result<V::Answer,
         error: ledger_error(&error),
     };
     let transaction = client.transaction().await.map_err(failed)?;
-    let mut statements = PostgresStatements::new(transaction);
+    let mut statements = PostgresStatements::new(On::Transaction(transaction));
     let answer = verb
         .run(&mut statements)
         .await
         .map_err(|error| Failure { repeat: statements.asked_to_repeat(), error })?;
-    match statements.into_transaction().commit().await {
+    let Some(transaction) = statements.into_transaction() else { return Ok(answer) };
+    match transaction.commit().await {
         Ok(()) => Ok(answer),
         // The server said no: nothing was committed.
         Err(error) if error.code().is_some() => Err(failed(error)),

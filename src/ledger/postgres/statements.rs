@@ -1,9 +1,9 @@
-//! Statements in a PostgreSQL transaction.
+//! Statements in a PostgreSQL transaction, or one by itself.
 
 use std::error::Error;
 
 use bytes::BytesMut;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Object, Transaction};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::ledger::LedgerError;
@@ -12,13 +12,20 @@ use crate::ledger::statements::{Row, Statements, Value};
 use super::asks_to_repeat;
 
 pub struct PostgresStatements<'c> {
-    transaction: Transaction<'c>,
+    on: On<'c>,
     asked_to_repeat: bool,
 }
 
+/// Where statements run.
+pub enum On<'c> {
+    Transaction(Transaction<'c>),
+    /// Each by itself.
+    Connection(&'c Object),
+}
+
 impl<'c> PostgresStatements<'c> {
-    pub fn new(transaction: Transaction<'c>) -> Self {
-        Self { transaction, asked_to_repeat: false }
+    pub fn new(on: On<'c>) -> Self {
+        Self { on, asked_to_repeat: false }
     }
 
     /// Whether a statement failed in a way that another run of the transaction may not.
@@ -26,8 +33,11 @@ impl<'c> PostgresStatements<'c> {
         self.asked_to_repeat
     }
 
-    pub fn into_transaction(self) -> Transaction<'c> {
-        self.transaction
+    pub fn into_transaction(self) -> Option<Transaction<'c>> {
+        match self.on {
+            On::Transaction(transaction) => Some(transaction),
+            On::Connection(_) => None,
+        }
     }
 
     fn failed(&mut self, error: &tokio_postgres::Error) -> LedgerError {
@@ -45,8 +55,10 @@ impl Statements for PostgresStatements<'_> {
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         let answer = async {
-            let statement = self.transaction.prepare_cached(sql).await?;
-            self.transaction.query(&statement, &parameters).await
+            match &self.on {
+                On::Transaction(on) => on.query(&on.prepare_cached(sql).await?, &parameters).await,
+                On::Connection(on) => on.query(&on.prepare_cached(sql).await?, &parameters).await,
+            }
         };
         match answer.await {
             Ok(rows) => rows.iter().map(read_row).collect(),
@@ -58,8 +70,12 @@ impl Statements for PostgresStatements<'_> {
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
         let answer = async {
-            let statement = self.transaction.prepare_cached(sql).await?;
-            self.transaction.execute(&statement, &parameters).await
+            match &self.on {
+                On::Transaction(on) => {
+                    on.execute(&on.prepare_cached(sql).await?, &parameters).await
+                }
+                On::Connection(on) => on.execute(&on.prepare_cached(sql).await?, &parameters).await,
+            }
         };
         answer.await.map_err(|error| self.failed(&error))
     }

@@ -24,6 +24,8 @@ const MAX_BATCH_JOBS: usize = 1024;
 /// From so many pages in the WAL on a checkpoint is asked for, and again whenever it has grown by so
 /// many more: each costs two syncs that commits wait behind.
 const CHECKPOINT_FROM_PAGES: i32 = 8192;
+/// While a burst lasts, which would wait for their syncs, none is asked for before this.
+const CHECKPOINT_IN_BURST_PAGES: i32 = 49_152;
 const CHECKPOINT_AGAIN_PAGES: i32 = 1024;
 /// Pages that the writer copies by itself, so that all are copied and the WAL begins anew.
 const LAST_PAGES: i64 = 64;
@@ -40,7 +42,7 @@ const BACKGROUND_BESIDE_URGENT: usize = 1;
 /// So many urgent jobs in the last four transactions or so are a burst. While it lasts there is one job in
 /// the background for so many urgent ones; it is over when none comes for so long.
 const BURST_JOBS: usize = 32;
-const URGENT_FOR_BACKGROUND: usize = 512;
+const URGENT_FOR_BACKGROUND: usize = 4096;
 const QUIET: Duration = Duration::from_millis(1);
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
 const WAL_MAX_PAGES: i32 = 65_536;
@@ -266,7 +268,7 @@ impl Writer {
         while queue.wait(jobs) {
             queue.begin();
             self.commit_together(|| queue.next());
-            self.look_after_wal();
+            self.look_after_wal(queue.is_burst());
         }
     }
 
@@ -334,16 +336,20 @@ impl Writer {
 
     /// A checkpoint beside the writer never ends where commits never do: what it leaves is copied here,
     /// and as soon as no reader needs the WAL it begins anew, in the same place on the disk.
-    fn look_after_wal(&mut self) {
+    fn look_after_wal(&mut self, is_burst: bool) {
         let pages = self.wal.pages.load(Ordering::Relaxed);
         if pages >= WAL_MAX_PAGES {
             checkpoint(&self.connection, "RESTART");
         } else if self.wal.is_nearly_copied.swap(false, Ordering::AcqRel) {
             checkpoint(&self.connection, "PASSIVE");
         }
+        let can_wait = is_burst && pages < CHECKPOINT_IN_BURST_PAGES;
         if pages < CHECKPOINT_FROM_PAGES {
             self.asks_at_pages = CHECKPOINT_FROM_PAGES;
-        } else if pages >= self.asks_at_pages && !self.wal.is_asked.swap(true, Ordering::AcqRel) {
+        } else if pages >= self.asks_at_pages
+            && !can_wait
+            && !self.wal.is_asked.swap(true, Ordering::AcqRel)
+        {
             self.asks_at_pages = pages + CHECKPOINT_AGAIN_PAGES;
             self.checkpoints.try_send(()).ok();
         }
