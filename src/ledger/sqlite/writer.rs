@@ -390,6 +390,8 @@ fn checkpoint(connection: &Connection, mode: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
     use jiff::Timestamp;
     use rusqlite::Connection;
     use uuid::Uuid;
@@ -397,6 +399,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::ledger::journal::JournalEntry;
     use crate::ledger::sqlite::{SqliteLedger, migrate, submit};
+    use crate::ledger::statements::{Statements, Verb};
     use crate::ledger::{Ledger, LedgerError};
 
     use super::{Job, Ran};
@@ -424,6 +427,61 @@ mod tests {
         ledger.append_journal(small).await.unwrap();
         limit_pages(&sqlite, 1_000_000);
         ledger.append_journal(big).await.unwrap();
+    }
+
+    /// Writes, and then fails.
+    struct Half;
+
+    impl Verb for Half {
+        type Answer = ();
+
+        async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+            store.execute("UPDATE meta SET epoch = epoch + 1", &[]).await?;
+            Err(LedgerError::Missing("other half"))
+        }
+    }
+
+    /// Holds the writer up until it is told.
+    struct Wait(Receiver<()>);
+
+    impl Job for Wait {
+        fn run(&mut self, _transaction: &mut Connection, _in_savepoint: bool) -> Ran {
+            self.0.recv().ok();
+            Ran::Whole
+        }
+
+        fn end(self: Box<Self>, committed: &Result<(), LedgerError>) {
+            committed.clone().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_verb_that_fails_half_way_leaves_nothing_and_the_others_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        migrate(&path, &Clock::virtual_at(Timestamp::UNIX_EPOCH, 1)).unwrap();
+        let sqlite = SqliteLedger::open(&path).unwrap();
+        let ledger = Ledger::Sqlite(sqlite.clone());
+        let (go, told) = channel();
+        let haste = crate::ledger::statements::Haste::Soon;
+        let waiting = super::Waiting { job: Box::new(Wait(told)), haste };
+        submit(sqlite.threads.writes.as_ref(), waiting).unwrap();
+        // All of them are asked for before the writer goes on, and share a transaction.
+        let together = async { go.send(()).unwrap() };
+        let (before, half, again, after, ()) = tokio::join!(
+            ledger.append_journal(entry(1)),
+            ledger.write(Half),
+            ledger.write(Half),
+            ledger.append_journal(entry(1)),
+            together,
+        );
+        assert_eq!((before, after), (Ok(()), Ok(())));
+        let missing = Err(LedgerError::Missing("other half"));
+        assert_eq!((half, again), (missing.clone(), missing));
+        let file = Connection::open(&path).unwrap();
+        let count = |sql| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT COUNT(*) FROM journal"), 2);
+        assert_eq!(count("SELECT epoch FROM meta"), 1);
     }
 
     struct LimitPages(i64);
