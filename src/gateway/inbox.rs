@@ -240,13 +240,18 @@ impl InboxProcessor {
                 let read = self.read_due(&held).await;
                 may_be_more = !read.is_empty();
                 held.extend(read.iter().map(|(row, _)| row.id));
-                settling.extend(parts(read).map(|part| self.settle_part(part)));
+                settling.extend(
+                    parts(read)
+                        .map(|part| async move { (self.settle(Arc::clone(&part)).await, part) }),
+                );
             }
             tokio::select! {
-                Some((settled, ids)) = settling.next() => {
+                Some((is_kept, part)) = settling.next() => {
                     // What is not kept is due still, and read again after a pause.
-                    may_be_more &= settled == ids.len();
-                    held.retain(|id| !ids.contains(id));
+                    may_be_more &= is_kept;
+                    for (row, _) in part.iter() {
+                        held.remove(&row.id);
+                    }
                 }
                 () = inbox.came.notified(), if !may_be_more => may_be_more = true,
                 () = clock.sleep(LOOK_INTERVAL) => may_be_more = true,
@@ -269,11 +274,6 @@ impl InboxProcessor {
         due.truncate(AT_ONCE);
         let read = join_all(due.into_iter().map(|row| self.process(row))).await;
         read.into_iter().flatten().collect()
-    }
-
-    async fn settle_part(&self, part: Arc<[(InboxRow, Processed)]>) -> (usize, Vec<i64>) {
-        let ids = part.iter().map(|(row, _)| row.id).collect();
-        (self.settle(part).await, ids)
     }
 
     /// What is to be kept of a push; None when it cannot be processed yet.
@@ -319,24 +319,22 @@ impl InboxProcessor {
         None
     }
 
-    /// Keeps what came of pushes, together if that can be; answers of how many.
-    async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> usize {
+    /// Keeps what came of pushes, together if that can be; answers whether all of it is kept.
+    async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> bool {
         let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
-        let count = together.len();
         let kept = ledger.settle_inbox(Arc::clone(&together), clock.now()).await;
         outbox.tell();
-        let Err(error) = kept else { return count };
-        if count == 1 {
-            let push = together.first().map(|(row, _)| row.id);
-            tracing::error!(push, %error, "what came of a push is not kept yet");
-            return 0;
+        let Err(error) = kept else { return true };
+        if let [(row, _)] = &*together {
+            tracing::error!(push = row.id, %error, "what came of a push is not kept yet");
+            return false;
         }
         // One of them may be what keeps the others from it.
-        let mut settled = 0;
+        let mut are_kept = true;
         for one in together.iter().cloned() {
-            settled += Box::pin(self.settle(Arc::new([one]))).await;
+            are_kept &= Box::pin(self.settle(Arc::new([one]))).await;
         }
-        settled
+        are_kept
     }
 
     /// What a push says, row by row.

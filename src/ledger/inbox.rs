@@ -14,7 +14,7 @@ use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::identity::account_id;
 use crate::ledger::recording::Recorder;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
-use crate::ledger::telling::{PushNews, announce_pushes};
+use crate::ledger::telling::{IS_WANTED, PushNews, announce_pushes};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Quarantined bodies of one account; the oldest give way.
@@ -167,13 +167,13 @@ impl Ledger {
     }
 }
 
+/// Pushes that are appended together at most, by one statement.
+pub(super) const MAX_ROWS_TOGETHER: usize = 256;
+
 struct Append {
     pushes: Vec<Arc<NewPush>>,
     now: Timestamp,
 }
-
-/// Rows that one statement inserts at most.
-const MAX_ROWS_TOGETHER: usize = 256;
 
 impl Verb for Append {
     type Answer = bool;
@@ -181,16 +181,14 @@ impl Verb for Append {
     const HASTE: Haste = Haste::Urgent;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        let sql = format!("{} RETURNING {IS_WANTED}", insert_rows(self.pushes.len()));
+        let mut inserted = store.rows(&sql, &parameters(&self.pushes, self.now)).await?;
+        if inserted.len() != self.pushes.len() {
+            return Err(LedgerError::Missing("account"));
+        }
         let mut is_told = false;
-        for together in self.pushes.chunks(MAX_ROWS_TOGETHER) {
-            let sql = format!("{} RETURNING {WANTED}", insert_rows(together.len()));
-            let mut inserted = store.rows(&sql, &parameters(together, self.now)).await?;
-            if inserted.len() != together.len() {
-                return Err(LedgerError::Missing("account"));
-            }
-            for row in &mut inserted {
-                is_told |= row.bool()?;
-            }
+        for row in &mut inserted {
+            is_told |= row.bool()?;
         }
         if is_told {
             announce_pushes(store, &self.pushes, self.now).await?;
@@ -202,7 +200,6 @@ impl Verb for Append {
 /// Appends pushes that nobody takes as they come, as mostly nobody does, with one statement. False when
 /// somebody does, or an account is not registered.
 struct AppendUntold {
-    /// No more than one statement takes.
     pushes: Vec<Arc<NewPush>>,
     now: Timestamp,
 }
@@ -213,17 +210,11 @@ impl Verb for AppendUntold {
     const HASTE: Haste = Haste::Urgent;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        if self.pushes.len() > MAX_ROWS_TOGETHER {
-            return Ok(false);
-        }
-        let sql = format!("{} WHERE NOT {WANTED}", insert_rows(self.pushes.len()));
+        let sql = format!("{} WHERE NOT {IS_WANTED}", insert_rows(self.pushes.len()));
         let inserted = store.execute(&sql, &parameters(&self.pushes, self.now)).await?;
         Ok(usize::try_from(inserted) == Ok(self.pushes.len()))
     }
 }
-
-/// Whether somebody takes pushes as they come.
-const WANTED: &str = "EXISTS (SELECT 1 FROM destination WHERE shape = $2 AND state <> 'removed')";
 
 /// Rows are inserted in powers of two, so that there are few different statements: one of an account
 /// that is none is not inserted.
@@ -235,14 +226,14 @@ fn insert_rows(count: usize) -> String {
     let rows: Vec<String> = (0..count.next_power_of_two()).map(row).collect();
     format!(
         "INSERT INTO inbox (account_id, received_at, body, due_at, tries, only_campaign, trace) \
-         SELECT a.id, $1, v.column2, $1, 0, v.column3, v.column4 FROM (VALUES {}) v \
+         SELECT a.id, $2, v.column2, $2, 0, v.column3, v.column4 FROM (VALUES {}) v \
          JOIN account a ON a.slug = v.column1",
         rows.join(", ")
     )
 }
 
 fn parameters(together: &[Arc<NewPush>], now: Timestamp) -> Vec<Value> {
-    let mut parameters = vec![now.into(), RAW.into()];
+    let mut parameters = vec![RAW.into(), now.into()];
     for push in together {
         let NewPush { account, body, campaign, trace, .. } = &**push;
         parameters.extend([

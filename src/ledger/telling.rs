@@ -189,6 +189,10 @@ impl Takers {
     }
 }
 
+/// Whether somebody takes pushes as they come; $1 is [`RAW`].
+pub(super) const IS_WANTED: &str =
+    "EXISTS (SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed')";
+
 /// Tells pushes as they came to those who take pushes.
 pub(super) async fn announce_pushes<S: Statements>(
     store: &mut S,
@@ -275,8 +279,8 @@ impl Verb for AnnouncePush {
     type Answer = bool;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        let sql = "SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed' LIMIT 1";
-        let is_told = store.row(sql, &[RAW.into()]).await?.is_some();
+        let row = store.row(&format!("SELECT {IS_WANTED}"), &[RAW.into()]).await?;
+        let is_told = row.map_or(Ok(false), |mut row| row.bool())?;
         if is_told {
             announce_pushes(store, std::slice::from_ref(&self.push), self.now).await?;
         }

@@ -8,12 +8,12 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::ledger::LedgerError;
 
-/// Items that are done together at most.
-const MAX_TOGETHER: usize = 256;
 /// So many together are a burst.
 const BURST: usize = 16;
 
 pub struct Gathering<T, A> {
+    /// Items that are done together at most.
+    most: usize,
     state: Mutex<State<T, A>>,
     /// A burst is over.
     calms: Notify,
@@ -41,9 +41,9 @@ enum Told<T, A> {
 struct Leadership<T, A>(Option<Arc<Gathering<T, A>>>);
 
 impl<T, A: Clone> Gathering<T, A> {
-    pub fn new() -> Arc<Self> {
+    pub fn new(most: usize) -> Arc<Self> {
         let state = State { is_led: false, size: 0, waiting: VecDeque::new() };
-        Arc::new(Self { state: Mutex::new(state), calms: Notify::new() })
+        Arc::new(Self { most, state: Mutex::new(state), calms: Notify::new() })
     }
 
     /// Does `work` with this item and those that others brought meanwhile, or lets one of them do it.
@@ -107,7 +107,7 @@ impl<T, A: Clone> Gathering<T, A> {
 
     fn take(&self) -> Vec<Waiting<T, A>> {
         let mut state = self.state();
-        let others = state.waiting.len().min(MAX_TOGETHER - 1);
+        let others = state.waiting.len().min(self.most - 1);
         state.size = 1 + others;
         if state.is_calm() {
             self.calms.notify_waiters();
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_while_one_works_is_done_together_afterwards() {
-        let gathering = Gathering::new();
+        let gathering = Gathering::new(9);
         let groups = Mutex::new(Vec::new());
         let done = join_all((0..5).map(|n| {
             gathering.join(n, async |group: Vec<Arc<i32>>| {
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leads_and_goes_away_is_replaced_and_loses_nothing() {
-        let gathering = Gathering::new();
+        let gathering = Gathering::new(9);
         let whole = async |group: Vec<Arc<i32>>| Ok(group.len());
         let mut stuck = Box::pin(gathering.join(1, async |_| pending().await));
         assert!(poll!(stuck.as_mut()).is_pending());

@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
 
 use crate::clock::Clock;
-use crate::ledger::inbox::NewPush;
+use crate::ledger::inbox::{MAX_ROWS_TOGETHER, NewPush};
 use crate::ledger::statements::{Haste, Verb};
 use crate::ledger::{LedgerError, schema};
 
@@ -65,7 +65,12 @@ impl PostgresLedger {
         drop(client);
         let in_background = usize::try_from(connections / 2).unwrap_or(1).max(1);
         let background = Arc::new(Semaphore::new(in_background));
-        Ok(Self { pool, urgent: self::pool(url, 1)?, pushes: Gathering::new(), background })
+        Ok(Self {
+            pool,
+            urgent: self::pool(url, 1)?,
+            pushes: Gathering::new(MAX_ROWS_TOGETHER),
+            background,
+        })
     }
 
     pub(super) async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
@@ -78,11 +83,8 @@ impl PostgresLedger {
             .start()
             .await
             .map_err(|error| ledger_error(&error))?;
-        let mut statements = PostgresStatements::new(On::Transaction(transaction));
-        let answer = verb.run(&mut statements).await?;
-        if let Some(transaction) = statements.into_transaction() {
-            transaction.rollback().await.map_err(|error| ledger_error(&error))?;
-        }
+        let answer = verb.run(&mut PostgresStatements::new(On::Transaction(&transaction))).await?;
+        transaction.rollback().await.map_err(|error| ledger_error(&error))?;
         Ok(answer)
     }
 
@@ -107,9 +109,7 @@ impl PostgresLedger {
             }
         }
     }
-}
 
-impl PostgresLedger {
     /// Runs a verb that is one statement, which the server does or leaves undone as a whole.
     pub(super) async fn write_at_once<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let client = self.checkout(V::HASTE).await?;
@@ -177,12 +177,11 @@ async fn write_once<V: Verb>(client: &mut Object, verb: &V) -> Result<V::Answer,
         error: ledger_error(&error),
     };
     let transaction = client.transaction().await.map_err(failed)?;
-    let mut statements = PostgresStatements::new(On::Transaction(transaction));
+    let mut statements = PostgresStatements::new(On::Transaction(&transaction));
     let answer = verb
         .run(&mut statements)
         .await
         .map_err(|error| Failure { repeat: statements.asked_to_repeat(), error })?;
-    let Some(transaction) = statements.into_transaction() else { return Ok(answer) };
     match transaction.commit().await {
         Ok(()) => Ok(answer),
         // The server said no: nothing was committed.

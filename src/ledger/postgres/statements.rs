@@ -18,7 +18,7 @@ pub struct PostgresStatements<'c> {
 
 /// Where statements run.
 pub enum On<'c> {
-    Transaction(Transaction<'c>),
+    Transaction(&'c Transaction<'c>),
     /// Each by itself.
     Connection(&'c Object),
 }
@@ -31,13 +31,6 @@ impl<'c> PostgresStatements<'c> {
     /// Whether a statement failed in a way that another run of the transaction may not.
     pub fn asked_to_repeat(&self) -> bool {
         self.asked_to_repeat
-    }
-
-    pub fn into_transaction(self) -> Option<Transaction<'c>> {
-        match self.on {
-            On::Transaction(transaction) => Some(transaction),
-            On::Connection(_) => None,
-        }
     }
 
     fn failed(&mut self, error: &tokio_postgres::Error) -> LedgerError {

@@ -24,9 +24,9 @@ const MAX_BATCH_JOBS: usize = 1024;
 /// From so many pages in the WAL on a checkpoint is asked for, and again whenever it has grown by so
 /// many more: each costs two syncs that commits wait behind.
 const CHECKPOINT_FROM_PAGES: i32 = 8192;
+const CHECKPOINT_AGAIN_PAGES: i32 = 1024;
 /// While a burst lasts, which would wait for their syncs, none is asked for before this.
 const CHECKPOINT_IN_BURST_PAGES: i32 = 49_152;
-const CHECKPOINT_AGAIN_PAGES: i32 = 1024;
 /// Pages that the writer copies by itself, so that all are copied and the WAL begins anew.
 const LAST_PAGES: i64 = 64;
 /// How often the checkpointer goes over what was written meanwhile.
@@ -390,27 +390,25 @@ fn checkpoint(connection: &Connection, mode: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::mpsc::channel;
 
     use jiff::Timestamp;
     use rusqlite::Connection;
+    use tempfile::TempDir;
     use uuid::Uuid;
 
     use crate::clock::Clock;
     use crate::ledger::journal::JournalEntry;
     use crate::ledger::sqlite::{SqliteLedger, migrate, submit};
-    use crate::ledger::statements::{Statements, Verb};
+    use crate::ledger::statements::{Haste, Statements, Verb};
     use crate::ledger::{Ledger, LedgerError};
 
-    use super::{Job, Ran};
+    use super::{Job, Ran, Waiting};
 
     /// The writer's own limit stands in for a full disk.
     #[tokio::test]
     async fn a_full_disk_refuses_what_does_not_fit_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.db");
-        migrate(&path, &Clock::virtual_at(Timestamp::UNIX_EPOCH, 1)).unwrap();
-        let sqlite = SqliteLedger::open(&path).unwrap();
+        let (_dir, sqlite) = opened();
         let ledger = Ledger::Sqlite(sqlite.clone());
         limit_pages(&sqlite, 60);
         let (small, big) = (entry(100), entry(1_000_000));
@@ -441,33 +439,17 @@ mod tests {
         }
     }
 
-    /// Holds the writer up until it is told.
-    struct Wait(Receiver<()>);
-
-    impl Job for Wait {
-        fn run(&mut self, _transaction: &mut Connection, _in_savepoint: bool) -> Ran {
-            self.0.recv().ok();
-            Ran::Whole
-        }
-
-        fn end(self: Box<Self>, committed: &Result<(), LedgerError>) {
-            committed.clone().unwrap();
-        }
-    }
-
     #[tokio::test]
     async fn a_verb_that_fails_half_way_leaves_nothing_and_the_others_all() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.db");
-        migrate(&path, &Clock::virtual_at(Timestamp::UNIX_EPOCH, 1)).unwrap();
-        let sqlite = SqliteLedger::open(&path).unwrap();
+        let (dir, sqlite) = opened();
         let ledger = Ledger::Sqlite(sqlite.clone());
-        let (go, told) = channel();
-        let haste = crate::ledger::statements::Haste::Soon;
-        let waiting = super::Waiting { job: Box::new(Wait(told)), haste };
-        submit(sqlite.threads.writes.as_ref(), waiting).unwrap();
-        // All of them are asked for before the writer goes on, and share a transaction.
-        let together = async { go.send(()).unwrap() };
+        let (go, told) = channel::<()>();
+        ask(&sqlite, move |_| {
+            told.recv().ok();
+        });
+        // All of them are asked for before the writer goes on, and share a transaction. It may begin again
+        // with this errand in it, which finds nobody to wait for then.
+        let together = async move { drop(go) };
         let (before, half, again, after, ()) = tokio::join!(
             ledger.append_journal(entry(1)),
             ledger.write(Half),
@@ -478,17 +460,26 @@ mod tests {
         assert_eq!((before, after), (Ok(()), Ok(())));
         let missing = Err(LedgerError::Missing("other half"));
         assert_eq!((half, again), (missing.clone(), missing));
-        let file = Connection::open(&path).unwrap();
+        let file = Connection::open(dir.path().join("ledger.db")).unwrap();
         let count = |sql| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(count("SELECT COUNT(*) FROM journal"), 2);
         assert_eq!(count("SELECT epoch FROM meta"), 1);
     }
 
-    struct LimitPages(i64);
+    fn opened() -> (TempDir, SqliteLedger) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        migrate(&path, &Clock::virtual_at(Timestamp::UNIX_EPOCH, 1)).unwrap();
+        let sqlite = SqliteLedger::open(&path).unwrap();
+        (dir, sqlite)
+    }
 
-    impl Job for LimitPages {
+    /// Done on the writer's thread.
+    struct Errand<F>(F);
+
+    impl<F: FnMut(&mut Connection) + Send> Job for Errand<F> {
         fn run(&mut self, transaction: &mut Connection, _in_savepoint: bool) -> Ran {
-            transaction.pragma_update(None, "max_page_count", self.0).unwrap();
+            (self.0)(transaction);
             Ran::Whole
         }
 
@@ -497,10 +488,15 @@ mod tests {
         }
     }
 
-    fn limit_pages(ledger: &SqliteLedger, pages: i64) {
-        let haste = crate::ledger::statements::Haste::Soon;
-        let waiting = super::Waiting { job: Box::new(LimitPages(pages)), haste };
+    fn ask(ledger: &SqliteLedger, errand: impl FnMut(&mut Connection) + Send + 'static) {
+        let waiting = Waiting { job: Box::new(Errand(errand)), haste: Haste::Soon };
         submit(ledger.threads.writes.as_ref(), waiting).unwrap();
+    }
+
+    fn limit_pages(ledger: &SqliteLedger, pages: i64) {
+        ask(ledger, move |connection| {
+            connection.pragma_update(None, "max_page_count", pages).unwrap();
+        });
     }
 
     fn entry(bytes: usize) -> JournalEntry {

@@ -1,5 +1,5 @@
-//! A PostgreSQL cluster for this run of the tests, or of the measurements: made from Debian's binaries in a temporary
-//! directory, on a Unix socket, one database per test.
+//! A PostgreSQL cluster for this run of the tests, or of the measurements: made from Debian's binaries
+//! in a temporary directory, on a Unix socket, one database per test.
 //!
 //! A shell looks after it: it waits for the end of its standard input, which comes when this process
 //! ends in whatever way, then stops the server and removes the directory.
