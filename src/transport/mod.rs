@@ -241,9 +241,13 @@ impl Connection {
             retry_after: Some(turn.retry_after),
             ..Failure::unsent(FailureKind::Paced)
         })?;
-        let slots = if urgent { &endpoint.stop_slots } else { &endpoint.slots };
         // Never closed; and requests under way end by their own time-out.
-        let slot = slots.acquire().await.map_err(|_| Failure::unsent(FailureKind::Paced))?;
+        let slot = if let Ok(slot) = endpoint.slots.try_acquire() {
+            slot
+        } else {
+            let slots = if urgent { &endpoint.stop_slots } else { &endpoint.slots };
+            slots.acquire().await.map_err(|_| Failure::unsent(FailureKind::Paced))?
+        };
         let passage = endpoint.breaker.enter(endpoint.clock.now(), urgent).map_err(broken)?;
         Ok(Admitted { connection: self, passage, _slot: slot, access, lane })
     }

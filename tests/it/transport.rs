@@ -20,7 +20,10 @@ use dialbridge::transport::breaker::{FAILURES_TO_OPEN, OPEN_FOR};
 use dialbridge::transport::failure::{Failure, FailureKind};
 use dialbridge::transport::pacing::{Lane, MAX_WAIT_FACADE, MAX_WAITING_PER_LANE, Pacer};
 use dialbridge::transport::spacing::{Batches, Spacing};
-use dialbridge::transport::{Access, Answer, Connection, Endpoint, Request};
+use dialbridge::transport::{
+    Access, Answer, Connection, Endpoint, MAX_IN_FLIGHT, MAX_STOPS_IN_FLIGHT, Request,
+};
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
 use rustls::pki_types::pem::PemObject as _;
@@ -329,6 +332,22 @@ async fn stops_overtake_what_waits() {
     clock.advance(Duration::from_secs(1)).await;
     let stopped = stops.load(Ordering::SeqCst);
     assert!(stopped >= 9, "their own places and everybody else's: {stopped}");
+}
+
+/// A platform that hangs holds every request that was let through; stops have places of their own.
+#[actix_web::test]
+async fn stops_have_all_places_and_some_that_nobody_else_has() {
+    let connection = connect(&account("127.0.0.1:9"), &virtual_clock());
+    let admit = |lane| connection.admit(Access::Write, lane).now_or_never();
+    let many: Vec<_> = (0..MAX_STOPS_IN_FLIGHT * 4).map(|_| admit(Lane::Stop)).collect();
+    assert!(many.iter().all(|place| matches!(place, Some(Ok(_)))), "none waits for another");
+    drop(many);
+    let hanging: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| admit(Lane::FacadeWrite)).collect();
+    assert!(hanging.iter().all(|place| matches!(place, Some(Ok(_)))));
+    assert!(admit(Lane::FacadeWrite).is_none());
+    let stops: Vec<_> = (0..MAX_STOPS_IN_FLIGHT).map(|_| admit(Lane::Stop)).collect();
+    assert!(stops.iter().all(|place| matches!(place, Some(Ok(_)))));
+    assert!(admit(Lane::Stop).is_none());
 }
 
 #[actix_web::test]
