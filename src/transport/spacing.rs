@@ -66,10 +66,12 @@ impl Spacing {
         Ok(())
     }
 
-    /// The platform said "too fast": the next request about `key` waits a full gap from now.
+    /// The platform has answered a request about `key`: the next one waits a full gap from now.
     pub fn push_back(&self, key: &str, clock: &Clock) {
+        let due = clock.now() + self.gap;
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.insert(key.to_owned(), clock.now() + self.gap);
+        let next = next.entry(key.to_owned()).or_insert(due);
+        *next = due.max(*next);
     }
 }
 

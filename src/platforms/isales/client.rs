@@ -439,15 +439,14 @@ impl Client {
             .await
             .map_err(|wait| PlatformError::from_spacing(operation, wait))?;
         let body = Bytes::from(json!({ "callDataList": records }).to_string());
-        let answer = match self.write(operation, lane, "POST", url, body).await {
-            Ok(answer) => answer,
-            Err(error) if error.native_code == refusal::TOO_FAST => {
-                // Another program of the customer adds, too.
-                spacing.push_back(native.as_str(), clock);
-                return Err(error.with_retry_after(Some(CONTACT_GAP)));
-            }
-            Err(error) => return Err(error),
-        };
+        let answer = self.write(operation, lane, "POST", url, body).await;
+        // The gap is the platform's, and how long a request takes to get there varies.
+        spacing.push_back(native.as_str(), clock);
+        let answer = answer.map_err(|error| match &*error.native_code {
+            // Another program of the customer adds, too.
+            refusal::TOO_FAST => error.with_retry_after(Some(CONTACT_GAP)),
+            _ => error,
+        })?;
         // The records are in, whether or not their ids can be read.
         let ids = answer.object::<Added>().map(|(made, _)| made.ids).unwrap_or_default();
         // One id per record, in order; any other count cannot be told apart.
