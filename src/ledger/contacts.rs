@@ -218,11 +218,11 @@ async fn insert<S: Statements>(
     list_at: Timestamp,
 ) -> Result<(), LedgerError> {
     let contact = &new.contact;
-    let row = store
-        .row(
+    let id = store
+        .insert(
             "INSERT INTO contact (uuid, campaign_id, list_at, reference, label, data, state, \
              changed_at) VALUES ($1, $2, $3, $4, $5, $6, 'adding', $3) \
-             ON CONFLICT (uuid) DO NOTHING RETURNING id",
+             ON CONFLICT (uuid) DO NOTHING",
             &[
                 new.uuid.into(),
                 campaign.into(),
@@ -233,8 +233,7 @@ async fn insert<S: Statements>(
             ],
         )
         .await?;
-    let Some(mut row) = row else { return Ok(()) };
-    let id = row.int()?;
+    let Some(id) = id else { return Ok(()) };
     for number in &contact.numbers {
         let place = i64::try_from(number.place).unwrap_or(i64::MAX);
         store

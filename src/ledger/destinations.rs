@@ -108,7 +108,7 @@ pub(super) async fn insert<S: Statements>(
                dispositions, is_ordered, rate_per_s, concurrency, retry_waits_s, key_version, \
                secret_version, state, created_at, is_receiver, created_total, delivered_total, \
                dead_total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-               $15, $16, 0, 0, 0) ON CONFLICT DO NOTHING RETURNING id";
+               $15, $16, 0, 0, 0) ON CONFLICT DO NOTHING";
     let dispositions: Vec<&str> =
         it.filter.dispositions.iter().map(|disposition| disposition.as_str()).collect();
     let parameters = [
@@ -129,9 +129,8 @@ pub(super) async fn insert<S: Statements>(
         now.into(),
         it.is_receiver.into(),
     ];
-    let row = store.row(sql, &parameters).await?;
-    let taken = || LedgerError::Conflict("another destination has this name".to_owned());
-    row.ok_or_else(taken)?.int()
+    let id = store.insert(sql, &parameters).await?;
+    id.ok_or_else(|| LedgerError::Conflict("another destination has this name".to_owned()))
 }
 
 /// The accounts that it takes from, as its column holds them.

@@ -273,8 +273,8 @@ async fn insert<S: Statements>(
         ];
         parameters.extend(attempt_values(attempt, &seen.raw));
         parameters.push(Value::optional_text(seen.call.as_ref().map(NativeId::as_str)));
-        if let Some(mut inserted) = store.row(INSERT, &parameters).await? {
-            return Ok(Some((inserted.int()?, list_at)));
+        if let Some(id) = store.insert(INSERT, &parameters).await? {
+            return Ok(Some((id, list_at)));
         }
         let taken = store
             .row(
@@ -294,7 +294,7 @@ const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id
      revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
      live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
      try_number, recording, raw, call_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING RETURNING id";
+     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING";
 
 async fn find_for_update<S: Statements>(
     store: &mut S,

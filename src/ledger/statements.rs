@@ -49,6 +49,13 @@ pub trait Statements: Send {
         parameters: &[Value],
     ) -> impl Future<Output = Result<Vec<Row>, LedgerError>> + Send;
 
+    /// Inserts one row, whose id the store assigns, and answers that; None when a conflict kept it out.
+    fn insert(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> impl Future<Output = Result<Option<i64>, LedgerError>> + Send;
+
     /// Runs a statement and tells how many rows it changed.
     fn execute(
         &mut self,

@@ -131,7 +131,7 @@ impl Takers {
         let body = snapshot::write(&row.attempt)
             .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
         let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body, \
-                   trace) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+                   trace) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let parameters = [
             of.account.id.into(),
             of.campaign.id.into(),
@@ -141,8 +141,8 @@ impl Takers {
             body.as_str().into(),
             Value::optional_text(self.trace.as_deref()),
         ];
-        let event = store.row(sql, &parameters).await?;
-        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
+        let event = store.insert(sql, &parameters).await?;
+        let event = event.ok_or(LedgerError::Missing("event"))?;
         for taker in takers {
             deliver(store, taker, (event, Some(of.campaign.id)), now).await?;
         }
@@ -166,11 +166,11 @@ impl Takers {
             return Ok(());
         }
         let sql = "INSERT INTO event (account_id, revision, at, body, proof, trace) \
-                   VALUES ($1, 1, $2, $3, $4, $5) RETURNING id";
+                   VALUES ($1, 1, $2, $3, $4, $5)";
         let (proof, trace) = (Value::optional_text(proof), Value::optional_text(trace));
         let parameters = [account.id.into(), now.into(), body.into(), proof, trace];
-        let event = store.row(sql, &parameters).await?;
-        let event = event.ok_or(LedgerError::Missing("event"))?.int()?;
+        let event = store.insert(sql, &parameters).await?;
+        let event = event.ok_or(LedgerError::Missing("event"))?;
         for taker in takers {
             deliver(store, taker, (event, None), now).await?;
         }

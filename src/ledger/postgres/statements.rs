@@ -59,6 +59,15 @@ impl Statements for PostgresStatements<'_> {
         }
     }
 
+    async fn insert(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> Result<Option<i64>, LedgerError> {
+        let row = self.row(&format!("{sql} RETURNING id"), parameters).await?;
+        row.map(|mut row| row.int()).transpose()
+    }
+
     async fn execute(&mut self, sql: &str, parameters: &[Value]) -> Result<u64, LedgerError> {
         let parameters: Vec<&(dyn ToSql + Sync)> =
             parameters.iter().map(|value| value as &(dyn ToSql + Sync)).collect();

@@ -66,6 +66,16 @@ impl Statements for SqliteStatements<'_> {
         ready(self.read(sql, parameters))
     }
 
+    /// The connection knows the id; a RETURNING would put it into a table and read it from there.
+    fn insert(
+        &mut self,
+        sql: &str,
+        parameters: &[Value],
+    ) -> impl Future<Output = Result<Option<i64>, LedgerError>> + Send {
+        let inserted = self.change(sql, parameters);
+        ready(inserted.map(|rows| (rows > 0).then(|| self.connection.last_insert_rowid())))
+    }
+
     fn execute(
         &mut self,
         sql: &str,
