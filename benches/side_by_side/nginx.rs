@@ -16,15 +16,29 @@ pub struct Nginx {
 impl Nginx {
     /// One worker on the proxies' core.
     pub fn start(upstream: SocketAddr) -> Self {
+        Self::configured(upstream, 1, pin::on_proxy_core)
+    }
+
+    /// A worker for each core.
+    pub fn start_on_all_cores(upstream: SocketAddr) -> Self {
+        Self::configured(upstream, pin::cores(), Command::new)
+    }
+
+    fn configured(
+        upstream: SocketAddr,
+        workers: usize,
+        command: impl FnOnce(&'static str) -> Command,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = directory.path().join("nginx.conf");
-        std::fs::write(&config, configuration(directory.path(), upstream, port)).unwrap();
+        std::fs::write(&config, configuration(directory.path(), upstream, (port, workers)))
+            .unwrap();
         let program = ["/usr/sbin/nginx", "/usr/bin/nginx"]
             .into_iter()
             .find(|path| Path::new(path).exists())
             .expect("nginx is not installed: run `make bench`, which installs it");
-        let child = pin::on_proxy_core(program)
+        let child = command(program)
             .arg("-p")
             .arg(directory.path())
             .arg("-c")
@@ -48,10 +62,10 @@ impl Drop for Nginx {
     }
 }
 
-fn configuration(directory: &Path, upstream: SocketAddr, port: u16) -> String {
+fn configuration(directory: &Path, upstream: SocketAddr, (port, workers): (u16, usize)) -> String {
     let directory = directory.display();
     format!(
-        "daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log /dev/null;
+        "daemon off; worker_processes {workers}; pid {directory}/nginx.pid; error_log /dev/null;
 events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
