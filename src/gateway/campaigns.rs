@@ -2,15 +2,13 @@
 //! and stopped.
 //!
 //! A detail goes to the home every time, but identical reads under way at once share one upstream
-//! call and one rendered answer. A start or stop re-reads the campaign's home, journals what is
-//! wanted, asks the home, and records what the home then says; an answer that is lost is looked up
-//! and never guessed.
+//! call and one rendered answer. A start or stop journals what is wanted, asks the home, and records
+//! what the home answers; an answer that is lost is looked up and never guessed.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,12 +19,9 @@ use crate::domain::listing::Window;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::following::ResultsGo;
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Home, Shared, WorkerGateway, rules};
+use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
-use crate::ledger::journal::JournalEntry;
-use crate::platforms::{
-    ConvertContext, Effect, FetchedCampaign, Operation, PlatformError, PlatformKind,
-};
+use crate::platforms::{ConvertContext, FetchedCampaign, Operation, PlatformError, PlatformKind};
 use crate::transport::pacing::Lane;
 
 /// A campaign as its home tells it now, or told it last.
@@ -38,7 +33,7 @@ pub struct CampaignView {
     pub context: Arc<ConvertContext>,
     /// The campaign's document in the asker's words as far as a client wrote it.
     pub written: Option<Value>,
-    /// Where its results go.
+    /// Where its results go, of one that is shown in its home's own words.
     pub results: ResultsGo,
     /// When it was found to be deleted, of one that its home does not show any more.
     pub deleted_at: Option<Timestamp>,
@@ -57,22 +52,6 @@ pub struct Listing {
     pub campaigns: Vec<CampaignView>,
     /// Rows that match in all.
     pub total: u64,
-}
-
-/// What a client wants a campaign to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Desire {
-    Run,
-    Stop,
-}
-
-/// What asking for the state that the campaign has already means to the asker's platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// Nothing to do.
-    Done,
-    /// A mistake.
-    Refused,
 }
 
 /// Marks a rendered answer: the asker's platform and its generation.
@@ -171,13 +150,8 @@ impl WorkerGateway {
         let entry = self.shared.ledger.find_entry(identity.uuid).await?;
         let entry = entry.filter(|entry| entry.gone || entry.snapshot.deleted);
         let entry = entry.ok_or(GatewayError::NotFound(Noun::Campaign))?;
-        let mut view = self.view_of_entry(asked.platform, entry)?;
-        view.results = self.results_go(&identity, &view.fetched).await?;
-        let written = self.written_of(vec![identity.uuid]).await?;
-        if let Some(written) = written.get(&identity.uuid) {
-            view.written = written.shown(asked.platform, &view.fetched, &view.context);
-        }
-        Ok(view)
+        let view = self.view_of_entry(asked.platform, entry)?;
+        self.with_what_clients_said(asked.platform, view).await
     }
 
     /// Campaigns of the client's accounts, newest first, as the directory has them.
@@ -218,105 +192,6 @@ impl WorkerGateway {
         Ok(Listing { campaigns, total: page.total })
     }
 
-    /// Starts or stops a campaign, and answers how it stands afterwards.
-    ///
-    /// # Errors
-    /// `Forbidden` when the client or the account may not write, `State` when the campaign's state
-    /// does not allow it, `Unclear` when the home's answer was lost and looking it up did not help.
-    pub async fn set_desired(
-        &self,
-        asked: &Asked,
-        key: CampaignKey,
-        desire: Desire,
-        repeat: Repeat,
-    ) -> Result<CampaignView, GatewayError> {
-        let known = self.resolve(asked, key).await?;
-        let identity = self.for_writing(asked, known.uuid).await?;
-        let _writing = self.shared.reads.writing(&identity);
-        if let Route::Unsupported(reason) =
-            route(desire.operation(), self.home(&identity)?.adapter.platform(), asked.platform)
-        {
-            return Err(GatewayError::Unsupported(reason));
-        }
-        let job = self.shared.clock.new_uuid();
-        if desire == Desire::Stop && self.shared.loading.end(identity.uuid) {
-            // It stands still while its contacts are loaded; it must not go on afterwards.
-            self.record_desire(asked, desire, &identity, job).await?;
-            return self.view(asked.platform, identity).await;
-        }
-        // Where the home looks after that itself, asking it costs nothing but the question.
-        if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
-            let before = self.view(asked.platform, Arc::clone(&identity)).await?;
-            if desire.needs_no_write(&before.fetched, repeat)? {
-                return Ok(before);
-            }
-        }
-        if desire == Desire::Run {
-            let by = (&*asked.client.name, Some(&*asked.request_id));
-            self.check_rules(by, &identity).await?;
-        }
-        let wanted_before = self.record_desire(asked, desire, &identity, job).await?;
-        let written = self.write_status(&identity, desire, job).await;
-        let after = self.read(asked.platform, Arc::clone(&identity)).await;
-        let entry = self.journal_entry(asked, desire, &identity, job);
-        if let Ok(after) = &after {
-            self.record_outcome(&identity, &after.fetched, entry.clone()).await?;
-        }
-        match (written, after) {
-            (Ok(()), Ok(after)) => Ok(after),
-            // What was asked was done; only how things stand now is not known.
-            (Ok(()), Err(_)) => Err(GatewayError::Unclear { job }),
-            (Err(GatewayError::State(_) | GatewayError::Unclear { .. }), Ok(after))
-                if desire.is_met_by(&after.fetched.status) =>
-            {
-                Ok(after)
-            }
-            (Err(error @ GatewayError::Unclear { .. }), _) => Err(error),
-            (Err(error), after) => {
-                let refused = JournalEntry { reason: Some(format!("refused, job {job}")), ..entry };
-                self.shared
-                    .ledger
-                    .record_desired_status(identity.uuid, wanted_before, refused)
-                    .await?;
-                match after {
-                    Ok(after) => desire.needs_no_write(&after.fetched, repeat).and(Err(error)),
-                    Err(_) => Err(error),
-                }
-            }
-        }
-    }
-
-    /// Journals what is wanted before anybody is asked for it; answers what was wanted until now.
-    async fn record_desire(
-        &self,
-        asked: &Asked,
-        desire: Desire,
-        identity: &CampaignIdentity,
-        job: Uuid,
-    ) -> Result<CampaignStatus, GatewayError> {
-        let entry = self.journal_entry(asked, desire, identity, job);
-        let ledger = &self.shared.ledger;
-        Ok(ledger.record_desired_status(identity.uuid, desire.status(), entry).await?)
-    }
-
-    /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
-    /// then, one that another may follow is watched. `by` is who starts it, and the request.
-    pub(super) async fn check_rules(
-        &self,
-        by: (&str, Option<&str>),
-        identity: &CampaignIdentity,
-    ) -> Result<(), GatewayError> {
-        if let Some(window) = self.stated_window(identity).await? {
-            if let Some(reason) = rules::unenforced(&window, self.shared.clock.now()) {
-                return Err(GatewayError::Unenforced(reason));
-            }
-            if let Some(end) = window.end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok()) {
-                self.see_to_end(by, identity, end).await?;
-            }
-        }
-        self.watch_end(by, identity, Vec::new()).await
-    }
-
     /// The campaign's identity as the ledger has it now: homes change, and a write that was decided
     /// on a remembered one could reach the wrong platform.
     pub(super) async fn for_writing(
@@ -324,16 +199,26 @@ impl WorkerGateway {
         asked: &Asked,
         campaign: Uuid,
     ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        let identity = self.shared.ledger.find_campaign(CampaignKey::Uuid(campaign)).await?;
+        let identity = identity.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+        let identity = self.shared.id_cache.insert(identity);
+        self.check_may_write(asked, &identity)?;
+        Ok(identity)
+    }
+
+    pub(super) fn check_may_write(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
         if asked.client.scope == ClientScope::Read {
             return Err(GatewayError::Forbidden(Refusal::ReadOnlyClient));
         }
-        let identity = self.shared.ledger.find_campaign(CampaignKey::Uuid(campaign)).await?;
-        let identity = identity.ok_or(GatewayError::NotFound(Noun::Campaign))?;
         asked.client.check_account(&identity.home)?;
         if self.shared.account(&identity.home)?.writes == WritePolicy::Deny {
             return Err(GatewayError::Forbidden(Refusal::WritesDenied));
         }
-        Ok(Arc::new(identity))
+        Ok(())
     }
 
     pub(super) fn home(&self, identity: &CampaignIdentity) -> Result<&Home, GatewayError> {
@@ -354,7 +239,7 @@ impl WorkerGateway {
         Ok(view)
     }
 
-    async fn read(
+    pub(super) async fn read(
         &self,
         asked_as: PlatformKind,
         identity: Arc<CampaignIdentity>,
@@ -370,20 +255,9 @@ impl WorkerGateway {
             }
             _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
         };
-        let mut fetched = fetched.map_err(|error| failed(&error, &identity))?;
-        if fetched.status == CampaignStatus::Stopped
-            && self.shared.loading.is_loading(identity.uuid)
-        {
-            // It was asked to run and will, as soon as its contacts are there.
-            fetched.status = CampaignStatus::Running;
-        }
-        let context = Arc::clone(&home.context);
-        let written = match route {
-            Route::Native => None,
-            _ => self.written(asked_as, &identity, &fetched, &context).await?,
-        };
-        let results = self.results_go(&identity, &fetched).await?;
-        Ok(CampaignView { identity, route, fetched, context, written, results, deleted_at: None })
+        let fetched = fetched.map_err(|error| failed(&error, &identity))?;
+        let view = self.view_of(asked_as, identity, fetched)?;
+        self.with_what_clients_said(asked_as, view).await
     }
 
     pub(super) fn view_of_entry(
@@ -391,61 +265,98 @@ impl WorkerGateway {
         asked_as: PlatformKind,
         entry: DirectoryEntry,
     ) -> Result<CampaignView, GatewayError> {
-        let home = self.home(&entry.identity)?;
+        let adapter = &self.home(&entry.identity)?.adapter;
         let is_deleted = entry.gone || entry.snapshot.deleted;
         let deleted_at = is_deleted.then_some(entry.fetched_at);
         let document = Bytes::from(entry.snapshot.document);
-        let fetched =
-            home.adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
-                tracing::error!(campaign = %entry.identity.uuid, %error, "directory");
-                GatewayError::Internal("a document in the directory cannot be read".to_owned())
-            })?;
+        let fetched = adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
+            tracing::error!(campaign = %entry.identity.uuid, %error, "directory");
+            GatewayError::Internal("a document in the directory cannot be read".to_owned())
+        })?;
+        // It may have been started or stopped since its document was read.
+        let status = entry.snapshot.status;
+        let view = self.view_with_status(asked_as, Arc::new(entry.identity), (fetched, status))?;
+        Ok(CampaignView { deleted_at, ..view })
+    }
+
+    /// A campaign as the directory has it, but for the status, which is known.
+    pub(super) async fn view_as_listed(
+        &self,
+        asked_as: PlatformKind,
+        identity: Arc<CampaignIdentity>,
+        status: CampaignStatus,
+    ) -> Result<CampaignView, GatewayError> {
+        let Shared { shown, ledger, clock, .. } = &*self.shared;
+        let now = clock.now();
+        let fetched = if let Some(fetched) = shown.recall(identity.uuid, now) {
+            fetched
+        } else {
+            let entry = ledger.find_entry(identity.uuid).await?;
+            let entry = entry.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+            let fetched = Arc::new(self.view_of_entry(asked_as, entry)?.fetched);
+            shown.remember(identity.uuid, Arc::clone(&fetched), now);
+            fetched
+        };
+        let fetched = FetchedCampaign::clone(&fetched);
+        let view = self.view_with_status(asked_as, identity, (fetched, status))?;
+        self.remember(&view);
+        Ok(view)
+    }
+
+    fn view_with_status(
+        &self,
+        asked_as: PlatformKind,
+        identity: Arc<CampaignIdentity>,
+        (fetched, status): (FetchedCampaign, CampaignStatus),
+    ) -> Result<CampaignView, GatewayError> {
+        let read = fetched.status.clone();
+        let fetched = FetchedCampaign { status, ..fetched };
+        let mut view = self.view_of(asked_as, identity, fetched)?;
+        if view.route == Route::Native && view.fetched.status != read {
+            let adapter = &self.home(&view.identity)?.adapter;
+            view.fetched.raw = adapter.document_with_status(&view.fetched);
+        }
+        Ok(view)
+    }
+
+    /// Without what clients said of it.
+    pub(super) fn view_of(
+        &self,
+        asked_as: PlatformKind,
+        identity: Arc<CampaignIdentity>,
+        mut fetched: FetchedCampaign,
+    ) -> Result<CampaignView, GatewayError> {
+        if fetched.status == CampaignStatus::Stopped
+            && self.shared.loading.is_loading(identity.uuid)
+        {
+            // It was asked to run and will, as soon as its contacts are there.
+            fetched.status = CampaignStatus::Running;
+        }
+        let home = self.home(&identity)?;
         Ok(CampaignView {
-            route: route(Operation::CampaignList, home.adapter.platform(), asked_as),
+            route: route(Operation::CampaignDetail, home.adapter.platform(), asked_as),
             context: Arc::clone(&home.context),
             fetched,
-            identity: Arc::new(entry.identity),
+            identity,
             written: None,
             results: ResultsGo::AsSaid,
-            deleted_at,
+            deleted_at: None,
         })
     }
 
-    async fn write_status(
+    /// With the document that a client wrote, and the address that it gave for results.
+    pub(super) async fn with_what_clients_said(
         &self,
-        identity: &CampaignIdentity,
-        desire: Desire,
-        job: Uuid,
-    ) -> Result<(), GatewayError> {
-        let home = self.home(identity)?;
-        let written = match desire {
-            Desire::Run => home.adapter.start_campaign(Lane::FacadeWrite, &identity.native).await,
-            Desire::Stop => home.adapter.stop_campaign(Lane::Stop, &identity.native).await,
-        };
-        written.map(drop).map_err(|error| {
-            let unclear = error.effect == Effect::Unclear;
-            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error, "start or stop");
-            GatewayError::from_platform(&error, Noun::Campaign, job)
-        })
-    }
-
-    fn journal_entry(
-        &self,
-        asked: &Asked,
-        desire: Desire,
-        identity: &CampaignIdentity,
-        job: Uuid,
-    ) -> JournalEntry {
-        JournalEntry {
-            at: self.shared.clock.now(),
-            actor: asked.client.name.clone(),
-            action: desire.operation().as_str().to_owned(),
-            request_id: Some(asked.request_id.clone()),
-            campaign: Some(identity.uuid),
-            before: None,
-            after: None,
-            reason: Some(format!("job {job}")),
+        asked_as: PlatformKind,
+        mut view: CampaignView,
+    ) -> Result<CampaignView, GatewayError> {
+        let CampaignView { identity, fetched, context, .. } = &view;
+        match view.route {
+            // The home's document names where its results go, and is shown as it is but for that.
+            Route::Native => view.results = self.results_go(identity, fetched).await?,
+            _ => view.written = self.written(asked_as, identity, fetched, context).await?,
         }
+        Ok(view)
     }
 }
 
@@ -453,56 +364,6 @@ impl WorkerGateway {
 pub(super) fn failed(error: &PlatformError, identity: &CampaignIdentity) -> GatewayError {
     tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
     GatewayError::from_platform(error, Noun::Campaign, identity.uuid)
-}
-
-impl Desire {
-    fn operation(self) -> Operation {
-        match self {
-            Desire::Run => Operation::CampaignStart,
-            Desire::Stop => Operation::CampaignStop,
-        }
-    }
-
-    fn status(self) -> CampaignStatus {
-        match self {
-            Desire::Run => CampaignStatus::Running,
-            Desire::Stop => CampaignStatus::Stopped,
-        }
-    }
-
-    fn is_met_by(self, status: &CampaignStatus) -> bool {
-        match self {
-            Desire::Run => *status == CampaignStatus::Running,
-            Desire::Stop => {
-                matches!(
-                    status,
-                    CampaignStatus::Stopped | CampaignStatus::Stopping | CampaignStatus::Ended
-                )
-            }
-        }
-    }
-
-    /// Whether the campaign stands as wanted already, as far as the asker's platform calls that
-    /// right; an ended campaign never runs again.
-    fn needs_no_write(
-        self,
-        campaign: &FetchedCampaign,
-        repeat: Repeat,
-    ) -> Result<bool, GatewayError> {
-        let status = &campaign.status;
-        if self == Desire::Run && *status == CampaignStatus::Ended {
-            return Err(GatewayError::State("the campaign has ended".to_owned()));
-        }
-        if self == Desire::Run && campaign.deleted {
-            return Err(GatewayError::State("the campaign is deleted".to_owned()));
-        }
-        match (self.is_met_by(status), repeat) {
-            (true, Repeat::Refused) => {
-                Err(GatewayError::State(format!("the campaign is {} already", status.as_str())))
-            }
-            (met, _) => Ok(met),
-        }
-    }
 }
 
 impl crate::gateway::Client {

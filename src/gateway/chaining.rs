@@ -165,7 +165,7 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
         after: None,
         reason: Some(format!("it follows {after}, job {}", run.row.uuid)),
     };
-    ledger.record_desired_status(next, CampaignStatus::Running, entry.clone()).await?;
+    ledger.record_desired_status(&identity, CampaignStatus::Running, entry.clone()).await?;
     let _writing = gateway.shared.reads.writing(&identity);
     run.step("start", async |_| {
         let native = &identity.native;
@@ -179,6 +179,7 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
         }
     })
     .await?;
+    let entry = JournalEntry { at: gateway.shared.clock.now(), ..entry };
     ledger.record_actual_status(next, CampaignStatus::Running, entry).await?;
     Ok(Some(format!("{{\"campaign\":\"{next}\"}}")))
 }

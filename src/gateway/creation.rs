@@ -220,7 +220,7 @@ async fn bind(
     ledger.append_journal(made).await?;
     if wants_run {
         let desired = entry_of(run, Operation::CampaignStart, identity.uuid, None);
-        ledger.record_desired_status(identity.uuid, CampaignStatus::Running, desired).await?;
+        ledger.record_desired_status(&identity, CampaignStatus::Running, desired).await?;
     }
     let before = progress.clone();
     let uuid = identity.uuid;
@@ -422,7 +422,7 @@ async fn let_dial(run: &mut Run<'_>, home: &Home, identity: &CampaignIdentity) -
         Err(GatewayError::Unenforced(_) | GatewayError::State(_)) => {
             // It stays stopped, and starting it says why.
             let stopped = entry_of(run, Operation::CampaignStop, identity.uuid, None);
-            ledger.record_desired_status(identity.uuid, CampaignStatus::Stopped, stopped).await?;
+            ledger.record_desired_status(identity, CampaignStatus::Stopped, stopped).await?;
             return Ok(());
         }
         Err(error) => return Err(Stop::Lost(error.to_string())),

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, propose_campaign_uuid,
 };
+use crate::gateway::campaigns::CampaignView;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::directory::Snapshot;
@@ -321,6 +322,7 @@ impl WorkerGateway {
                 let CampaignIdentity { home, native, .. } = &entry.identity;
                 self.shared.reads.drop_campaign(home, native);
             }
+            self.shared.shown.forget(entry.identity.uuid);
             self.shared.id_cache.insert(entry.identity)
         });
         Ok(identities.collect())
@@ -348,8 +350,14 @@ impl WorkerGateway {
         entry: JournalEntry,
     ) -> Result<(), GatewayError> {
         self.shared.ledger.record_outcome(identity.uuid, snapshot(found), entry).await?;
+        self.shared.shown.forget(identity.uuid);
         self.shared.memory.remember_sight(identity.uuid, digest(found));
         Ok(())
+    }
+
+    /// The directory shows the campaign so.
+    pub(super) fn remember(&self, view: &CampaignView) {
+        self.shared.memory.remember_sight(view.identity.uuid, digest(&view.fetched));
     }
 
     fn sighting(

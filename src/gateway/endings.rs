@@ -73,7 +73,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         after: None,
         reason: Some(format!("its end has come, job {}", run.row.uuid)),
     };
-    ledger.record_desired_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
+    ledger.record_desired_status(&identity, CampaignStatus::Stopped, entry).await?;
     let native = &identity.native;
     let _writing = gateway.shared.reads.writing(&identity);
     // Stopping what stands does no harm, so nothing need be looked up.

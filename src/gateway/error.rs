@@ -164,6 +164,7 @@ impl From<LedgerError> for GatewayError {
         match error {
             LedgerError::Unavailable(_) => GatewayError::unavailable("the ledger is busy"),
             LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),
+            LedgerError::Moved => GatewayError::unavailable("the campaign has moved; ask again"),
             // A verb that may have been done is safe to ask again: every verb is insert-or-get or
             // writes the same value.
             LedgerError::Unclear(_) => GatewayError::unavailable("the ledger did not confirm"),

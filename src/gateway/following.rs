@@ -5,10 +5,7 @@
 //! their own, which is a receiver's: a destination that takes what names it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
@@ -37,17 +34,6 @@ pub enum ResultsGo {
     /// To the gateway, and from there to the client's own address, if it has one.
     Here { client: Option<Url> },
 }
-
-/// Clients' own addresses, so that details do not ask the ledger each time.
-#[derive(Default)]
-pub(super) struct ReceiverMemory {
-    by_campaign: Mutex<HashMap<Uuid, (Timestamp, Option<Url>)>>,
-}
-
-/// Another replica may have written; what is older than this is looked up again.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5);
-/// Campaigns remembered; then all are forgotten.
-const MAX_REMEMBERED: usize = 100_000;
 
 impl WorkerGateway {
     /// Whether results may be passed on to an address.
@@ -264,8 +250,8 @@ impl WorkerGateway {
         }
         let now = self.shared.clock.now();
         let memory = &self.shared.receivers;
-        if let Some(known) = memory.recall(identity.uuid, now) {
-            return Ok(known);
+        if let Some(client) = memory.recall(identity.uuid, now) {
+            return Ok(ResultsGo::Here { client });
         }
         let mut known = self.shared.ledger.receivers(vec![identity.uuid]).await?;
         let client = known.remove(&identity.uuid);
@@ -379,24 +365,4 @@ impl WorkerGateway {
 pub(super) fn is_pushed_here(home: &Home, fetched: &FetchedCampaign) -> bool {
     let address = fetched.definition.result_url.as_deref();
     address.is_some_and(|address| home.adapter.callbacks().is_own(address))
-}
-
-impl ReceiverMemory {
-    fn recall(&self, campaign: Uuid, now: Timestamp) -> Option<ResultsGo> {
-        let known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, client) = known.get(&campaign)?;
-        (now < *since + REMEMBERED_FOR).then(|| ResultsGo::Here { client: client.clone() })
-    }
-
-    fn remember(&self, campaign: Uuid, client: Option<Url>, now: Timestamp) {
-        let mut known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_REMEMBERED {
-            known.clear();
-        }
-        known.insert(campaign, (now, client));
-    }
-
-    fn forget(&self, campaign: Uuid) {
-        self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
-    }
 }

@@ -73,7 +73,7 @@ impl WorkerGateway {
             reason: Some(format!("paused while contacts are added, job {job}")),
         };
         let ledger = &self.shared.ledger;
-        ledger.record_desired_status(identity.uuid, CampaignStatus::Running, entry.clone()).await?;
+        ledger.record_desired_status(identity, CampaignStatus::Running, entry.clone()).await?;
         // Before the pause: a discovery must not take it for somebody else's.
         ledger.record_actual_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
         let job = NewJob {
@@ -150,6 +150,7 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
         }
     });
     if started.await? {
+        let entry = JournalEntry { at: gateway.shared.clock.now(), ..entry };
         ledger.record_actual_status(subject, CampaignStatus::Running, entry).await?;
     }
     Ok(())

@@ -37,6 +37,7 @@ pub mod passthrough;
 pub mod pushes;
 mod read_cache;
 pub mod reconcile;
+mod remembered;
 pub mod results;
 mod retry;
 pub mod route;
@@ -44,6 +45,7 @@ pub mod rules;
 pub mod sessions;
 mod sharing;
 pub mod statistics;
+pub mod steering;
 mod written;
 
 use std::collections::HashMap;
@@ -54,6 +56,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use url::Url;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -65,7 +68,6 @@ use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
-use crate::gateway::following::ReceiverMemory;
 use crate::gateway::holding::Holds;
 use crate::gateway::inbox::{InboxNews, InboxProcessor};
 use crate::gateway::jobs::{Board, JobWorker};
@@ -73,14 +75,15 @@ use crate::gateway::outbox::{OutboxNews, OutboxWorker};
 use crate::gateway::outcomes::Unknown;
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
+use crate::gateway::remembered::Remembered;
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
 use crate::gateway::statistics::LastCounts;
-use crate::gateway::written::WrittenMemory;
+use crate::gateway::written::Written;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
-use crate::platforms::{Account, Adapter, Bindings, ConvertContext, PlatformKind};
+use crate::platforms::{Account, Adapter, Bindings, ConvertContext, FetchedCampaign, PlatformKind};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -149,6 +152,11 @@ impl Client {
     }
 }
 
+/// Campaigns of which a client's document or address is remembered.
+const MAX_REMEMBERED: usize = 100_000;
+/// Campaigns that are remembered with all their home says of them, some kilobytes each.
+const MAX_REMEMBERED_DOCUMENTS: usize = 2_048;
+
 struct Shared {
     accounts: HashMap<AccountSlug, ConfiguredAccount>,
     ledger: Ledger,
@@ -173,8 +181,12 @@ struct Shared {
     reconcile_interval: Option<Duration>,
     backup_directory: Option<PathBuf>,
     counts: LastCounts,
-    written: WrittenMemory,
-    receivers: ReceiverMemory,
+    /// None: nobody wrote of the campaign.
+    written: Remembered<Option<Arc<Written>>>,
+    /// Clients' own addresses.
+    receivers: Remembered<Option<Url>>,
+    /// Campaigns as the directory shows them.
+    shown: Remembered<Arc<FetchedCampaign>>,
     unknown: Unknown,
     sessions: SessionMemory,
     started_at: Timestamp,
@@ -226,8 +238,9 @@ impl Gateway {
             reconcile_interval: parts.reconcile_interval,
             backup_directory: parts.backup_directory,
             counts: LastCounts::default(),
-            written: WrittenMemory::default(),
-            receivers: ReceiverMemory::default(),
+            written: Remembered::new(MAX_REMEMBERED),
+            receivers: Remembered::new(MAX_REMEMBERED),
+            shown: Remembered::new(MAX_REMEMBERED_DOCUMENTS),
             unknown: Unknown::default(),
             sessions: SessionMemory::default(),
             started_at,

@@ -2,17 +2,15 @@
 //! shown again as far as nothing has changed since.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::ids::{CampaignIdentity, CampaignPart};
 use crate::domain::policy::CallingWindow;
 use crate::gateway::error::GatewayError;
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
 use crate::mapping::table::Kind;
 use crate::platforms::documents::DomainDocument;
@@ -25,20 +23,6 @@ pub(super) struct Written {
     source: Value,
     base: Option<Value>,
 }
-
-/// What is remembered of written documents, so that details do not ask the ledger each time.
-#[derive(Default)]
-pub(super) struct WrittenMemory {
-    by_campaign: Mutex<HashMap<Uuid, Remembered>>,
-}
-
-/// Since when, and what; None: nobody wrote of it.
-type Remembered = (Timestamp, Option<Arc<Written>>);
-
-/// Another replica may have written; what is older than this is looked up again.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5);
-/// Campaigns remembered; then all are forgotten.
-const MAX_REMEMBERED: usize = 100_000;
 
 impl WorkerGateway {
     /// The campaign in the asker's words, with what the client wrote where the home's rendering has
@@ -86,13 +70,14 @@ impl WorkerGateway {
     }
 
     async fn known_written(&self, campaign: Uuid) -> Result<Option<Arc<Written>>, GatewayError> {
-        let now = self.shared.clock.now();
-        let memory = &self.shared.written;
-        let (since, mut known) = memory.recall(campaign);
-        if since.is_none_or(|since| now >= since + REMEMBERED_FOR) {
-            let row = self.shared.ledger.find_object(campaign).await?;
-            known = memory.remember(campaign, row.and_then(Written::read), now);
+        let Shared { written, ledger, clock, .. } = &*self.shared;
+        let now = clock.now();
+        if let Some(known) = written.recall(campaign, now) {
+            return Ok(known);
         }
+        let row = ledger.find_object(campaign).await?;
+        let known = row.and_then(Written::read).map(Arc::new);
+        written.remember(campaign, known.clone(), now);
         Ok(known)
     }
 
@@ -183,35 +168,5 @@ impl Written {
         let now = campaign(rendered(asked_as, fetched, context)?);
         let base = self.base.clone().map_or_else(|| now.clone(), campaign);
         merge(&self.source, &base, &now).ok()
-    }
-}
-
-impl WrittenMemory {
-    /// Since when it is known, and what.
-    fn recall(&self, campaign: Uuid) -> (Option<Timestamp>, Option<Arc<Written>>) {
-        let known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&campaign) {
-            Some((since, written)) => (Some(*since), written.clone()),
-            None => (None, None),
-        }
-    }
-
-    fn remember(
-        &self,
-        campaign: Uuid,
-        written: Option<Written>,
-        now: Timestamp,
-    ) -> Option<Arc<Written>> {
-        let written = written.map(Arc::new);
-        let mut known = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_REMEMBERED {
-            known.clear();
-        }
-        known.insert(campaign, (now, written.clone()));
-        written
-    }
-
-    pub(super) fn forget(&self, campaign: Uuid) {
-        self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
     }
 }

@@ -98,19 +98,21 @@ impl Ledger {
     /// `before` and `after` of the entry are filled in. Answers what was wanted until now.
     ///
     /// # Errors
-    /// `Missing` when there is no such campaign.
+    /// `Missing` when there is no such campaign, `Moved` when its home is not the one that is about to
+    /// be asked.
     pub async fn record_desired_status(
         &self,
-        campaign: Uuid,
+        campaign: &CampaignIdentity,
         desired: CampaignStatus,
         entry: JournalEntry,
     ) -> Result<CampaignStatus, LedgerError> {
-        self.write(RecordStatus { campaign, column: "desired", status: desired, entry }).await
+        let (campaign, home_epoch) = (campaign.uuid, campaign.home_epoch);
+        self.write(RecordDesired { campaign, home_epoch, desired, entry }).await
     }
 
     /// Keeps what the platform says the campaign's status is now, and journals it if it changed.
     /// `before` and `after` of the entry are filled in. The desired status stays, and sightings from
-    /// before the entry no longer count.
+    /// before the entry no longer count; nor does the entry after a later one. Answers what it is then.
     ///
     /// # Errors
     /// `Missing` when there is no such campaign.
@@ -119,9 +121,8 @@ impl Ledger {
         campaign: Uuid,
         actual: CampaignStatus,
         entry: JournalEntry,
-    ) -> Result<(), LedgerError> {
-        let verb = RecordStatus { campaign, column: "actual", status: actual, entry };
-        self.write(verb).await.map(drop)
+    ) -> Result<CampaignStatus, LedgerError> {
+        self.write(RecordActual { campaign, actual, entry }).await
     }
 
     /// Keeps how the campaign was found after it was changed. A status that is another one now is
@@ -144,6 +145,18 @@ pub(super) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
+/// How a campaign stands that is seen for the first time.
+pub(super) async fn insert_state<S: Statements>(
+    store: &mut S,
+    id: i64,
+    status: &CampaignStatus,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let sql = "INSERT INTO campaign_state (campaign_id, desired, actual, wanted_at, fetched_at) \
+               VALUES ($1, $2, $2, $3, $3)";
+    store.execute(sql, &[id.into(), status.as_str().into(), now.into()]).await.map(drop)
+}
+
 /// Replaces the snapshot of a campaign that was seen again, and journals what changed: as `by` says,
 /// or as a change from outside, which then is what is desired.
 pub(super) async fn refresh<S: Statements>(
@@ -154,14 +167,15 @@ pub(super) async fn refresh<S: Statements>(
     by: Option<&JournalEntry>,
 ) -> Result<(), LedgerError> {
     let sql = format!(
-        "SELECT desired, actual, fetched_at, gone_at FROM campaign WHERE id = $1{}",
+        "SELECT desired, actual, wanted_at, fetched_at, gone_at FROM campaign_state \
+         WHERE campaign_id = $1{}",
         S::ROW_LOCK
     );
     let row = store.row(&sql, &[id.into()]).await?;
     let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
     let desired = CampaignStatus::from_term(&row.text()?);
     let actual = CampaignStatus::from_term(&row.text()?);
-    if row.time()? > now {
+    if row.time()?.max(row.time()?) > now {
         return Ok(());
     }
     let mut wanted = desired.clone();
@@ -183,19 +197,21 @@ pub(super) async fn refresh<S: Statements>(
             wanted = identity::desired_after(&snapshot.status).unwrap_or(desired);
         }
     }
+    let sql = "UPDATE campaign_state SET desired = $2, actual = $3, fetched_at = $4, \
+               gone_at = NULL WHERE campaign_id = $1";
+    let (wanted, actual) = (wanted.as_str(), snapshot.status.as_str());
+    store.execute(sql, &[id.into(), wanted.into(), actual.into(), now.into()]).await?;
+    // A row that says the same is not written again: most that discovery meets do.
     store
         .execute(
-            "UPDATE campaign SET desired = $2, actual = $3, name = $4, name_folded = $5, \
-             document = $6, deleted = $7, fetched_at = $8, gone_at = NULL WHERE id = $1",
+            "UPDATE campaign SET name = $2, name_folded = $3, document = $4, deleted = $5 \
+             WHERE id = $1 AND NOT (document = $4 AND name = $2 AND deleted = $5)",
             &[
                 id.into(),
-                wanted.as_str().into(),
-                snapshot.status.as_str().into(),
                 snapshot.name.as_str().into(),
                 fold(&snapshot.name).as_str().into(),
                 snapshot.document.as_str().into(),
                 snapshot.deleted.into(),
-                now.into(),
             ],
         )
         .await?;
@@ -211,10 +227,17 @@ pub(super) async fn entry<S: Statements>(
     read_entry(&mut row.ok_or(LedgerError::Missing("campaign"))?)
 }
 
+/// How a campaign `c` stands.
+const WITH_STATE: &str = "JOIN campaign_state s ON s.campaign_id = c.id";
+
+/// How the campaign with the UUID $1 stands; its state alone is locked where rows are.
+const OF_CAMPAIGN: &str =
+    "FROM campaign_state WHERE campaign_id = (SELECT id FROM campaign WHERE uuid = $1)";
+
 fn select_entries() -> String {
     format!(
-        "SELECT {IDENTITY_COLUMNS}, c.name, c.actual, c.document, c.created_at, c.deleted, \
-         c.desired, c.fetched_at, c.gone_at FROM {IDENTITY_TABLES}"
+        "SELECT {IDENTITY_COLUMNS}, c.name, s.actual, c.document, c.created_at, c.deleted, \
+         s.desired, s.fetched_at, s.gone_at FROM {IDENTITY_TABLES} {WITH_STATE}"
     )
 }
 
@@ -246,7 +269,7 @@ impl Verb for ListDirectory {
         let Some((condition, parameters)) = self.filter.condition() else {
             return Ok(DirectoryPage::default());
         };
-        let sql = format!("SELECT COUNT(*) FROM {IDENTITY_TABLES} WHERE {condition}");
+        let sql = format!("SELECT COUNT(*) FROM {IDENTITY_TABLES} {WITH_STATE} WHERE {condition}");
         let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
         let (sql, parameters) =
             self.window.cut(&format!("{} WHERE {condition}", select_entries()), "c", parameters);
@@ -273,7 +296,7 @@ impl DirectoryFilter {
             and("c.vdn =", vdn.into(), "");
         }
         if let Some(status) = &self.status {
-            and("c.actual =", status.as_str().into(), "");
+            and("s.actual =", status.as_str().into(), "");
         }
         if let Some(part) = &self.name_contains {
             // A longer pattern is an error on SQLite; no platform keeps such names.
@@ -283,7 +306,7 @@ impl DirectoryFilter {
             and("c.name_folded LIKE", like_pattern(part).as_str().into(), " ESCAPE '!'");
         }
         if !self.include_deleted {
-            conditions.push("NOT c.deleted AND c.gone_at IS NULL".to_owned());
+            conditions.push("NOT c.deleted AND s.gone_at IS NULL".to_owned());
         }
         let sql = conditions.join(" AND ");
         Some((sql, parameters))
@@ -363,9 +386,9 @@ impl Verb for UnseenCampaigns {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
         let sql = format!(
-            "SELECT {IDENTITY_COLUMNS} FROM {IDENTITY_TABLES} WHERE a.slug = $1 \
-             AND c.fetched_at < $2 AND c.gone_at IS NULL AND NOT c.deleted \
-             ORDER BY c.fetched_at, c.id LIMIT $3"
+            "SELECT {IDENTITY_COLUMNS} FROM {IDENTITY_TABLES} {WITH_STATE} WHERE a.slug = $1 \
+             AND s.fetched_at < $2 AND s.gone_at IS NULL AND NOT c.deleted \
+             ORDER BY s.fetched_at, c.id LIMIT $3"
         );
         let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
         let parameters = [(&self.account).into(), self.since.into(), limit.into()];
@@ -385,24 +408,29 @@ impl Verb for MarkAsGone {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
         let sql = format!(
-            "SELECT id FROM campaign WHERE uuid = $1 AND fetched_at < $2 AND gone_at IS NULL{}",
+            "SELECT campaign_id {OF_CAMPAIGN} AND fetched_at < $2 AND gone_at IS NULL{}",
             S::ROW_LOCK
         );
         let row = store.row(&sql, &[self.campaign.into(), self.asked_at.into()]).await?;
         let Some(mut row) = row else { return Ok(false) };
         let id = row.int()?;
-        let sql = "UPDATE campaign SET gone_at = $2 WHERE id = $1";
+        let sql = "UPDATE campaign_state SET gone_at = $2 WHERE campaign_id = $1";
         store.execute(sql, &[id.into(), self.now.into()]).await?;
         journal::append_outside(store, id, "campaign.gone", None, self.now).await?;
         Ok(true)
     }
 }
 
-struct RecordStatus {
+struct RecordDesired {
     campaign: Uuid,
-    /// `desired` or `actual`.
-    column: &'static str,
-    status: CampaignStatus,
+    home_epoch: i64,
+    desired: CampaignStatus,
+    entry: JournalEntry,
+}
+
+struct RecordActual {
+    campaign: Uuid,
+    actual: CampaignStatus,
     entry: JournalEntry,
 }
 
@@ -421,38 +449,71 @@ impl Verb for RecordOutcome {
     }
 }
 
-impl Verb for RecordStatus {
+impl Verb for RecordDesired {
     /// What it was until now.
     type Answer = CampaignStatus;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<CampaignStatus, LedgerError> {
-        let Self { column, .. } = self;
-        let sql = format!("SELECT id, {column} FROM campaign WHERE uuid = $1{}", S::ROW_LOCK);
+        let sql = format!(
+            "SELECT campaign_id, last_entry, desired, \
+             (SELECT home_epoch FROM campaign WHERE id = campaign_id) {OF_CAMPAIGN}{}",
+            S::ROW_LOCK
+        );
         let row = store.row(&sql, &[self.campaign.into()]).await?;
         let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
-        let (id, before) = (row.int()?, row.text()?);
-        let after = self.status.as_str();
-        // A wish is journalled even when it is the old one: somebody acted.
-        let answer = CampaignStatus::from_term(&before);
-        if *column == "actual" && before == after {
-            return Ok(answer);
+        let (of, before) = ((row.int()?, row.optional_int()?), row.text()?);
+        if row.int()? != self.home_epoch {
+            return Err(LedgerError::Moved);
         }
-        // What was seen on the platform before this was asked of it no longer counts.
-        let fetched = "fetched_at = CASE WHEN fetched_at < $3 THEN $3 ELSE fetched_at END";
-        store
-            .execute(
-                &format!("UPDATE campaign SET {column} = $2, {fetched} WHERE id = $1"),
-                &[id.into(), after.into(), self.entry.at.into()],
-            )
-            .await?;
-        let entry = JournalEntry {
-            before: Some(before),
-            after: Some(after.to_owned()),
-            ..self.entry.clone()
-        };
-        journal::append(store, Some(id), &entry).await?;
+        let answer = CampaignStatus::from_term(&before);
+        // Journalled even when it is the old one: somebody acted.
+        let sql = "UPDATE campaign_state SET last_entry = $2, desired = $3, \
+                   wanted_at = CASE WHEN wanted_at < $4 THEN $4 ELSE wanted_at END \
+                   WHERE campaign_id = $1";
+        let change = (before, self.desired.as_str());
+        record_status(store, (of, sql), change, &self.entry).await?;
         Ok(answer)
     }
+}
+
+impl Verb for RecordActual {
+    /// What it is now.
+    type Answer = CampaignStatus;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<CampaignStatus, LedgerError> {
+        let sql = format!(
+            "SELECT campaign_id, last_entry, actual, fetched_at {OF_CAMPAIGN}{}",
+            S::ROW_LOCK
+        );
+        let row = store.row(&sql, &[self.campaign.into()]).await?;
+        let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
+        let (of, before) = ((row.int()?, row.optional_int()?), row.text()?);
+        if row.time()? > self.entry.at {
+            return Ok(CampaignStatus::from_term(&before));
+        }
+        if before != self.actual.as_str() {
+            let sql = "UPDATE campaign_state SET last_entry = $2, actual = $3, fetched_at = $4 \
+                       WHERE campaign_id = $1";
+            let change = (before, self.actual.as_str());
+            record_status(store, (of, sql), change, &self.entry).await?;
+        }
+        Ok(self.actual.clone())
+    }
+}
+
+/// Journals a change of the desired or the actual status, and makes it: `sql` takes the campaign, its
+/// new last entry of the journal, the status and the time.
+async fn record_status<S: Statements>(
+    store: &mut S,
+    ((id, last_entry), sql): ((i64, Option<i64>), &str),
+    (before, after): (String, &str),
+    entry: &JournalEntry,
+) -> Result<(), LedgerError> {
+    let entry =
+        JournalEntry { before: Some(before), after: Some(after.to_owned()), ..entry.clone() };
+    let last_entry = journal::insert(store, Some((id, last_entry)), &entry).await?;
+    let parameters = [id.into(), last_entry.into(), after.into(), entry.at.into()];
+    store.execute(sql, &parameters).await.map(drop)
 }
 
 /// Without the document: it may hold phone numbers.

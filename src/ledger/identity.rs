@@ -287,32 +287,27 @@ impl SightCampaigns {
             Some((_, list_at)) => list_at,
             None => free_list_at(store, snapshot.created_at.unwrap_or(self.seen_at)).await?,
         };
-        let status = snapshot.status.as_str();
-        let row = store
-            .row(
-                "INSERT INTO campaign (uuid, vdn, number, list_at, home_id, home_epoch, desired, \
-                 actual, name, name_folded, document, created_at, deleted, fetched_at, \
-                 last_contact_at) \
-                 VALUES ($1, $2, $3, $4, $5, 1, $6, $6, $7, $8, $9, $10, $11, $12, 0) \
-                 RETURNING id",
+        let id = store
+            .insert(
+                "INSERT INTO campaign (uuid, vdn, number, list_at, home_id, home_epoch, name, \
+                 name_folded, document, created_at, deleted, last_contact_at) \
+                 VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9, $10, 0)",
                 &[
                     uuid.into(),
                     pair.vdn.into(),
                     pair.number.into(),
                     list_at.into(),
                     account.into(),
-                    status.into(),
                     snapshot.name.as_str().into(),
                     directory::fold(&snapshot.name).as_str().into(),
                     snapshot.document.as_str().into(),
                     Value::optional_time(snapshot.created_at),
                     snapshot.deleted.into(),
-                    self.seen_at.into(),
                 ],
             )
             .await?;
-        let id =
-            row.ok_or_else(|| LedgerError::Corrupt("no row was inserted".to_owned()))?.int()?;
+        let id = id.ok_or_else(|| LedgerError::Corrupt("no row was inserted".to_owned()))?;
+        directory::insert_state(store, id, &snapshot.status, self.seen_at).await?;
         store
             .execute(
                 "INSERT INTO external_ref (account_id, kind, native, campaign_id, is_current) \

@@ -64,23 +64,41 @@ pub(super) async fn append<S: Statements>(
     campaign: Option<i64>,
     entry: &JournalEntry,
 ) -> Result<(), LedgerError> {
-    store
-        .execute(
+    let Some(campaign) = campaign else { return insert(store, None, entry).await.map(drop) };
+    let sql =
+        format!("SELECT last_entry FROM campaign_state WHERE campaign_id = $1{}", S::ROW_LOCK);
+    let row = store.row(&sql, &[campaign.into()]).await?;
+    let previous = row.ok_or(LedgerError::Missing("campaign"))?.optional_int()?;
+    let id = insert(store, Some((campaign, previous)), entry).await?;
+    let sql = "UPDATE campaign_state SET last_entry = $2 WHERE campaign_id = $1";
+    store.execute(sql, &[campaign.into(), id.into()]).await.map(drop)
+}
+
+/// Inserts an entry; one about a campaign comes with the campaign's last one, and the caller makes it
+/// the last one in its stead.
+pub(super) async fn insert<S: Statements>(
+    store: &mut S,
+    campaign: Option<(i64, Option<i64>)>,
+    entry: &JournalEntry,
+) -> Result<i64, LedgerError> {
+    let id = store
+        .insert(
             "INSERT INTO journal (at, actor, action, request_id, campaign_id, before_value, \
-             after_value, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             after_value, reason, previous) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             &[
                 entry.at.into(),
                 entry.actor.as_str().into(),
                 entry.action.as_str().into(),
                 Value::optional_text(entry.request_id.as_deref()),
-                campaign.into(),
+                campaign.map(|(id, _)| id).into(),
                 Value::optional_text(entry.before.as_deref()),
                 Value::optional_text(entry.after.as_deref()),
                 Value::optional_text(entry.reason.as_deref()),
+                campaign.and_then(|(_, previous)| previous).into(),
             ],
         )
         .await?;
-    Ok(())
+    id.ok_or_else(|| LedgerError::Corrupt("no row was inserted".to_owned()))
 }
 
 /// Journals what was found on a platform; `change` is (before, after).
@@ -132,9 +150,14 @@ impl Verb for History {
         let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
         let rows = store
             .rows(
-                "SELECT j.at, j.actor, j.action, j.request_id, j.before_value, j.after_value, \
-                 j.reason FROM journal j JOIN campaign c ON c.id = j.campaign_id \
-                 WHERE c.uuid = $1 ORDER BY j.id DESC LIMIT $2",
+                "WITH RECURSIVE entry (id, depth) AS (\
+                 SELECT s.last_entry, CAST(1 AS BIGINT) FROM campaign_state s JOIN campaign c \
+                 ON c.id = s.campaign_id WHERE c.uuid = $1 \
+                 UNION ALL SELECT j.previous, e.depth + 1 FROM entry e \
+                 JOIN journal j ON j.id = e.id WHERE e.depth < $2) \
+                 SELECT j.at, j.actor, j.action, j.request_id, j.before_value, j.after_value, \
+                 j.reason FROM entry e JOIN journal j ON j.id = e.id \
+                 WHERE e.depth <= $2 ORDER BY e.depth",
                 &[self.campaign.into(), limit.into()],
             )
             .await?;

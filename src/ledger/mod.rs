@@ -61,6 +61,9 @@ pub enum LedgerError {
     /// The verb names a row that does not exist.
     #[error("the ledger knows no such {0}")]
     Missing(&'static str),
+    /// The campaign's home is another than the verb was told.
+    #[error("the campaign has moved")]
+    Moved,
     #[error("{0}")]
     Conflict(String),
     #[error("a stored row cannot be read: {0}")]

@@ -145,10 +145,11 @@ impl Verb for Candidates {
     type Answer = Vec<Candidate>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<Candidate>, LedgerError> {
-        let sql = "SELECT c.uuid, c.created_at, c.actual IN ('running', 'stopping'), c.id, \
+        let sql = "SELECT c.uuid, c.created_at, s.actual IN ('running', 'stopping'), c.id, \
                    (SELECT MAX(r.day) FROM reconcile_day r WHERE r.campaign_id = c.id) \
-                   FROM campaign c WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
-                   AND c.id > $2 AND c.gone_at IS NULL AND (c.actual IN ('running', 'stopping') \
+                   FROM campaign c JOIN campaign_state s ON s.campaign_id = c.id \
+                   WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
+                   AND c.id > $2 AND s.gone_at IS NULL AND (s.actual IN ('running', 'stopping') \
                    OR NOT EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id) \
                    OR EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id \
                    AND r.closed_at IS NULL AND r.active_at = r.read_at)) ORDER BY c.id LIMIT $3";
@@ -205,11 +206,12 @@ impl Verb for Due {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<DueUnit>, LedgerError> {
         // 'all' is greater than every day.
-        let sql = "SELECT c.uuid, e.native, r.day, c.actual IN ('running', 'stopping'), r.total, \
+        let sql = "SELECT c.uuid, e.native, r.day, s.actual IN ('running', 'stopping'), r.total, \
                    r.active_at FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
+                   JOIN campaign_state s ON s.campaign_id = c.id \
                    JOIN external_ref e ON e.campaign_id = c.id AND e.kind = 'campaign' \
                    AND e.is_current WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
-                   AND c.gone_at IS NULL AND r.closed_at IS NULL AND (r.read_at IS NULL \
+                   AND s.gone_at IS NULL AND r.closed_at IS NULL AND (r.read_at IS NULL \
                    OR (r.day >= $2 AND r.read_at <= $3) OR (r.day < $2 AND r.read_at <= $4)) \
                    ORDER BY COALESCE(r.read_at, 0), r.id LIMIT $5";
         let today = self.today.to_string();
@@ -287,7 +289,8 @@ impl Verb for States {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<ReconcileState>, LedgerError> {
         let open = "FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
-                    WHERE c.home_id = a.id AND c.gone_at IS NULL AND r.closed_at IS NULL";
+                    JOIN campaign_state s ON s.campaign_id = c.id \
+                    WHERE c.home_id = a.id AND s.gone_at IS NULL AND r.closed_at IS NULL";
         let sql = format!(
             "SELECT a.slug, (SELECT COUNT(*) {open}), \
              (SELECT COUNT(*) {open} AND r.read_at IS NULL), \

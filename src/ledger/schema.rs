@@ -6,10 +6,11 @@ use crate::ledger::LedgerError;
 
 /// The version that this program brings a ledger to. It also works on the next one, so that a
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
-/// must therefore leave alone what the version before it uses.
-pub const VERSION: i64 = 10;
+/// must therefore leave alone what the version before it uses, or leave a number out, so that the old
+/// program refuses it.
+pub const VERSION: i64 = 12;
 
-const MIGRATIONS: [(&str, &str); 10] = [
+const MIGRATIONS: [(&str, &str); 11] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -20,6 +21,7 @@ const MIGRATIONS: [(&str, &str); 10] = [
     ("V8__receivers", include_str!("migrations/V8__receivers.sql")),
     ("V9__outcomes", include_str!("migrations/V9__outcomes.sql")),
     ("V10__traces", include_str!("migrations/V10__traces.sql")),
+    ("V12__campaign_state", include_str!("migrations/V12__campaign_state.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
-use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::campaign::CampaignDefinition;
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
-    AddedContacts, AttemptPage, AttemptQuery, Bindings, CallbackAddresses, CampaignPage,
+    self, AddedContacts, AttemptPage, AttemptQuery, Bindings, CallbackAddresses, CampaignPage,
     ContactName, ContactPage, ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart,
     Made, NewCampaign, Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence,
-    PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Support, isales, support,
-    voipbin,
+    PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Steered, Support, isales,
+    support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -200,6 +200,11 @@ impl Adapter {
         }
     }
 
+    /// The campaign's document, which says another status, with the campaign's own.
+    pub fn document_with_status(&self, campaign: &FetchedCampaign) -> Bytes {
+        platforms::document_with_status(self.platform(), campaign, self.context())
+    }
+
     /// The campaign document alone, as the platform sent it: for callers who speak its language.
     pub async fn campaign_document(
         &self,
@@ -309,12 +314,12 @@ impl Adapter {
         }
     }
 
-    /// Lets a campaign dial. Gives the status after it, as far as the platform tells.
+    /// Lets a campaign dial.
     pub async fn start_campaign(
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         match self {
             Adapter::Voipbin(client) => client.start_campaign(lane, native).await,
             Adapter::Isales(client) => client.start_campaign(lane, native).await,
@@ -326,7 +331,7 @@ impl Adapter {
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         match self {
             Adapter::Voipbin(client) => client.stop_campaign(lane, native).await,
             Adapter::Isales(client) => client.stop_campaign(lane, native).await,

@@ -154,6 +154,14 @@ pub struct FetchedCampaign {
     pub raw: Bytes,
 }
 
+/// How a campaign stands that was started or stopped, as far as its platform tells.
+#[derive(Debug, Clone)]
+pub struct Steered {
+    pub status: CampaignStatus,
+    /// The campaign, where the platform answers with its document.
+    pub document: Option<Bytes>,
+}
+
 /// One page of a platform's campaign list.
 #[derive(Debug, Clone)]
 pub struct CampaignPage {
@@ -402,6 +410,26 @@ pub fn campaign_of_document(platform: PlatformKind, document: Value) -> Value {
     match platform {
         PlatformKind::Voipbin => voipbin::names::campaign_of_document(document),
         PlatformKind::Isales => document,
+    }
+}
+
+/// A campaign's document as the platform sent it, but for the status, which has changed since.
+pub(super) fn document_with_status(
+    platform: PlatformKind,
+    campaign: &FetchedCampaign,
+    ctx: &ConvertContext,
+) -> Bytes {
+    let FetchedCampaign { definition, status, raw, .. } = campaign;
+    let said = DomainDocument::Campaign(Box::new(definition.clone()), status.clone());
+    let said = document_from_domain(platform, &said, ctx);
+    let said = said.map(|said| campaign_of_document(platform, said.value));
+    match (said, serde_json::from_slice(raw)) {
+        (Ok(mut said), Ok(Value::Object(mut document))) => {
+            // Both platforms call it so.
+            document.insert("status".to_owned(), said["status"].take());
+            Value::Object(document).to_string().into()
+        }
+        _ => raw.clone(),
     }
 }
 

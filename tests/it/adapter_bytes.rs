@@ -287,11 +287,11 @@ async fn voipbin_of_the_seed_generation_with_an_outplan_that_is_gone() {
 #[actix_web::test]
 async fn voipbin_starts_and_stops_through_the_status() {
     let play = Play::voipbin("campaign-start.run").await;
-    let status = play.adapter.start_campaign(WRITE, &voipbin_id()).await.unwrap();
+    let status = play.adapter.start_campaign(WRITE, &voipbin_id()).await.unwrap().status;
     assert_eq!(status, CampaignStatus::Running);
     play.check();
     let play = Play::voipbin("campaign-stop.stopping").await;
-    let status = play.adapter.stop_campaign(Lane::Stop, &voipbin_id()).await.unwrap();
+    let status = play.adapter.stop_campaign(Lane::Stop, &voipbin_id()).await.unwrap().status;
     assert_eq!(status, CampaignStatus::Stopping);
     play.check();
 }
@@ -456,11 +456,11 @@ async fn isales_details_keep_the_documents_bytes_without_the_envelope() {
 #[actix_web::test]
 async fn isales_starts_by_resume_stops_by_pause_and_archives() {
     let play = Play::isales("campaign-start.resume").await;
-    let status = play.adapter.start_campaign(WRITE, &isales_id()).await.unwrap();
+    let status = play.adapter.start_campaign(WRITE, &isales_id()).await.unwrap().status;
     assert_eq!(status, CampaignStatus::Running);
     play.check();
     let play = Play::isales("campaign-stop.pause").await;
-    let status = play.adapter.stop_campaign(Lane::Stop, &isales_id()).await.unwrap();
+    let status = play.adapter.stop_campaign(Lane::Stop, &isales_id()).await.unwrap().status;
     assert_eq!(status, CampaignStatus::Stopped);
     play.check();
     let play = Play::isales("campaign-delete.archive").await;

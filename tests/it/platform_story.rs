@@ -337,7 +337,7 @@ async fn a_campaign_runs_when_told_and_stops_when_told() {
     for stage in Stage::all(&[Operation::CampaignStart, Operation::CampaignStop], false).await {
         let id = stage.create("steered").await;
         assert_eq!(
-            stage.adapter.start_campaign(WRITE, &id).await.unwrap(),
+            stage.adapter.start_campaign(WRITE, &id).await.unwrap().status,
             CampaignStatus::Running
         );
         assert_eq!(stage.detail(&id).await.status, CampaignStatus::Running);
@@ -346,7 +346,7 @@ async fn a_campaign_runs_when_told_and_stops_when_told() {
             assert_eq!((error.kind, error.effect), (PlatformErrorKind::State, Effect::None));
         }
         let stopping = stage.adapter.stop_campaign(Lane::Stop, &id).await.unwrap();
-        assert!(matches!(stopping, CampaignStatus::Stopping | CampaignStatus::Stopped));
+        assert!(matches!(stopping.status, CampaignStatus::Stopping | CampaignStatus::Stopped));
         stage.drive(stage.clock.sleep(Duration::from_secs(6))).await;
         assert_eq!(stage.detail(&id).await.status, CampaignStatus::Stopped);
         stage.clean_up(&id).await;

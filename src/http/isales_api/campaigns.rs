@@ -7,10 +7,11 @@ use jiff::civil::DateTime;
 
 use crate::domain::ids::{CampaignKey, VdnId};
 use crate::domain::listing::Window;
-use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
+use crate::gateway::campaigns::{CampaignView, Wanted};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::following::ResultsGo;
 use crate::gateway::route::Route;
+use crate::gateway::steering::{Desire, Repeat};
 use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};

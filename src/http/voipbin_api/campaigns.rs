@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::domain::campaign::{Answering, CampaignDefinition};
 use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart};
 use crate::domain::listing::Window;
-use crate::gateway::campaigns::{CampaignView, Desire, Repeat, Wanted};
+use crate::gateway::campaigns::{CampaignView, Wanted};
 use crate::gateway::drafts::{
     DocumentsWanted, NOT_MADE, NewDocument, ObjectChange, ObjectKind, ObjectRow, ObjectState,
 };
@@ -19,6 +19,7 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::merged::{Listed, Reading, Source, SourcePage, merged};
 use crate::gateway::route::Route;
+use crate::gateway::steering::{Desire, Repeat};
 use crate::http::document::Document;
 use crate::http::voipbin_api::edits::{self, CampaignEdit, part_of};
 use crate::http::voipbin_api::error::{Doing, Refused};

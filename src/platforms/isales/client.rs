@@ -23,7 +23,7 @@ use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
     ConvertContext, CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation,
-    PlatformError, PlatformErrorKind, PushedRow, isales,
+    PlatformError, PlatformErrorKind, PushedRow, Steered, isales,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::spacing::{Batches, Spacing};
@@ -233,22 +233,22 @@ impl Client {
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         let operation = Operation::CampaignStart;
         let path = self.campaign_path(operation, native)?.url("v1", "/resume");
         self.write(operation, lane, "PUT", &path, Bytes::new()).await?;
-        Ok(CampaignStatus::Running)
+        Ok(Steered { status: CampaignStatus::Running, document: None })
     }
 
     pub async fn stop_campaign(
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         let operation = Operation::CampaignStop;
         let path = self.campaign_path(operation, native)?.url("v1", "/pause");
         self.write(operation, lane, "PUT", &path, Bytes::new()).await?;
-        Ok(CampaignStatus::Stopped)
+        Ok(Steered { status: CampaignStatus::Stopped, document: None })
     }
 
     /// Moves the campaign's results to history; the other choice loses them.

@@ -19,14 +19,14 @@ use super::wire::{self, is_unset};
 use super::{answer, convert, refusal};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
-use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
+use crate::domain::campaign::CampaignDefinition;
 use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
     ConvertContext, Exchange, Explained, FetchedAttempt, FetchedCampaign, FetchedContact,
-    Operation, PlatformError, PlatformErrorKind,
+    Operation, PlatformError, PlatformErrorKind, Steered,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
@@ -204,7 +204,7 @@ impl Client {
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         self.set_status(Operation::CampaignStart, lane, native, "run").await
     }
 
@@ -212,7 +212,7 @@ impl Client {
         &self,
         lane: Lane,
         native: &NativeId,
-    ) -> Result<CampaignStatus, PlatformError> {
+    ) -> Result<Steered, PlatformError> {
         self.set_status(Operation::CampaignStop, lane, native, "stop").await
     }
 
@@ -461,12 +461,17 @@ impl Client {
         lane: Lane,
         native: &NativeId,
         status: &str,
-    ) -> Result<CampaignStatus, PlatformError> {
-        let path = campaign_path(operation, native, "/status")?;
-        let body = json!({ "status": status });
-        let campaign: wire::Campaign = self.write(operation, lane, "PUT", &path, &body).await?;
+    ) -> Result<Steered, PlatformError> {
+        let path = &campaign_path(operation, native, "/status")?;
+        let body = Bytes::from(json!({ "status": status }).to_string());
+        let document =
+            self.call(Ask { operation, lane, method: "PUT", path, query: None, body }).await?;
+        let campaign: wire::Campaign = answer::object(operation, Access::Write, &document)?;
+        // What is not about this campaign does not show it.
+        let is_it = campaign.id.eq_ignore_ascii_case(native.as_str());
         let bundle = wire::CampaignBundle { campaign, ..wire::CampaignBundle::default() };
-        Ok(convert::campaign_to_domain(&bundle, &self.shared.context).value.1)
+        let status = convert::campaign_to_domain(&bundle, &self.shared.context).value.1;
+        Ok(Steered { status, document: is_it.then_some(document) })
     }
 
     /// A page of a list. A row that cannot be read is left out and counted in the log: one broken

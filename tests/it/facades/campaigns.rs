@@ -84,8 +84,15 @@ async fn campaigns_start_and_stop_through_the_other_platforms_api() {
     // Started as a VoIPBin campaign, it runs on CC-iSales.
     let uuid = app.uuid_of("made-on-isales").await;
     let path = format!("/campaigns/{uuid}/status");
+    let requests = || app.isales.journal.pace().requests;
+    let before = requests();
     let run = app.vb("PUT", &path, Some(json!({"status": "run"}))).await;
     assert_eq!((run.status, &run.json()["status"]), (200, &json!("run")));
+    assert_eq!(run.json()["name"], "made-on-isales", "as the directory has it");
+    assert_eq!(requests(), before + 1, "its home said yes, and is asked nothing more");
+    let rows = format!("v1/openapi/campaigns/{VDN}?status=2&deviceType=0&curPage=1&rowsPerPage=10");
+    let rows = app.cc_ok("GET", &rows, None).await;
+    assert_eq!(rows["data"][0]["status"], 2, "its own platform's clients see it at once: {rows}");
     // Again is no mistake here: its home refuses it, and shows that it is so already.
     let again = app.vb("PUT", &path, Some(json!({"status": "run"}))).await;
     assert_eq!((again.status, &again.json()["status"]), (200, &json!("run")));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dialbridge::domain::campaign::CampaignStatus;
-use dialbridge::domain::ids::{CampaignKey, CampaignPart, NativeId, RefKind};
+use dialbridge::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId, RefKind};
 use dialbridge::ledger::journal::{JournalEntry, OUTSIDE};
 use dialbridge::ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ stories!(
     identities_are_exported_once_each,
     a_changed_status_is_journalled_as_outside,
     an_old_sighting_changes_nothing,
+    an_old_outcome_changes_nothing,
     wishes_and_their_outcome_are_journalled,
     unseen_campaigns_are_gone_until_seen_again,
     a_retired_native_id_tells_nothing,
@@ -203,16 +204,41 @@ async fn an_old_sighting_changes_nothing(place: Place) {
     assert_eq!(fresh[0].snapshot.status, CampaignStatus::Stopped);
 }
 
+/// Two clients at once: their records come in another order than the platform did what they asked.
+async fn an_old_outcome_changes_nothing(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let wish = journal_entry("campaign.stop", 20);
+    ledger.record_desired_status(&identity, stopped.clone(), wish).await.unwrap();
+    let record = async |status: &CampaignStatus, micros| {
+        let entry = journal_entry("campaign.steered", micros);
+        ledger.record_actual_status(identity.uuid, status.clone(), entry).await.unwrap()
+    };
+    assert_eq!(record(&running, 11).await, running, "another's wish does not make it void");
+    assert_eq!(record(&stopped, 22).await, stopped);
+    assert_eq!(record(&running, 21).await, stopped, "it was stopped after that");
+    let kept = ledger.find_entry(identity.uuid).await.unwrap().unwrap();
+    assert_eq!((kept.desired, kept.snapshot.status), (stopped.clone(), stopped));
+    assert_eq!(kept.fetched_at, at(22));
+    assert_eq!(
+        ledger.history(identity.uuid, 10).await.unwrap().len(),
+        3,
+        "what changed nothing is silent"
+    );
+}
+
 async fn wishes_and_their_outcome_are_journalled(place: Place) {
     let ledger = place.ledger().await;
-    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let campaign = identity.uuid;
     let entry = JournalEntry {
         request_id: Some("request-1".to_owned()),
         reason: Some("a client asked".to_owned()),
         ..journal_entry("campaign.start", 1)
     };
     let running = CampaignStatus::Running;
-    ledger.record_desired_status(campaign, running.clone(), entry.clone()).await.unwrap();
+    ledger.record_desired_status(&identity, running.clone(), entry.clone()).await.unwrap();
     let wanted = ledger.find_entry(campaign).await.unwrap().unwrap();
     assert_eq!(wanted.desired, running);
     assert_eq!(wanted.snapshot.status, CampaignStatus::Stopped, "not before the platform says so");
@@ -235,7 +261,11 @@ async fn wishes_and_their_outcome_are_journalled(place: Place) {
     assert_eq!(entries, [change(entry), change(started), note.clone()], "the same again is silent");
     assert_eq!(ledger.history(campaign, 1).await.unwrap(), [note], "the newest");
 
-    let nobody = ledger.record_desired_status(uuid(9), running, journal_entry("x", 6)).await;
+    let moved = CampaignIdentity { home_epoch: 2, ..identity.clone() };
+    let moved = ledger.record_desired_status(&moved, running.clone(), journal_entry("x", 6)).await;
+    assert_eq!(moved, Err(LedgerError::Moved));
+    let nobody = CampaignIdentity { uuid: uuid(9), ..identity };
+    let nobody = ledger.record_desired_status(&nobody, running, journal_entry("x", 6)).await;
     assert_eq!(nobody, Err(LedgerError::Missing("campaign")));
     let nobody = JournalEntry { campaign: Some(uuid(9)), ..journal_entry("x", 6) };
     assert_eq!(ledger.append_journal(nobody).await, Err(LedgerError::Missing("campaign")));
@@ -301,7 +331,7 @@ async fn text_may_hold_anything(place: Place) {
     assert_eq!(found, Some(entry.identity));
 }
 
-fn journal_entry(action: &str, micros: i64) -> JournalEntry {
+pub(super) fn journal_entry(action: &str, micros: i64) -> JournalEntry {
     JournalEntry {
         at: at(micros),
         actor: "a client".to_owned(),

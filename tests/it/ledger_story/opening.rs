@@ -1,9 +1,12 @@
 //! Schema, durability, and rows that cannot be read.
 
+use dialbridge::domain::campaign::CampaignStatus;
 use dialbridge::domain::ids::CampaignKey;
 use dialbridge::ledger::identity::AccountRow;
-use dialbridge::ledger::{LedgerError, schema};
+use dialbridge::ledger::journal::JournalEntry;
+use dialbridge::ledger::{Ledger, LedgerError, schema};
 
+use super::identity::journal_entry;
 use super::{At, Place, account, at, by_uuid, pair, paired, sight, slug, stories, unpaired};
 
 stories!(
@@ -13,6 +16,7 @@ stories!(
     the_next_schema_is_accepted_and_others_are_not,
     accounts_keep_platform_and_virtual_vdn,
     what_was_answered_survives,
+    a_ledger_of_schema_10_keeps_what_it_says,
     a_row_that_cannot_be_read_is_an_error_and_no_panic,
 );
 
@@ -113,6 +117,58 @@ async fn what_was_answered_survives(place: Place) {
     assert_eq!(ledger.find_campaign(by_uuid(&entry)).await.unwrap(), Some(entry.identity));
 }
 
+/// Schema 12 took how campaigns stand out of their rows, and the journal's index away.
+async fn a_ledger_of_schema_10_keeps_what_it_says(place: Place) {
+    let ledger = place.ledger().await;
+    let campaigns =
+        [sight(&ledger, "pairs", paired(1)).await, sight(&ledger, "uuids", unpaired(2)).await];
+    for (n, campaign) in campaigns.iter().cycle().take(5).enumerate() {
+        let entry = journal_entry("campaign.start", 10 + i64::try_from(n).unwrap());
+        let identity = &campaign.identity;
+        ledger.record_desired_status(identity, CampaignStatus::Running, entry).await.unwrap();
+    }
+    let gone = campaigns[1].identity.uuid;
+    assert!(ledger.mark_as_gone(gone, at(20), at(21)).await.unwrap());
+    let read = async |ledger: &Ledger| {
+        let mut kept = Vec::new();
+        for campaign in &campaigns {
+            let uuid = campaign.identity.uuid;
+            let mut entry = ledger.find_entry(uuid).await.unwrap().unwrap();
+            // Schema 10 knew one time for both.
+            entry.fetched_at = at(0);
+            kept.push((entry, ledger.history(uuid, 10).await.unwrap()));
+        }
+        kept
+    };
+    let before = read(&ledger).await;
+    assert_eq!(before.iter().map(|(_, history)| history.len()).collect::<Vec<_>>(), [3, 3]);
+    drop(ledger);
+    place.tamper(
+        "ALTER TABLE campaign ADD COLUMN desired TEXT NOT NULL DEFAULT ''; \
+         ALTER TABLE campaign ADD COLUMN actual TEXT NOT NULL DEFAULT ''; \
+         ALTER TABLE campaign ADD COLUMN fetched_at BIGINT NOT NULL DEFAULT 0; \
+         ALTER TABLE campaign ADD COLUMN gone_at BIGINT; \
+         UPDATE campaign SET \
+         desired = (SELECT s.desired FROM campaign_state s WHERE s.campaign_id = campaign.id), \
+         actual = (SELECT s.actual FROM campaign_state s WHERE s.campaign_id = campaign.id), \
+         fetched_at = (SELECT s.wanted_at FROM campaign_state s WHERE s.campaign_id = campaign.id), \
+         gone_at = (SELECT s.gone_at FROM campaign_state s WHERE s.campaign_id = campaign.id); \
+         DROP TABLE campaign_state; ALTER TABLE journal DROP COLUMN previous; \
+         CREATE INDEX journal_by_campaign ON journal (campaign_id, id); \
+         DELETE FROM refinery_schema_history WHERE version = 12",
+    );
+    let refused = place.open().await.err().expect("it is to be migrated");
+    assert!(matches!(refused, LedgerError::Schema { found: 10, .. }), "{refused:?}");
+    place.migrate().await.unwrap();
+    let ledger = place.open().await.unwrap();
+    assert_eq!(read(&ledger).await, before);
+    let note = JournalEntry { campaign: Some(gone), ..journal_entry("note", 30) };
+    ledger.append_journal(note.clone()).await.unwrap();
+    let history = ledger.history(gone, 2).await.unwrap();
+    assert_eq!(history[1], note);
+    assert_eq!(history[0], before[1].1[2], "the new entry follows the old ones");
+}
+
 async fn a_row_that_cannot_be_read_is_an_error_and_no_panic(place: Place) {
     let ledger = place.ledger().await;
     let sound = sight(&ledger, "uuids", unpaired(1)).await;
@@ -123,23 +179,25 @@ async fn a_row_that_cannot_be_read_is_an_error_and_no_panic(place: Place) {
         "fetched_at = -9223372036854775808",
     ] {
         let spoilt = sight(&ledger, "pairs", paired(1)).await;
-        place.tamper(&format!(
-            "UPDATE campaign SET {damage} WHERE name_folded = 'campaign 1' \
-             AND vdn <> 900"
-        ));
+        let of_others = "WHERE id IN (SELECT id FROM campaign WHERE vdn <> 900)";
+        let of_states = of_others.replacen("id", "campaign_id", 1);
+        let whole = !damage.starts_with("fetched_at");
+        place.tamper(&if whole {
+            format!("UPDATE campaign SET {damage} {of_others}")
+        } else {
+            format!("UPDATE campaign_state SET {damage} {of_states}")
+        });
         let read = ledger.find_entry(spoilt.identity.uuid).await;
         assert!(matches!(read, Err(LedgerError::Corrupt(_))), "{damage}: {read:?}");
         let exported = ledger.export_identities(0, 10).await;
-        let whole = !damage.starts_with("fetched_at");
         assert_eq!(exported.is_err(), whole, "{damage}: {exported:?}");
         assert_eq!(
             ledger.find_campaign(CampaignKey::Pair(pair(900, 1))).await.unwrap().as_ref(),
             Some(&sound.identity),
             "the others are still answered"
         );
-        place.tamper(
-            "UPDATE campaign SET vdn = 7, number = 1, list_at = 5, fetched_at = 5 \
-             WHERE name_folded = 'campaign 1' AND vdn <> 900",
-        );
+        let put_right = "UPDATE campaign SET vdn = 7, number = 1, list_at = 5";
+        place.tamper(&format!("{put_right} {of_others}"));
+        place.tamper(&format!("UPDATE campaign_state SET fetched_at = 5 {of_states}"));
     }
 }
