@@ -70,21 +70,27 @@ impl WorkerGateway {
         let identity = if let Some(identity) = self.find(key).await? {
             identity
         } else {
-            self.refuse_draft(asked, key).await?;
-            self.look_up(asked, key).await?
+            // Boxed, because every request moves the room for it and few need it.
+            Box::pin(self.look_up_unless_draft(asked, key)).await?
         };
         asked.client.check_account(&identity.home)?;
         Ok(identity)
     }
 
     /// A draft is on no home, so no home is asked for it.
-    async fn refuse_draft(&self, asked: &Asked, key: CampaignKey) -> Result<(), GatewayError> {
-        let CampaignKey::Uuid(uuid) = key else { return Ok(()) };
-        match self.draft(asked, uuid).await {
-            Ok(_) => Err(GatewayError::NotFound(Noun::Draft)),
-            Err(GatewayError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
+    async fn look_up_unless_draft(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<Arc<CampaignIdentity>, GatewayError> {
+        if let CampaignKey::Uuid(uuid) = key {
+            match self.draft(asked, uuid).await {
+                Ok(_) => return Err(GatewayError::NotFound(Noun::Draft)),
+                Err(GatewayError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
+        self.look_up(asked, key).await
     }
 
     /// Whether a VDN is one of the client's accounts.
@@ -179,7 +185,8 @@ impl WorkerGateway {
             .collect::<Result<Vec<_>, _>>()?;
         let foreign = campaigns.iter().filter(|view| view.route != Route::Native);
         let written = self.written_of(foreign.map(|view| view.identity.uuid).collect()).await?;
-        let shown = campaigns.iter().map(|view| (&*view.identity, &view.fetched));
+        let native = campaigns.iter().filter(|view| view.route == Route::Native);
+        let shown = native.map(|view| (&*view.identity, &view.fetched));
         let mut results = self.results_go_of(shown).await?;
         for view in &mut campaigns {
             if let Some(results) = results.remove(&view.identity.uuid) {

@@ -54,6 +54,8 @@ impl WorkerGateway {
         desire: Desire,
         repeat: Repeat,
     ) -> Result<CampaignView, GatewayError> {
+        // Boxed is what few of them need, or not for long: every request moves the room for it, and
+        // holds it while it waits for the disk.
         let identity = self.resolve(asked, key).await?;
         self.check_may_write(asked, &identity)?;
         let _writing = self.shared.reads.writing(&identity);
@@ -66,27 +68,28 @@ impl WorkerGateway {
         if desire == Desire::Stop && self.shared.loading.end(identity.uuid) {
             // It stands still while its contacts are loaded; it must not go on afterwards.
             self.record_desire(asked, desire, &identity, job).await?;
-            return self.view(asked.platform, identity).await;
+            return Box::pin(self.view(asked.platform, identity)).await;
         }
         // Where the home looks after that itself, asking it costs nothing but the question.
         if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
-            let before = self.view(asked.platform, Arc::clone(&identity)).await?;
+            let before = Box::pin(self.view(asked.platform, Arc::clone(&identity))).await?;
             if desire.needs_no_write(&before.fetched, repeat)? {
                 return Ok(before);
             }
         }
         if desire == Desire::Run {
             let by = (&*asked.client.name, Some(&*asked.request_id));
-            self.check_rules(by, &identity).await?;
+            Box::pin(self.check_rules(by, &identity)).await?;
         }
         let wanted_before = self.record_desire(asked, desire, &identity, job).await?;
-        let written = self.write_status(&identity, desire, job).await;
+        let written = Box::pin(self.write_status(&identity, desire, job)).await;
         let entry = self.journal_entry(asked, desire, &identity, job);
         match written {
             Ok(steered) => self.keep_steered(asked.platform, identity, steered, entry).await,
             Err(error) => {
                 let refused = Refused { error, wanted_before, entry, job };
-                self.look_after_refusal(asked.platform, identity, (desire, repeat), refused).await
+                let wish = (desire, repeat);
+                Box::pin(self.look_after_refusal(asked.platform, identity, wish, refused)).await
             }
         }
     }

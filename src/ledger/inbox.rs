@@ -114,7 +114,7 @@ impl Ledger {
                     }
                     self.write(Append { pushes, now }).await
                 };
-                ledger.pushes.join(push, append).await
+                Box::pin(ledger.pushes.join(push, append)).await
             }
         }
     }

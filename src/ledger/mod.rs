@@ -150,14 +150,15 @@ impl Ledger {
     async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         match self {
             Ledger::Sqlite(ledger) => ledger.read(verb).await,
-            Ledger::Postgres(ledger) => ledger.read(verb).await,
+            // Boxed: its room is many times that of the other, and every caller would have it, too.
+            Ledger::Postgres(ledger) => Box::pin(ledger.read(verb)).await,
         }
     }
 
     async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         match self {
             Ledger::Sqlite(ledger) => ledger.write(verb).await,
-            Ledger::Postgres(ledger) => ledger.write(verb).await,
+            Ledger::Postgres(ledger) => Box::pin(ledger.write(verb)).await,
         }
     }
 }

@@ -108,7 +108,9 @@ pub async fn set_status(facade: Data<Facade>, request: HttpRequest, body: Body) 
             };
             let key = CampaignKey::Uuid(id);
             match call.gateway.set_desired(&call.asked, key, desire, Repeat::Done).await {
-                Err(GatewayError::NotFound(Noun::Draft)) => steer_draft(&call, id, desire).await,
+                Err(GatewayError::NotFound(Noun::Draft)) => {
+                    Box::pin(steer_draft(&call, id, desire)).await
+                }
                 view => Ok(json(render(&view?, call.profile)?)),
             }
         })
