@@ -491,7 +491,10 @@ impl Verb for RecordActual {
         if row.time()? > self.entry.at {
             return Ok(CampaignStatus::from_term(&before));
         }
-        if before != self.actual.as_str() {
+        if before == self.actual.as_str() {
+            let sql = "UPDATE campaign_state SET fetched_at = $2 WHERE campaign_id = $1";
+            store.execute(sql, &[of.0.into(), self.entry.at.into()]).await?;
+        } else {
             let sql = "UPDATE campaign_state SET last_entry = $2, actual = $3, fetched_at = $4 \
                        WHERE campaign_id = $1";
             let change = (before, self.actual.as_str());

@@ -200,7 +200,12 @@ async fn an_old_sighting_changes_nothing(place: Place) {
     // Fetched before the start, heard of after it.
     let late = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(9)).await.unwrap();
     assert_eq!(late[0].snapshot.status, CampaignStatus::Running);
-    let fresh = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(11)).await.unwrap();
+    // Nor does one that is older than the same start again, which changed nothing.
+    let entry = journal_entry("campaign.start", 12);
+    ledger.record_actual_status(campaign, CampaignStatus::Running, entry).await.unwrap();
+    let late = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(11)).await.unwrap();
+    assert_eq!(late[0].snapshot.status, CampaignStatus::Running);
+    let fresh = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(13)).await.unwrap();
     assert_eq!(fresh[0].snapshot.status, CampaignStatus::Stopped);
 }
 
