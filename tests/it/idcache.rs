@@ -203,12 +203,13 @@ async fn files_of_a_killed_process_open() {
 
     let cache = IdCache::open(&killed, CAPACITY_MB, OWNER).unwrap();
     assert!(!cache.needs_refill());
+    // Not by `resolve`, which does not wait for sled where a machine is busy.
     for n in 1..=3000 {
-        assert_eq!(cache.resolve(by_uuid(n)).await.as_deref(), Some(&identity(n)));
+        assert_eq!(cache.read_sled(by_uuid(n)), Some(identity(n)));
     }
     for n in 3001..3200 {
-        if let Some(found) = cache.resolve(by_pair(n)).await {
-            assert_eq!(*found, identity(n));
+        if let Some(found) = cache.read_sled(by_pair(n)) {
+            assert_eq!(found, identity(n));
         }
     }
 }
