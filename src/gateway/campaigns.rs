@@ -1,9 +1,7 @@
-//! Campaigns: found by their public ids, listed from the ledger's directory, shown live, started
-//! and stopped.
+//! Campaigns: found by their public ids, listed from the ledger's directory, shown live.
 //!
 //! A detail goes to the home every time, but identical reads under way at once share one upstream
-//! call and one rendered answer. A start or stop journals what is wanted, asks the home, and records
-//! what the home answers; an answer that is lost is looked up and never guessed.
+//! call and one rendered answer.
 
 use std::sync::Arc;
 
@@ -183,10 +181,11 @@ impl WorkerGateway {
             .into_iter()
             .map(|entry| self.view_of_entry(asked.platform, entry))
             .collect::<Result<Vec<_>, _>>()?;
-        let foreign = campaigns.iter().filter(|view| view.route != Route::Native);
-        let written = self.written_of(foreign.map(|view| view.identity.uuid).collect()).await?;
-        let native = campaigns.iter().filter(|view| view.route == Route::Native);
-        let shown = native.map(|view| (&*view.identity, &view.fetched));
+        let (native, foreign): (Vec<_>, Vec<_>) =
+            campaigns.iter().partition(|view| view.route == Route::Native);
+        let written = foreign.iter().map(|view| view.identity.uuid).collect();
+        let written = self.written_of(written).await?;
+        let shown = native.iter().map(|view| (&*view.identity, &view.fetched));
         let mut results = self.results_go_of(shown).await?;
         for view in &mut campaigns {
             if let Some(results) = results.remove(&view.identity.uuid) {

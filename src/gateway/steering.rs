@@ -103,17 +103,17 @@ impl WorkerGateway {
         steered: Steered,
         entry: JournalEntry,
     ) -> Result<CampaignView, GatewayError> {
-        let Some(document) = steered.document else {
+        let view = if let Some(document) = steered.document {
+            let adapter = &self.home(&identity)?.adapter;
+            let fetched = adapter.read_campaign(&identity.native, document);
+            let fetched = fetched.map_err(|error| failed(&error, &identity))?;
+            self.record_outcome(&identity, &fetched, entry).await?;
+            self.view_of(asked_as, identity, fetched)?
+        } else {
             let ledger = &self.shared.ledger;
             let kept = ledger.record_actual_status(identity.uuid, steered.status, entry).await?;
-            let view = self.view_as_listed(asked_as, identity, kept).await?;
-            return self.with_what_clients_said(asked_as, view).await;
+            self.view_as_listed(asked_as, identity, kept).await?
         };
-        let adapter = &self.home(&identity)?.adapter;
-        let fetched = adapter.read_campaign(&identity.native, document);
-        let fetched = fetched.map_err(|error| failed(&error, &identity))?;
-        self.record_outcome(&identity, &fetched, entry).await?;
-        let view = self.view_of(asked_as, identity, fetched)?;
         self.with_what_clients_said(asked_as, view).await
     }
 

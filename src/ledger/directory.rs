@@ -185,12 +185,7 @@ pub(super) async fn refresh<S: Statements>(
     if actual != snapshot.status {
         let (before, after) = (actual.as_str(), snapshot.status.as_str());
         if let Some(entry) = by {
-            let entry = JournalEntry {
-                before: Some(before.to_owned()),
-                after: Some(after.to_owned()),
-                ..entry.clone()
-            };
-            journal::append(store, Some(id), &entry).await?;
+            journal::append(store, Some(id), &entry.of_change(before, after)).await?;
         } else {
             let change = Some((before, after));
             journal::append_outside(store, id, "campaign.status", change, now).await?;
@@ -228,7 +223,7 @@ pub(super) async fn entry<S: Statements>(
 }
 
 /// How a campaign `c` stands.
-const WITH_STATE: &str = "JOIN campaign_state s ON s.campaign_id = c.id";
+pub(super) const WITH_STATE: &str = "JOIN campaign_state s ON s.campaign_id = c.id";
 
 /// How the campaign with the UUID $1 stands; its state alone is locked where rows are.
 const OF_CAMPAIGN: &str =
@@ -465,14 +460,13 @@ impl Verb for RecordDesired {
         if row.int()? != self.home_epoch {
             return Err(LedgerError::Moved);
         }
-        let answer = CampaignStatus::from_term(&before);
         // Journalled even when it is the old one: somebody acted.
         let sql = "UPDATE campaign_state SET last_entry = $2, desired = $3, \
                    wanted_at = CASE WHEN wanted_at < $4 THEN $4 ELSE wanted_at END \
                    WHERE campaign_id = $1";
-        let change = (before, self.desired.as_str());
+        let change = (&*before, self.desired.as_str());
         record_status(store, (of, sql), change, &self.entry).await?;
-        Ok(answer)
+        Ok(CampaignStatus::from_term(&before))
     }
 }
 
@@ -497,7 +491,7 @@ impl Verb for RecordActual {
         } else {
             let sql = "UPDATE campaign_state SET last_entry = $2, actual = $3, fetched_at = $4 \
                        WHERE campaign_id = $1";
-            let change = (before, self.actual.as_str());
+            let change = (&*before, self.actual.as_str());
             record_status(store, (of, sql), change, &self.entry).await?;
         }
         Ok(self.actual.clone())
@@ -509,11 +503,10 @@ impl Verb for RecordActual {
 async fn record_status<S: Statements>(
     store: &mut S,
     ((id, last_entry), sql): ((i64, Option<i64>), &str),
-    (before, after): (String, &str),
+    (before, after): (&str, &str),
     entry: &JournalEntry,
 ) -> Result<(), LedgerError> {
-    let entry =
-        JournalEntry { before: Some(before), after: Some(after.to_owned()), ..entry.clone() };
+    let entry = entry.of_change(before, after);
     let last_entry = journal::insert(store, Some((id, last_entry)), &entry).await?;
     let parameters = [id.into(), last_entry.into(), after.into(), entry.at.into()];
     store.execute(sql, &parameters).await.map(drop)

@@ -40,6 +40,12 @@ impl JournalEntry {
             reason: None,
         }
     }
+
+    /// The same with what it was about before and after.
+    pub(super) fn of_change(&self, before: &str, after: &str) -> Self {
+        let (before, after) = (Some(before.to_owned()), Some(after.to_owned()));
+        Self { before, after, ..self.clone() }
+    }
 }
 
 impl Ledger {

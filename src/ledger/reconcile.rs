@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use uuid::Uuid;
 
 use crate::domain::ids::{AccountSlug, NativeId};
+use crate::ledger::directory::WITH_STATE;
 use crate::ledger::identity::campaign_id;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -145,17 +146,19 @@ impl Verb for Candidates {
     type Answer = Vec<Candidate>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<Candidate>, LedgerError> {
-        let sql = "SELECT c.uuid, c.created_at, s.actual IN ('running', 'stopping'), c.id, \
-                   (SELECT MAX(r.day) FROM reconcile_day r WHERE r.campaign_id = c.id) \
-                   FROM campaign c JOIN campaign_state s ON s.campaign_id = c.id \
-                   WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
-                   AND c.id > $2 AND s.gone_at IS NULL AND (s.actual IN ('running', 'stopping') \
-                   OR NOT EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id) \
-                   OR EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id \
-                   AND r.closed_at IS NULL AND r.active_at = r.read_at)) ORDER BY c.id LIMIT $3";
+        let sql = format!(
+            "SELECT c.uuid, c.created_at, s.actual IN ('running', 'stopping'), c.id, \
+             (SELECT MAX(r.day) FROM reconcile_day r WHERE r.campaign_id = c.id) \
+             FROM campaign c {WITH_STATE} \
+             WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
+             AND c.id > $2 AND s.gone_at IS NULL AND (s.actual IN ('running', 'stopping') \
+             OR NOT EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id) \
+             OR EXISTS (SELECT 1 FROM reconcile_day r WHERE r.campaign_id = c.id \
+             AND r.closed_at IS NULL AND r.active_at = r.read_at)) ORDER BY c.id LIMIT $3"
+        );
         let limit = i64::from(self.limit);
         let rows =
-            store.rows(sql, &[(&self.account).into(), self.after.into(), limit.into()]).await?;
+            store.rows(&sql, &[(&self.account).into(), self.after.into(), limit.into()]).await?;
         let read = |mut row: Row| {
             Ok(Candidate {
                 campaign: row.uuid()?,
@@ -206,14 +209,16 @@ impl Verb for Due {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<DueUnit>, LedgerError> {
         // 'all' is greater than every day.
-        let sql = "SELECT c.uuid, e.native, r.day, s.actual IN ('running', 'stopping'), r.total, \
-                   r.active_at FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
-                   JOIN campaign_state s ON s.campaign_id = c.id \
-                   JOIN external_ref e ON e.campaign_id = c.id AND e.kind = 'campaign' \
-                   AND e.is_current WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
-                   AND s.gone_at IS NULL AND r.closed_at IS NULL AND (r.read_at IS NULL \
-                   OR (r.day >= $2 AND r.read_at <= $3) OR (r.day < $2 AND r.read_at <= $4)) \
-                   ORDER BY COALESCE(r.read_at, 0), r.id LIMIT $5";
+        let sql = format!(
+            "SELECT c.uuid, e.native, r.day, s.actual IN ('running', 'stopping'), r.total, \
+             r.active_at FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
+             {WITH_STATE} \
+             JOIN external_ref e ON e.campaign_id = c.id AND e.kind = 'campaign' \
+             AND e.is_current WHERE c.home_id = (SELECT id FROM account WHERE slug = $1) \
+             AND s.gone_at IS NULL AND r.closed_at IS NULL AND (r.read_at IS NULL \
+             OR (r.day >= $2 AND r.read_at <= $3) OR (r.day < $2 AND r.read_at <= $4)) \
+             ORDER BY COALESCE(r.read_at, 0), r.id LIMIT $5"
+        );
         let today = self.today.to_string();
         let parameters = [
             (&self.account).into(),
@@ -235,7 +240,7 @@ impl Verb for Due {
                 active_at: row.optional_time()?,
             })
         };
-        store.rows(sql, &parameters).await?.into_iter().map(read).collect()
+        store.rows(&sql, &parameters).await?.into_iter().map(read).collect()
     }
 }
 
@@ -288,9 +293,11 @@ impl Verb for States {
     type Answer = Vec<ReconcileState>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<ReconcileState>, LedgerError> {
-        let open = "FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
-                    JOIN campaign_state s ON s.campaign_id = c.id \
-                    WHERE c.home_id = a.id AND s.gone_at IS NULL AND r.closed_at IS NULL";
+        let open = format!(
+            "FROM reconcile_day r JOIN campaign c ON c.id = r.campaign_id \
+             {WITH_STATE} \
+             WHERE c.home_id = a.id AND s.gone_at IS NULL AND r.closed_at IS NULL"
+        );
         let sql = format!(
             "SELECT a.slug, (SELECT COUNT(*) {open}), \
              (SELECT COUNT(*) {open} AND r.read_at IS NULL), \
