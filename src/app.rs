@@ -34,7 +34,9 @@ use crate::http::{self, Administration, Facades};
 use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
 use crate::ledger::identity::AccountRow;
+use crate::ledger::keys::KeyFingerprint;
 use crate::mapping::table::Tables;
+use crate::signing::keys::MasterKeys;
 use crate::telemetry::traces;
 use crate::transport::outward::AllowedNetworks;
 
@@ -252,6 +254,8 @@ impl Ground {
         let tables = load_tables(&config)?;
         let accounts = config.accounts.iter().map(account_row).collect();
         ledger.register_accounts(accounts, clock.now()).await.context("registering accounts")?;
+        let keys = key_fingerprints(&config)?;
+        ledger.register_keys(keys, clock.now()).await.context("comparing the master keys")?;
         let allowed = AllowedNetworks::new(config.allowed_networks.clone());
         let courier = Courier::new(config.master_keys.as_ref(), allowed, clock.clone())?;
         let gateway = Gateway::new(GatewayParts {
@@ -389,6 +393,17 @@ pub async fn open_ledger(
         }
     }
     .context("opening the ledger")
+}
+
+/// What the ledger knows the configured master keys by.
+///
+/// # Errors
+/// When the text holds no keys.
+pub fn key_fingerprints(config: &Config) -> anyhow::Result<Vec<KeyFingerprint>> {
+    let keys = config.master_keys.as_ref().map(MasterKeys::parse).transpose();
+    let keys = keys.context("keys.master_key")?;
+    let prints = keys.iter().flat_map(MasterKeys::fingerprints);
+    Ok(prints.map(|(version, fingerprint)| KeyFingerprint { version, fingerprint }).collect())
 }
 
 async fn open_id_cache(settings: &IdCacheConfig, ledger: &Ledger) -> anyhow::Result<IdCache> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use crate::app;
 use crate::cli::{Exit, block_on, print_out};
 use crate::clock::Clock;
-use crate::config::{self, AccountConfig, Config, WritePolicy};
+use crate::config::{self, AccountConfig, Config, LedgerConfig, WritePolicy};
+use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
 use crate::platforms::{Account, Operation};
 use crate::transport::pacing::Lane;
@@ -62,16 +63,33 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn check_ledger(config: &Config, clock: &Clock, report: &mut String) -> anyhow::Result<bool> {
+    // Also of a ledger that a gateway serves from: a damaged page must not wait for a client to meet it.
+    if let LedgerConfig::Sqlite { path } = &config.ledger
+        && path.exists()
+        && let Err(error) = Ledger::verify_sqlite(path)
+    {
+        writeln!(report, "ledger         not ready: {error}")?;
+        return Ok(false);
+    }
     match app::open_ledger(&config.ledger, clock, false).await {
-        Ok(_) => {
+        Ok(ledger) => check_keys(config, &ledger, report).await,
+        Err(error) => {
+            writeln!(report, "ledger         not ready: {error:#}")?;
+            Ok(false)
+        }
+    }
+}
+
+/// Whether the master keys are the ones that the ledger has met under their versions.
+async fn check_keys(config: &Config, ledger: &Ledger, report: &mut String) -> anyhow::Result<bool> {
+    let prints = app::key_fingerprints(config)?;
+    match ledger.check_keys(prints).await {
+        Ok(()) => {
             writeln!(report, "ledger         ok")?;
             Ok(true)
         }
         Err(error) => {
-            writeln!(
-                report,
-                "ledger         not ready: {error:#}; a new one is made by `serve --migrate`"
-            )?;
+            writeln!(report, "ledger         ok\nmaster keys    {error}")?;
             Ok(false)
         }
     }

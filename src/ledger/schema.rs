@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 12;
+pub const VERSION: i64 = 15;
 
-const MIGRATIONS: [(&str, &str); 11] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -22,6 +22,7 @@ const MIGRATIONS: [(&str, &str); 11] = [
     ("V9__outcomes", include_str!("migrations/V9__outcomes.sql")),
     ("V10__traces", include_str!("migrations/V10__traces.sql")),
     ("V12__campaign_state", include_str!("migrations/V12__campaign_state.sql")),
+    ("V15__keys", include_str!("migrations/V15__keys.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

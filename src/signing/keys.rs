@@ -20,6 +20,9 @@ const DESTINATION_LABEL: &str = "dialbridge destination secret";
 /// What numbers are hashed under.
 const NUMBER_LABEL: &str = "dialbridge number";
 
+/// What a key is known by, without being known.
+const FINGERPRINT_LABEL: &str = "dialbridge key fingerprint";
+
 /// What a token in a callback address is good for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenFor {
@@ -93,6 +96,14 @@ impl MasterKeys {
         self.versions.iter().map(|(version, _)| *version).collect()
     }
 
+    /// What each version's key is known by, newest first; no key can be found from it.
+    pub fn fingerprints(&self) -> impl Iterator<Item = (u32, String)> {
+        self.versions.iter().map(|(version, master)| {
+            let print = mac(master.expose_secret().as_bytes(), FINGERPRINT_LABEL.as_bytes());
+            (*version, hex_text(&print))
+        })
+    }
+
     /// A destination's secret in one of its versions; None when that master key stands no more.
     pub fn destination_secret(
         &self,
@@ -110,7 +121,7 @@ impl MasterKeys {
     pub fn number_hashes(&self, e164: &str) -> Vec<String> {
         let hash = |(_, master): &(u32, SecretString)| {
             let subkey = mac(master.expose_secret().as_bytes(), NUMBER_LABEL.as_bytes());
-            hex(&mac(&subkey, e164.as_bytes())).iter().map(|&digit| char::from(digit)).collect()
+            hex_text(&mac(&subkey, e164.as_bytes()))
         };
         self.versions.iter().map(hash).collect()
     }
@@ -144,6 +155,10 @@ fn token((version, master): (u32, &SecretString), account: &str, campaign: Optio
     let digits = hex(&mac(&subkey, message.as_bytes()));
     let digits = digits.iter().take(TOKEN_DIGITS).map(|&digit| char::from(digit));
     format!("{name}-{}", digits.collect::<String>())
+}
+
+fn hex_text(mac: &hmac::digest::Output<Sha256>) -> String {
+    hex(mac).iter().map(|&digit| char::from(digit)).collect()
 }
 
 fn mac(key: &[u8], message: &[u8]) -> hmac::digest::Output<Sha256> {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 mod cluster;
 mod counters;
+mod files;
 mod identity;
 mod inbox;
 mod keys;

@@ -4,13 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::{
-    ReadJob, SqliteLedger, closing, connect, lock, private_file, schema_version, submit,
-    unavailable, with_suffix,
-};
+use super::files::{COMPANIONS, check_sound, lock, private_file, unavailable, with_suffix};
+use super::{ReadJob, SqliteLedger, closing, connect, schema_version, submit};
 use crate::ledger::sqlite::statements::ledger_error;
 use crate::ledger::{LedgerError, schema};
 
@@ -72,6 +70,7 @@ impl SqliteLedger {
         let job: ReadJob = Box::new(move |_| {
             answer.send(work(&path)).ok();
         });
+        self.threads.watch.trusted()?;
         submit(self.threads.reads.as_ref(), job)?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
@@ -98,7 +97,7 @@ pub fn restore(copy: &Path, path: &Path, replace: bool) -> Result<i64, LedgerErr
     fs::copy(copy, &beside).map_err(|error| unavailable(copy, &error))?;
     let epoch = before.max(wanted) + 1;
     renumber(&beside, epoch)?;
-    for suffix in ["-wal", "-shm"] {
+    for suffix in COMPANIONS {
         fs::remove_file(with_suffix(path, suffix)).ok();
         fs::remove_file(with_suffix(&beside, suffix)).ok();
     }
@@ -119,6 +118,17 @@ fn renumber(path: &Path, epoch: i64) -> Result<(), LedgerError> {
     connection.query_row(sql, [], |_| Ok(())).map_err(failed)
 }
 
+/// Reads a whole ledger, also one that a gateway serves from, and changes nothing.
+pub fn verify(path: &Path) -> Result<(), LedgerError> {
+    if !path.is_file() {
+        return Err(LedgerError::Missing("file"));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection =
+        Connection::open_with_flags(path, flags).map_err(|error| ledger_error(&error))?;
+    check_sound(&connection, path, "integrity_check")
+}
+
 /// Of a sound ledger that this program knows.
 fn epoch_of(path: &Path) -> Result<i64, LedgerError> {
     if !path.is_file() {
@@ -126,11 +136,7 @@ fn epoch_of(path: &Path) -> Result<i64, LedgerError> {
     }
     let failed = |error: rusqlite::Error| ledger_error(&error);
     let connection = Connection::open(path).map_err(failed)?;
-    let sound: String =
-        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    if sound != "ok" {
-        return Err(LedgerError::Corrupt(format!("{} is damaged", path.display())));
-    }
+    check_sound(&connection, path, "integrity_check")?;
     schema::check_restorable(schema_version(&connection)?)?;
     connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0)).map_err(failed)
 }

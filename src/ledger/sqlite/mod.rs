@@ -1,11 +1,9 @@
 //! The ledger on SQLite: one writer thread with group commit, reader threads, checkpoints on a
 //! thread of their own; WAL, `synchronous=FULL`.
 //!
-//! Only one process opens a ledger: it holds a lock on `<file>.lock` as long as it runs. The threads
-//! end, and the file is closed, when the last handle is dropped.
+//! Only one process opens a ledger: it holds a lock on `<file>.lock` and on the file itself as long as it
+//! runs. The threads end, and the file is closed, when the last handle is dropped.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,12 +19,14 @@ use crate::clock::Clock;
 use crate::ledger::statements::Verb;
 use crate::ledger::{LedgerError, schema};
 
+mod files;
 mod keeping;
 mod statements;
 mod writer;
 
-pub(super) use keeping::restore;
+pub(super) use keeping::{restore, verify};
 
+use files::{Lock, Watch, lock, private_file, unavailable};
 use statements::{SqliteStatements, ledger_error};
 use writer::{Waiting, Wal, Writer};
 
@@ -35,9 +35,6 @@ const WRITE_QUEUE_JOBS: usize = 4096;
 /// Verbs that wait for a reader; more are refused as unavailable.
 const READ_QUEUE_JOBS: usize = 4096;
 const READERS: usize = 3;
-/// How often the ledger's lock is asked for before another process is believed to hold it.
-const LOCK_ATTEMPTS: u32 = 50;
-const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a statement waits for another process that holds the file (`sqlite3`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Prepared statements kept per connection; more than there are different ones.
@@ -65,8 +62,9 @@ struct Threads {
     reads: Option<SyncSender<ReadJob>>,
     joins: Vec<JoinHandle<()>>,
     path: PathBuf,
+    watch: Arc<Watch>,
     /// Held until the threads have ended.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl SqliteLedger {
@@ -77,29 +75,36 @@ impl SqliteLedger {
         }
         let connection = connect(path)?;
         schema::check_usable(schema_version(&connection)?)?;
+        files::check_when_opened(&connection, path)?;
+        let checkpointer = connect(path)?;
+        let readers = (0..READERS).map(|_| {
+            let reader = connect(path)?;
+            reader.pragma_update(None, "query_only", true).map_err(|e| ledger_error(&e))?;
+            Ok(reader)
+        });
+        let readers: Vec<Connection> = readers.collect::<Result<_, LedgerError>>()?;
+        let watch = Arc::new(Watch::new(path, &lock)?);
         let mut threads = Threads {
             writes: None,
             reads: None,
             joins: Vec::new(),
             path: path.to_owned(),
+            watch: Arc::clone(&watch),
             _lock: lock,
         };
         let wal = Arc::new(Wal::default());
         let (checkpoints, checkpoint_requests) = sync_channel(1);
-        let checkpointer = connect(path)?;
-        let copied = Arc::clone(&wal);
+        let (copied, watched) = (Arc::clone(&wal), Arc::clone(&watch));
         threads.start("ledger-checkpoint", move || {
-            writer::run_checkpointer(&checkpointer, &copied, &checkpoint_requests);
+            writer::run_checkpointer(&checkpointer, (&copied, &watched), &checkpoint_requests);
         })?;
         let (writes, write_jobs) = sync_channel(WRITE_QUEUE_JOBS);
-        let mut writer = Writer::new(connection, wal, checkpoints)?;
+        let mut writer = Writer::new(connection, (wal, watch), checkpoints)?;
         threads.start("ledger-writer", move || writer.run(&write_jobs))?;
         threads.writes = Some(writes);
         let (reads, read_jobs) = sync_channel(READ_QUEUE_JOBS);
         let read_jobs = Arc::new(Mutex::new(read_jobs));
-        for n in 0..READERS {
-            let mut connection = connect(path)?;
-            connection.pragma_update(None, "query_only", true).map_err(|e| ledger_error(&e))?;
+        for (n, mut connection) in readers.into_iter().enumerate() {
             let jobs = Arc::clone(&read_jobs);
             threads.start(&format!("ledger-reader-{n}"), move || {
                 run_reader(&mut connection, &jobs);
@@ -115,6 +120,7 @@ impl SqliteLedger {
             // Whoever asked may have gone meanwhile; then nobody needs the answer.
             answer.send(read_in_snapshot(connection, &verb)).ok();
         });
+        self.threads.watch.trusted()?;
         submit(self.threads.reads.as_ref(), job)?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
@@ -122,6 +128,7 @@ impl SqliteLedger {
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { job: writer::job(verb, answer), haste: V::HASTE };
+        self.threads.watch.trusted()?;
         submit(self.threads.writes.as_ref(), waiting)?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
@@ -129,9 +136,9 @@ impl SqliteLedger {
 
 /// Creates the file or brings its schema up to date.
 pub(super) fn migrate(path: &Path, clock: &Clock) -> Result<(), LedgerError> {
-    let _lock = lock(path)?;
-    // Made by us so that only the owner can read it: it holds phone numbers.
+    // Made before it is locked: what is locked is the file.
     private_file(path).map_err(|error| unavailable(path, &error))?;
+    let _lock = lock(path)?;
     let mut connection = connect(path)?;
     if schema::needs_migration(schema_version(&connection)?)? {
         let runner = schema::runner(&DIALECT)?;
@@ -261,33 +268,4 @@ fn schema_version(connection: &Connection) -> Result<i64, LedgerError> {
         }
     };
     read().map_err(|error| ledger_error(&error))
-}
-
-/// Takes the ledger's lock. A process that is being started holds every open file of its parent for a
-/// moment, locks included, so a lock that is held is asked for again a few times before it is believed.
-fn lock(path: &Path) -> Result<File, LedgerError> {
-    let lock_path = with_suffix(path, ".lock");
-    let file = private_file(&lock_path).map_err(|error| unavailable(&lock_path, &error))?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_RETRY_INTERVAL),
-            Err(TryLockError::Error(error)) => return Err(unavailable(&lock_path, &error)),
-        }
-    }
-    Err(LedgerError::Unavailable(format!("{} is open in another process", path.display())))
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
-}
-
-fn unavailable(path: &Path, error: &std::io::Error) -> LedgerError {
-    LedgerError::Unavailable(format!("{}: {error}", path.display()))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::ledger::LedgerError;
 use crate::ledger::statements::{Haste, Verb};
 
+use super::files::Watch;
 use super::statements::ledger_error;
 use super::{control, run_verb};
 
@@ -46,6 +47,8 @@ const URGENT_FOR_BACKGROUND: usize = 4096;
 const QUIET: Duration = Duration::from_millis(1);
 /// A WAL that grew past this, because checkpoints could not keep up, is emptied by the writer itself.
 const WAL_MAX_PAGES: i32 = 65_536;
+/// How often the files are looked at while nothing is written.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The WAL file is cut to this when it is emptied.
 pub const WAL_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -231,6 +234,7 @@ impl Queue {
 pub struct Writer {
     connection: Connection,
     wal: Arc<Wal>,
+    watch: Arc<Watch>,
     checkpoints: SyncSender<()>,
     /// The size of the WAL at which the next checkpoint is asked for.
     asks_at_pages: i32,
@@ -250,7 +254,7 @@ pub struct Wal {
 impl Writer {
     pub fn new(
         mut connection: Connection,
-        wal: Arc<Wal>,
+        (wal, watch): (Arc<Wal>, Arc<Watch>),
         checkpoints: SyncSender<()>,
     ) -> Result<Self, LedgerError> {
         let counted = Arc::clone(&wal);
@@ -259,7 +263,7 @@ impl Writer {
             Ok(())
         };
         connection.wal_hook(Some(count)).map_err(|error| ledger_error(&error))?;
-        Ok(Self { connection, wal, checkpoints, asks_at_pages: CHECKPOINT_FROM_PAGES })
+        Ok(Self { connection, wal, watch, checkpoints, asks_at_pages: CHECKPOINT_FROM_PAGES })
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -321,7 +325,10 @@ impl Writer {
         if self.is_lost() {
             return Err(LedgerError::Unavailable("the transaction was rolled back".to_owned()));
         }
-        let Err(error) = control(&self.connection, "COMMIT") else { return Ok(()) };
+        let Err(error) = control(&self.connection, "COMMIT") else {
+            // It is durable in the file that is open, and only that.
+            return self.watch.look().map_err(|error| LedgerError::Unclear(error.to_string()));
+        };
         let rolled_back =
             self.connection.is_autocommit() || control(&self.connection, "ROLLBACK").is_ok();
         match error.sqlite_error_code() {
@@ -356,9 +363,24 @@ impl Writer {
     }
 }
 
-/// Runs checkpoints, as far as readers and the writer let them, until the writer ends.
-pub fn run_checkpointer(connection: &Connection, wal: &Wal, requests: &Receiver<()>) {
-    while requests.recv().is_ok() {
+/// Runs checkpoints, as far as readers and the writer let them, until the writer ends; in between it
+/// looks at the files, for nobody else does while nothing is written.
+pub fn run_checkpointer(
+    connection: &Connection,
+    (wal, watch): (&Wal, &Watch),
+    requests: &Receiver<()>,
+) {
+    loop {
+        match requests.recv_timeout(LOOK_INTERVAL) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = watch.look() {
+                    tracing::debug!(%error, "ledger files");
+                }
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         let mut left = None;
         for _ in 0..CHECKPOINT_PASSES {
             left = checkpoint(connection, "PASSIVE");

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::Gateway;
-use crate::support::{TestApp, VDN, until};
+use crate::support::{MASTER_KEY, TestApp, VDN, until};
 
 /// Of the store's own file system, and of the file that takes up its room.
 const DISK_BYTES: usize = 96 * 1024 * 1024;
@@ -84,4 +84,61 @@ async fn a_full_disk_refuses_and_forgets_nothing() {
     let lost = answered.iter().filter(|call| !kept.contains(call)).count();
     assert_eq!(lost, 0, "of {}: {}", answered.len(), gateway.log());
     assert!(answered.len() > 20, "{}", answered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_was_removed_takes_no_push_and_is_not_ready() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let pusher = gateway.pusher(campaign);
+    pusher.push_some("before", 2).await;
+    let ready = format!("http://127.0.0.1:{}/readyz", gateway.admin);
+    until(async || app.send("GET", &ready, &[], None).await.status == 200).await;
+    fs::remove_file(gateway.directory.path().join("ledger.db")).unwrap();
+    let push = app.send("POST", &pusher.url, &[], Some(json!([]).to_string())).await;
+    assert_eq!(push.status, 503, "{}", push.text);
+    until(async || app.send("GET", &ready, &[], None).await.status == 503).await;
+    let log = gateway.log();
+    assert!(log.contains("ledger.db was removed while it was in use"), "{log}");
+}
+
+/// What a command of the real binary says, with its exit code.
+fn command(gateway: &Gateway<'_>, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+        .args(arguments)
+        .arg("--config")
+        .arg(gateway.directory.path().join("dialbridge.toml"))
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_ledger_and_another_master_key_are_found_before_serving() {
+    let app = TestApp::simulators(|_| {}).await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    gateway.kill();
+    let check = ["check", "--offline"];
+    assert_eq!(command(&gateway, &check).0, Some(0));
+    let other_key = format!("1 {}", "8".repeat(32));
+    gateway.edit(|text| text.replace(MASTER_KEY, &other_key));
+    for arguments in [&check[..], &["serve"]] {
+        let (code, said) = command(&gateway, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("version 1 of the master key is another key"), "{said}");
+    }
+    gateway.edit(|text| text.replace(&other_key, MASTER_KEY));
+    let file = gateway.directory.path().join("ledger.db");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[10 * 4096..11 * 4096].fill(0);
+    fs::write(&file, bytes).unwrap();
+    for arguments in [&check[..], &["serve"]] {
+        let (code, said) = command(&gateway, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("ledger.db is damaged"), "{said}");
+    }
 }

@@ -63,7 +63,10 @@ async fn a_new_configuration_is_served_without_an_interruption() {
 
     // What cannot be served changes nothing.
     let stays = "the configuration stays as it was";
+    let other_key = NEW_KEY.replace('9', "8").replacen('2', "1", 1);
     for (good, bad) in [
+        // Another key under a known version would make every token and secret of it wrong.
+        (MASTER_KEY, &*other_key),
         ("time_zone = \"UTC\"", "time_zone = \"Mars\""),
         ("address = \"127.0.0.1:0\"", "address = \"127.0.0.1:1\""),
         ("ledger.db", "other.db"),
@@ -88,7 +91,8 @@ async fn a_new_configuration_is_served_without_an_interruption() {
     answered.sort();
     assert_eq!(kept, answered);
     let log = gateway.log();
-    for secret in [new, "99999999999999999999999999999999"] {
+    assert!(log.contains("version 1 of the master key is another key"), "{log}");
+    for secret in [new, "99999999999999999999999999999999", "88888888888888888888888888888888"] {
         assert!(!log.contains(secret), "{log}");
     }
     gateway.kill();

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dialbridge::ledger::Ledger;
 use dialbridge::ledger::idempotency::{Idempotency, KEPT, UNDER_WAY_AT_MOST};
+use dialbridge::ledger::keys::KeyFingerprint;
+use dialbridge::ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -15,6 +16,7 @@ stories!(
     a_key_of_a_dead_process_is_in_doubt,
     a_session_lasts_until_its_end,
     an_account_tells_since_when_it_cannot_be_listed,
+    another_master_key_under_a_known_version_is_refused,
 );
 
 async fn begin(ledger: &Ledger, client: &str, fingerprint: &str, now: Timestamp) -> Idempotency {
@@ -96,4 +98,29 @@ async fn an_account_tells_since_when_it_cannot_be_listed(place: Place) {
     ledger.record_reading(slug("pairs"), None, at(4)).await.unwrap();
     let reading = of().await;
     assert_eq!((reading.listed_at, reading.failed_since), (Some(at(4)), None));
+}
+
+async fn another_master_key_under_a_known_version_is_refused(place: Place) {
+    let ledger = place.ledger().await;
+    let keys = |prints: &[(u32, &str)]| -> Vec<KeyFingerprint> {
+        let print = |(version, print): &(u32, &str)| KeyFingerprint {
+            version: *version,
+            fingerprint: (*print).to_owned(),
+        };
+        prints.iter().map(print).collect()
+    };
+    ledger.check_keys(keys(&[(1, "one")])).await.expect("nothing is known yet");
+    ledger.register_keys(keys(&[(1, "one")]), at(0)).await.unwrap();
+    ledger.register_keys(keys(&[(2, "two"), (1, "one")]), at(1)).await.expect("a new version");
+    ledger.register_keys(keys(&[(2, "two")]), at(2)).await.expect("an old one is not needed");
+    for changed in [keys(&[(1, "two")]), keys(&[(3, "three"), (2, "other")])] {
+        for refused in [
+            ledger.register_keys(changed.clone(), at(3)).await,
+            ledger.check_keys(changed.clone()).await,
+        ] {
+            let Err(LedgerError::Conflict(reason)) = refused else { panic!("{refused:?}") };
+            assert!(reason.contains("keys rotate"), "{reason}");
+        }
+    }
+    ledger.check_keys(keys(&[(3, "another three")])).await.expect("nothing was remembered");
 }

@@ -1,0 +1,211 @@
+//! The files of a ledger: who holds them, whether the ones that are written are still the ones that the
+//! path names, and whether they are sound.
+//!
+//! A file that is deleted or replaced goes on being written by whoever has it open, and what is written
+//! there is lost. So the files are known by device and inode, and looked at after every commit and once
+//! a second; from the first difference on the ledger refuses everything until it is opened again.
+
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::statements::ledger_error;
+use crate::ledger::LedgerError;
+
+/// How often the ledger's lock is asked for before another process is believed to hold it.
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// A ledger up to this size is read through when it is opened; a larger one by `dialbridge check` alone,
+/// for that takes minutes.
+const CHECKED_WHEN_OPENED_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What SQLite keeps beside a ledger while it is open.
+pub const COMPANIONS: [&str; 2] = ["-wal", "-shm"];
+
+/// The right of this process to open a ledger. Held until every connection is closed: SQLite forgets its
+/// own locks when any handle on the file is closed.
+pub struct Lock {
+    /// Keeps out who opens the ledger under the same name.
+    _name: File,
+    /// Keeps out who opens the same file under another name, or after the lock file was deleted. None
+    /// while there is no file.
+    file: Option<File>,
+}
+
+/// A file, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// The files that are written, under the names by which they were opened.
+pub struct Watch {
+    files: Vec<(PathBuf, FileId)>,
+    /// Why they are not to be trusted any more.
+    lost: OnceLock<String>,
+}
+
+impl FileId {
+    fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+impl Watch {
+    /// `path` is the name that the ledger was opened by; the companions stand beside the file itself. Call
+    /// it when every connection is open.
+    pub fn new(path: &Path, lock: &Lock) -> Result<Self, LedgerError> {
+        let file = lock.file.as_ref().ok_or_else(|| removed(path))?;
+        let held = FileId::of(&file.metadata().map_err(|error| unavailable(path, &error))?);
+        let mut files = vec![(path.to_owned(), held)];
+        let itself = resolved(path);
+        for suffix in COMPANIONS {
+            let name = with_suffix(&itself, suffix);
+            let metadata = fs::metadata(&name).map_err(|error| unavailable(&name, &error))?;
+            files.push((name, FileId::of(&metadata)));
+        }
+        let watch = Self { files, lost: OnceLock::new() };
+        watch.look().map(|()| watch)
+    }
+
+    /// # Errors
+    /// `Unavailable` when a file has been removed or replaced, now or at an earlier look.
+    pub fn look(&self) -> Result<(), LedgerError> {
+        self.trusted()?;
+        for (name, known) in &self.files {
+            match fs::metadata(name) {
+                Ok(metadata) if FileId::of(&metadata) == *known => {}
+                Ok(_) => return Err(self.lose(name, "was replaced by another file")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(self.lose(name, "was removed"));
+                }
+                // A directory that cannot be read for a moment says nothing of the file.
+                Err(error) => return Err(unavailable(name, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the last look said, without another.
+    pub fn trusted(&self) -> Result<(), LedgerError> {
+        match self.lost.get() {
+            None => Ok(()),
+            Some(why) => Err(LedgerError::Unavailable(why.clone())),
+        }
+    }
+
+    fn lose(&self, name: &Path, what: &str) -> LedgerError {
+        let why = format!(
+            "{} {what} while it was in use; stop this process, put the file back, start again",
+            name.display()
+        );
+        tracing::error!(why, "the ledger file is lost; nothing is answered as done any more");
+        LedgerError::Unavailable(self.lost.get_or_init(|| why).clone())
+    }
+}
+
+/// Takes the ledger's lock. A process that is being started holds every open file of its parent for a
+/// moment, locks included, so a lock that is held is asked for again a few times before it is believed.
+pub fn lock(path: &Path) -> Result<Lock, LedgerError> {
+    let itself = resolved(path);
+    let lock_path = with_suffix(&itself, ".lock");
+    let name = private_file(&lock_path).map_err(|error| unavailable(&lock_path, &error))?;
+    hold(&name, path)?;
+    for _ in 0..LOCK_ATTEMPTS {
+        let file = match File::open(&itself) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Lock { _name: name, file: None });
+            }
+            Err(error) => return Err(unavailable(&itself, &error)),
+        };
+        hold(&file, path)?;
+        // Somebody may have put another file there in between; that one is not locked.
+        let held = file.metadata().map_err(|error| unavailable(&itself, &error))?;
+        if fs::metadata(&itself).is_ok_and(|there| FileId::of(&there) == FileId::of(&held)) {
+            return Ok(Lock { _name: name, file: Some(file) });
+        }
+    }
+    Err(LedgerError::Unavailable(format!("{} is being replaced", path.display())))
+}
+
+fn hold(file: &File, path: &Path) -> Result<(), LedgerError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_RETRY_INTERVAL),
+            Err(TryLockError::Error(error)) => return Err(unavailable(path, &error)),
+        }
+    }
+    Err(LedgerError::Unavailable(format!("{} is open in another process", path.display())))
+}
+
+/// Reads the file through, if that takes seconds and not minutes.
+pub fn check_when_opened(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    let size = fs::metadata(path).map_err(|error| unavailable(path, &error))?.len();
+    if size > CHECKED_WHEN_OPENED_BYTES {
+        tracing::info!(size, "the ledger is not read through now; `dialbridge check` does that");
+        return Ok(());
+    }
+    check_sound(connection, path, "quick_check")
+}
+
+/// # Errors
+/// `Corrupt` with what is wrong first.
+pub fn check_sound(connection: &Connection, path: &Path, how: &str) -> Result<(), LedgerError> {
+    let found: Result<String, _> =
+        connection.query_row(&format!("PRAGMA {how}(1)"), [], |row| row.get(0));
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(damaged(path, &found)),
+        Err(error) => Err(match ledger_error(&error) {
+            LedgerError::Corrupt(why) => damaged(path, &why),
+            other => other,
+        }),
+    }
+}
+
+fn damaged(path: &Path, why: &str) -> LedgerError {
+    LedgerError::Corrupt(format!(
+        "{} is damaged ({why}); stop the gateway and put a copy in its place with `dialbridge restore`",
+        path.display()
+    ))
+}
+
+fn removed(path: &Path) -> LedgerError {
+    LedgerError::Unavailable(format!("{} does not exist", path.display()))
+}
+
+/// The file itself, whatever symbolic links lead to it: SQLite puts its companions beside that.
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(itself) = fs::canonicalize(path) {
+        return itself;
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = fs::canonicalize(parent.unwrap_or(Path::new(".")));
+    match (parent, path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Only its owner may read it: it holds phone numbers.
+pub fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+pub fn unavailable(path: &Path, error: &io::Error) -> LedgerError {
+    LedgerError::Unavailable(format!("{}: {error}", path.display()))
+}
+
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
