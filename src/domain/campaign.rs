@@ -2,7 +2,7 @@
 //! owners, so they are different types; nothing carries all of them.
 
 use crate::domain::phone::PhoneNumber;
-use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy};
+use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy, Rule, Unread};
 
 /// What a campaign does, in terms of neither platform.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -10,7 +10,7 @@ pub struct CampaignDefinition {
     pub name: String,
     pub description: Option<String>,
     pub caller_numbers: Vec<CallerNumber>,
-    pub ring_timeout_ms: Option<i64>,
+    pub ring_timeout_ms: Rule<i64>,
     pub answering: Answering,
     pub pacing: Pacing,
     pub retry: RetryPolicy,
@@ -20,6 +20,37 @@ pub struct CampaignDefinition {
 }
 
 impl CampaignDefinition {
+    /// Rules that are said and cannot be understood, by their names. All are looked at: a field that
+    /// is added must be sorted into one of the two kinds here.
+    pub fn unreadable(&self) -> impl Iterator<Item = (&'static str, Unread)> {
+        let Self {
+            ring_timeout_ms,
+            pacing: Pacing { lines_per_agent_percent },
+            retry:
+                RetryPolicy { attempts_per_day, days, interval_ms, exceptions, attempts_by_place: _ },
+            window: CallingWindow { begin, end, workday, special_day },
+            name: _,
+            description: _,
+            caller_numbers: _,
+            answering: _,
+            when_done: _,
+            result_url: _,
+        } = self;
+        let rules = [
+            ("begin", begin.why_unread()),
+            ("end", end.why_unread()),
+            ("hours of workdays", workday.why_unread()),
+            ("hours of special dates", special_day.why_unread()),
+            ("tries", attempts_per_day.why_unread()),
+            ("days of tries", days.why_unread()),
+            ("wait between tries", interval_ms.why_unread()),
+            ("rules for some outcomes or numbers", exceptions.why_unread()),
+            ("time to ring", ring_timeout_ms.why_unread()),
+            ("pace", lines_per_agent_percent.why_unread()),
+        ];
+        rules.into_iter().filter_map(|(name, why)| Some((name, why?)))
+    }
+
     /// This definition with what differs between two others: an edit that was made in words which
     /// cannot say everything changes only what it says.
     #[must_use]

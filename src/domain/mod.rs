@@ -8,6 +8,7 @@ pub mod contact;
 pub mod destination;
 pub mod ids;
 pub mod listing;
+pub mod moment;
 pub mod phone;
 pub mod policy;
 pub mod traces;

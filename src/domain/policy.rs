@@ -1,31 +1,54 @@
 //! Dialling rules: when to call, how often, how fast.
+//!
+//! A rule that is said and not understood is not a rule that is absent. It is a value of its own,
+//! and who wants the rule has to say what happens then: see [`Rule`].
 
 use jiff::civil::{DateTime, Time};
+
+/// One rule as a document states it. There is no way to the stated value that leaves the other two
+/// cases out, so a restriction cannot be lost by forgetting that it may be unreadable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rule<T> {
+    /// Nothing is said, in a spelling by which the document's platform says nothing.
+    #[default]
+    Absent,
+    Stated(T),
+    /// Something is said that cannot be understood: what it allows is not known.
+    Unreadable(Unread),
+}
+
+/// Why a rule cannot be understood. Never holds the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unread(pub &'static str);
 
 /// How often a contact's number is tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts allowed per number and day; None when the platform states none.
-    pub attempts_per_day: Option<i64>,
-    /// Days over which attempts may be made; None when the platform knows no days.
-    pub days: Option<i64>,
+    /// Attempts allowed per number and day.
+    pub attempts_per_day: Rule<i64>,
+    /// Days over which attempts may be made; absent when the platform knows no days.
+    pub days: Rule<i64>,
     /// Time between the end of an attempt and the next one.
-    pub interval_ms: Option<i64>,
+    pub interval_ms: Rule<i64>,
     /// Attempts per number by its place in the contact, where a platform counts them that way.
     pub attempts_by_place: Vec<i64>,
+    /// What a platform states beside these, by outcome or by kind of number. No other platform has
+    /// words for it, so it matters only that it was understood.
+    pub exceptions: Rule<()>,
 }
 
 /// When calls may be placed. Times of day are in the account's zone, begin and end are UTC.
-/// A period that was not stated, or not understood, is absent: its place in a list means nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallingWindow {
-    pub begin: Option<DateTime>,
-    pub end: Option<DateTime>,
-    pub workday: Vec<DayPeriod>,
-    pub special_day: Vec<DayPeriod>,
+    pub begin: Rule<DateTime>,
+    pub end: Rule<DateTime>,
+    /// Stated without a period, no call is allowed.
+    pub workday: Rule<Vec<DayPeriod>>,
+    pub special_day: Rule<Vec<DayPeriod>>,
 }
 
-/// A period of the day, both ends included to the minute.
+/// A period of the day, both ends included to the minute; it ends after it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DayPeriod {
     pub begin: Time,
@@ -35,6 +58,62 @@ pub struct DayPeriod {
 /// How fast calls are placed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pacing {
-    /// Lines dialled at once per free agent, in percent.
-    pub lines_per_agent_percent: Option<i64>,
+    /// Lines dialled at once per free agent, in percent; 0 lets nobody be called.
+    pub lines_per_agent_percent: Rule<i64>,
+}
+
+impl<T> Rule<T> {
+    pub fn unreadable(why: &'static str) -> Self {
+        Rule::Unreadable(Unread(why))
+    }
+
+    /// The stated value; None when nothing is said.
+    ///
+    /// # Errors
+    /// When something is said that cannot be understood.
+    pub fn read(&self) -> Result<Option<&T>, Unread> {
+        match self {
+            Rule::Absent => Ok(None),
+            Rule::Stated(value) => Ok(Some(value)),
+            Rule::Unreadable(why) => Err(*why),
+        }
+    }
+
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Rule<U> {
+        match self {
+            Rule::Absent => Rule::Absent,
+            Rule::Stated(value) => Rule::Stated(change(value)),
+            Rule::Unreadable(why) => Rule::Unreadable(why),
+        }
+    }
+
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Rule::Absent)
+    }
+
+    /// Why it cannot be understood, if so.
+    pub fn why_unread(&self) -> Option<Unread> {
+        match self {
+            Rule::Unreadable(why) => Some(*why),
+            Rule::Absent | Rule::Stated(_) => None,
+        }
+    }
+}
+
+/// What was read: a value, nothing, or something that cannot be understood.
+impl<T> From<Result<Option<T>, Unread>> for Rule<T> {
+    fn from(read: Result<Option<T>, Unread>) -> Self {
+        match read {
+            Ok(Some(value)) => Rule::Stated(value),
+            Ok(None) => Rule::Absent,
+            Err(why) => Rule::Unreadable(why),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// True when nothing is said of it.
+    pub fn is_silent(&self) -> bool {
+        *self == Self::default()
+    }
 }

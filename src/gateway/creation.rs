@@ -104,6 +104,9 @@ async fn new_campaign(
     input: &Input,
 ) -> Result<NewCampaign, Stop> {
     let mut definition = definition_of(run.gateway, object, home).await?;
+    if let Some((rule, why)) = definition.unreadable().next() {
+        return Err(Stop::Failed(format!("the campaign's {rule} cannot be understood: {why}")));
+    }
     if home.adapter.pushes_by_campaign() && definition.result_url.is_none() {
         definition.result_url = home.adapter.callbacks().address(None);
     }

@@ -1,7 +1,6 @@
 //! The end of a campaign on a home that knows no end: a job that waits for the time and stops it.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
@@ -9,6 +8,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::rules::End;
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{Operation, PlatformErrorKind};
@@ -53,13 +53,19 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let Some(identity) = ledger.find_campaign(CampaignKey::Uuid(subject)).await? else {
         return Ok(None);
     };
-    let stated = gateway.stated_window(&identity).await;
-    let stated = stated.map_err(|error| Stop::Lost(error.to_string()))?;
-    let end = stated.and_then(|window| window.end);
-    let end = end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok());
     let now = gateway.shared.clock.now();
-    if let Some(end) = end.filter(|end| *end > now) {
-        return Err(Stop::Later { at: end, why: "the end was put off".to_owned() });
+    let end = match gateway.stated(&identity).await {
+        Ok(stated) => stated.map_or(End::Never, |stated| stated.end()),
+        // What was stated can no longer be understood: the end that was known counts.
+        Err(GatewayError::Unenforced(_)) => End::At(now),
+        Err(error) => return Err(Stop::Lost(error.to_string())),
+    };
+    match end {
+        End::Never => return Ok(None),
+        End::At(end) if end > now => {
+            return Err(Stop::Later { at: end, why: "the end was put off".to_owned() });
+        }
+        End::At(_) | End::Unknown(_) => {}
     }
     let home = gateway.homes.get(&identity.home);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;

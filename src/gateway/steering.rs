@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
@@ -11,7 +10,8 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, WorkerGateway, rules};
+use crate::gateway::rules::{self, End};
+use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{Effect, FetchedCampaign, Operation, PlatformKind, Steered};
@@ -174,12 +174,14 @@ impl WorkerGateway {
         by: (&str, Option<&str>),
         identity: &CampaignIdentity,
     ) -> Result<(), GatewayError> {
-        if let Some(window) = self.stated_window(identity).await? {
-            if let Some(reason) = rules::unenforced(&window, self.shared.clock.now()) {
+        if let Some(stated) = self.stated(identity).await? {
+            if let Some(reason) = rules::unenforced(&stated, self.shared.clock.now()) {
                 return Err(GatewayError::Unenforced(reason));
             }
-            if let Some(end) = window.end.and_then(|end| TimeZone::UTC.to_timestamp(end).ok()) {
-                self.see_to_end(by, identity, end).await?;
+            match stated.end() {
+                End::Never => {}
+                End::At(end) => self.see_to_end(by, identity, end).await?,
+                End::Unknown(why) => return Err(GatewayError::Unenforced(why.to_string())),
             }
         }
         self.watch_end(by, identity, Vec::new()).await

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::domain::campaign::CampaignDefinition;
 use crate::domain::ids::{CampaignIdentity, CampaignPart};
-use crate::domain::policy::CallingWindow;
 use crate::gateway::error::GatewayError;
+use crate::gateway::rules::Stated;
 use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
 use crate::mapping::table::Kind;
@@ -20,7 +21,8 @@ use crate::platforms::{self, ConvertContext, FetchedCampaign, PlatformKind};
 /// A client's document, and how our rendering looked when it was written.
 pub(super) struct Written {
     shape: String,
-    source: Value,
+    /// None when what is kept is no JSON: then it says something that nobody understands.
+    source: Option<Value>,
     base: Option<Value>,
 }
 
@@ -38,24 +40,31 @@ impl WorkerGateway {
         Ok(known.and_then(|written| written.shown(asked_as, fetched, context)))
     }
 
-    /// The calling window that a client stated for a campaign on a home that keeps none.
-    pub(super) async fn stated_window(
+    /// What a client stated of a campaign in words that its home does not speak; None when nobody
+    /// did, and the home keeps all of its own rules.
+    ///
+    /// # Errors
+    /// `Unenforced` when something was stated that cannot be read.
+    pub(super) async fn stated(
         &self,
         identity: &CampaignIdentity,
-    ) -> Result<Option<CallingWindow>, GatewayError> {
+    ) -> Result<Option<Stated>, GatewayError> {
         let home = self.home(identity)?;
-        if platforms::keeps_windows(home.adapter.platform()) {
-            return Ok(None);
+        let platform = home.adapter.platform();
+        let windows_are_kept = platforms::keeps_windows(platform);
+        if !windows_are_kept {
+            // Another process may have changed it a moment ago.
+            self.shared.written.forget(identity.uuid);
         }
         let Some(written) = self.known_written(identity.uuid).await? else { return Ok(None) };
-        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == written.shape);
-        let Some(shape) = shape else { return Ok(None) };
-        let (kind, source) = (Kind::Campaign, &written.source);
-        let read = platforms::document_to_domain(shape, kind, source, &home.context);
-        match read.map(|read| read.value) {
-            Ok(DomainDocument::Campaign(definition, _)) => Ok(Some(definition.window)),
-            _ => Err(GatewayError::Internal("a kept document cannot be read".to_owned())),
+        if written.shape == platform.as_str() {
+            return Ok(None);
         }
+        let definition = written.definition(&home.context).ok_or_else(|| {
+            let reason = "what was stated of it cannot be read; modify it to state its rules anew";
+            GatewayError::Unenforced(reason.to_owned())
+        })?;
+        Ok(Some(Stated { definition, windows_are_kept }))
     }
 
     /// The parts that a client of this platform named for a campaign.
@@ -66,7 +75,8 @@ impl WorkerGateway {
     ) -> Result<Vec<(CampaignPart, Uuid)>, GatewayError> {
         let known = self.known_written(campaign).await?;
         let known = known.filter(|written| written.shape == asked_as.as_str());
-        Ok(known.map_or_else(Vec::new, |known| platforms::parts_of(asked_as, &known.source)))
+        let source = known.as_ref().and_then(|known| known.source.as_ref());
+        Ok(source.map_or_else(Vec::new, |source| platforms::parts_of(asked_as, source)))
     }
 
     async fn known_written(&self, campaign: Uuid) -> Result<Option<Arc<Written>>, GatewayError> {
@@ -151,7 +161,18 @@ impl Written {
             return None;
         }
         let base = row.base.as_deref().and_then(|base| serde_json::from_str(base).ok());
-        Some(Self { source: serde_json::from_str(&row.document).ok()?, shape: row.shape, base })
+        Some(Self { source: serde_json::from_str(&row.document).ok(), shape: row.shape, base })
+    }
+
+    /// What it states; None when it cannot be read.
+    fn definition(&self, context: &ConvertContext) -> Option<CampaignDefinition> {
+        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == self.shape)?;
+        let source = self.source.as_ref()?;
+        let read = platforms::document_to_domain(shape, Kind::Campaign, source, context).ok()?;
+        match read.value {
+            DomainDocument::Campaign(definition, _) => Some(*definition),
+            _ => None,
+        }
     }
 
     /// The document as it is to be shown now.
@@ -167,6 +188,6 @@ impl Written {
         let campaign = |document| platforms::campaign_of_document(asked_as, document);
         let now = campaign(rendered(asked_as, fetched, context)?);
         let base = self.base.clone().map_or_else(|| now.clone(), campaign);
-        merge(&self.source, &base, &now).ok()
+        merge(self.source.as_ref()?, &base, &now).ok()
     }
 }

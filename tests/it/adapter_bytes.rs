@@ -19,7 +19,7 @@ use dialbridge::domain::campaign::{
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::{AccountSlug, NativeId, VdnId};
 use dialbridge::domain::phone::{NumberPlan, PhoneNumber};
-use dialbridge::domain::policy::{CallingWindow, DayPeriod, RetryPolicy};
+use dialbridge::domain::policy::{CallingWindow, DayPeriod, RetryPolicy, Rule};
 use dialbridge::mapping::table::Tables;
 use dialbridge::platforms::{
     Account, Adapter, AttemptQuery, Binding, Bindings, CreationDefaults, Effect, NewCampaign,
@@ -212,11 +212,11 @@ fn definition() -> CampaignDefinition {
     CampaignDefinition {
         name: "spring".into(),
         description: Some("first wave".into()),
-        ring_timeout_ms: Some(30_000),
+        ring_timeout_ms: Rule::Stated(30_000),
         when_done: WhenDone::Stop,
         retry: RetryPolicy {
-            interval_ms: Some(600_000),
-            attempts_per_day: Some(2),
+            interval_ms: Rule::Stated(600_000),
+            attempts_per_day: Rule::Stated(2),
             ..RetryPolicy::default()
         },
         ..CampaignDefinition::default()
@@ -267,8 +267,8 @@ async fn voipbin_details_come_with_the_outplan_and_keep_the_documents_bytes() {
     let play = Play::voipbin("campaign-detail.test").await;
     let campaign = play.adapter.campaign(READ, &voipbin_id()).await.unwrap();
     assert_eq!(campaign.definition.name, "test campaign");
-    assert_eq!(campaign.definition.ring_timeout_ms, Some(30_000));
-    assert_eq!(campaign.definition.retry.interval_ms, Some(600_000));
+    assert_eq!(campaign.definition.ring_timeout_ms, Rule::Stated(30_000));
+    assert_eq!(campaign.definition.retry.interval_ms, Rule::Stated(600_000));
     let raw: Value = serde_json::from_slice(&campaign.raw).unwrap();
     assert_eq!(raw, fixture("voipbin", "campaign-get.head.json"));
     play.check();
@@ -280,7 +280,7 @@ async fn voipbin_of_the_seed_generation_with_an_outplan_that_is_gone() {
     let campaign = play.adapter.campaign(READ, &voipbin_id()).await.unwrap();
     assert_eq!(campaign.created_at, Some("2022-04-28T02:16:39.712142Z".parse().unwrap()));
     assert!(!campaign.deleted, "the sentinel is no time");
-    assert_eq!(campaign.definition.ring_timeout_ms, None);
+    assert_eq!(campaign.definition.ring_timeout_ms, Rule::Absent);
     play.check();
 }
 
@@ -445,7 +445,7 @@ async fn isales_details_keep_the_documents_bytes_without_the_envelope() {
         let campaign = play.adapter.campaign(READ, &isales_id()).await.unwrap();
         assert_eq!(campaign.native, isales_id());
         assert_eq!(campaign.definition.name, "lizhan_test");
-        assert_eq!(campaign.definition.ring_timeout_ms, Some(20_000));
+        assert_eq!(campaign.definition.ring_timeout_ms, Rule::Stated(20_000));
         let raw: Value = serde_json::from_slice(&campaign.raw).unwrap();
         let document = fixture("isales", "campaign-detail.lizhan_test.json");
         assert_eq!(raw, document["returnObject"]);
@@ -475,10 +475,10 @@ async fn isales_creates_paused() {
     definition.answering =
         Answering::Agents { group: Some("99bf739a-932f-433c-b1bf-103d33d7e9bb".into()) };
     definition.window = CallingWindow {
-        begin: Some(date(2026, 2, 1).at(0, 0, 0, 0)),
-        end: Some(date(2026, 2, 28).at(23, 59, 59, 0)),
-        workday: vec![DayPeriod { begin: time(8, 0, 0, 0), end: time(11, 30, 0, 0) }],
-        special_day: Vec::new(),
+        begin: Rule::Stated(date(2026, 2, 1).at(0, 0, 0, 0)),
+        end: Rule::Stated(date(2026, 2, 28).at(23, 59, 59, 0)),
+        workday: Rule::Stated(vec![DayPeriod { begin: time(8, 0, 0, 0), end: time(11, 30, 0, 0) }]),
+        special_day: Rule::Absent,
     };
     let play = Play::isales("campaign-create.v2").await;
     let native = play.adapter.create_campaign(WRITE, &new(&definition, None)).await.unwrap();

@@ -22,7 +22,7 @@ use dialbridge::domain::campaign::{
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::{AccountSlug, NativeId, VdnId};
 use dialbridge::domain::phone::{NumberPlan, PhoneNumber};
-use dialbridge::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy};
+use dialbridge::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy, Rule};
 use dialbridge::mapping::table::Tables;
 use dialbridge::platforms::{
     Account, Adapter, AttemptQuery, Binding, Bindings, CreationDefaults, Effect, FetchedAttempt,
@@ -210,20 +210,28 @@ impl Stage {
                 place: 0,
                 priority: None,
             }],
-            ring_timeout_ms: Some(30_000),
+            ring_timeout_ms: Rule::Stated(30_000),
             answering: group
                 .map_or(Answering::Nothing, |group| Answering::Agents { group: Some(group) }),
-            pacing: Pacing { lines_per_agent_percent: Some(100) },
+            pacing: Pacing { lines_per_agent_percent: Rule::Stated(100) },
             retry: RetryPolicy {
-                attempts_per_day: Some(2),
-                interval_ms: Some(60_000),
+                attempts_per_day: Rule::Stated(2),
+                interval_ms: Rule::Stated(60_000),
                 ..RetryPolicy::default()
             },
             window: CallingWindow {
-                begin: Some(today.at(0, 0, 0, 0)),
-                end: Some(today.saturating_add(SignedDuration::from_hours(24 * 30)).at(0, 0, 0, 0)),
-                workday: vec![DayPeriod { begin: time(0, 0, 0, 0), end: time(23, 59, 0, 0) }],
-                special_day: vec![DayPeriod { begin: time(0, 0, 0, 0), end: time(23, 59, 0, 0) }],
+                begin: Rule::Stated(today.at(0, 0, 0, 0)),
+                end: Rule::Stated(
+                    today.saturating_add(SignedDuration::from_hours(24 * 30)).at(0, 0, 0, 0),
+                ),
+                workday: Rule::Stated(vec![DayPeriod {
+                    begin: time(0, 0, 0, 0),
+                    end: time(23, 59, 0, 0),
+                }]),
+                special_day: Rule::Stated(vec![DayPeriod {
+                    begin: time(0, 0, 0, 0),
+                    end: time(23, 59, 0, 0),
+                }]),
             },
             when_done: WhenDone::Wait,
             result_url: None,
@@ -360,7 +368,7 @@ async fn an_edit_changes_what_it_says_and_nothing_else() {
         let before = stage.detail(&id).await;
         let mut edited = before.definition.clone();
         edited.name = "dialbridge story renamed".to_owned();
-        edited.retry.interval_ms = Some(120_000);
+        edited.retry.interval_ms = Rule::Stated(120_000);
         stage.adapter.modify_campaign(WRITE, &id, &edited).await.unwrap();
         let after = stage.detail(&id).await;
         assert_eq!(after.definition, edited);

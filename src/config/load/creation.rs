@@ -1,9 +1,8 @@
 //! `[accounts.creation]`: what campaigns get that come from a platform that says less.
 
-use jiff::civil::Time;
-
 use super::Loader;
 use crate::config::reader::Section;
+use crate::domain::moment;
 use crate::domain::policy::DayPeriod;
 use crate::platforms::CreationDefaults;
 
@@ -63,7 +62,6 @@ impl Loader<'_> {
 
 fn period(text: &str) -> Option<DayPeriod> {
     let (begin, end) = text.split_once('-')?;
-    let time = |text: &str| Time::strptime("%H:%M", text.trim()).ok();
-    let (begin, end) = (time(begin)?, time(end)?);
+    let (begin, end) = (moment::clock(begin)?, moment::clock(end)?);
     (begin < end).then_some(DayPeriod { begin, end })
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::contact::ContactNumber;
 use crate::domain::ids::CampaignKey;
+use crate::domain::moment;
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::contacts::{AddedTo, Distinct, Incoming};
 use crate::gateway::error::GatewayError;
@@ -145,7 +146,7 @@ fn record(element: Value, version: Version) -> Result<Record, BrokenRule> {
         return Err(BrokenRule::new(BAD_CHARACTERS, "customField", "no punctuation is allowed"));
     }
     if let Some(time) = fields.text("recycleTime", 64)?
-        && fields::date_time(&time).is_none()
+        && moment::date_time(&time).is_none()
     {
         let rule = "yyyy-MM-dd HH:mm:ss is expected";
         return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));

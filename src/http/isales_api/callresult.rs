@@ -12,6 +12,7 @@ use crate::domain::call::CallMoments;
 use crate::domain::ids::CampaignKey;
 use crate::domain::listing::AttemptFilter;
 use crate::domain::listing::Window;
+use crate::domain::moment;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::results::AttemptView;
@@ -137,10 +138,10 @@ fn days(fields: &Fields) -> Result<Option<(Date, Date)>, BrokenRule> {
         (None, _) => return broken(ONE_DATE_MISSING, "beginTime", "endTime needs it"),
         (_, None) => return broken(ONE_DATE_MISSING, "endTime", "beginTime needs it"),
     };
-    let Some(begin) = fields::date(&begin) else {
+    let Some(begin) = moment::date(&begin) else {
         return broken(BAD_DATE, "beginTime", "yyyy-MM-dd is expected");
     };
-    let Some(end) = fields::date(&end) else {
+    let Some(end) = moment::date(&end) else {
         return broken(BAD_DATE, "endTime", "yyyy-MM-dd is expected");
     };
     if begin >= end {

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 
 use crate::domain::ids::{CampaignKey, VdnId};
 use crate::domain::listing::Window;
+use crate::domain::moment;
 use crate::gateway::campaigns::{CampaignView, Wanted};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::following::ResultsGo;
@@ -17,7 +18,7 @@ use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields};
 use crate::http::isales_api::{Body, Call, Facade, unreadable};
-use crate::platforms::isales::convert;
+use crate::platforms::isales::convert::{self, rules};
 use crate::platforms::isales::wire;
 
 /// Rows of a list page when the client names no number, and the most (reference 3.6).
@@ -149,7 +150,7 @@ impl ListQuery {
         let date_time = |name: &str| -> Result<Option<DateTime>, BrokenRule> {
             let Some(text) = fields.text(name, 19)? else { return Ok(None) };
             let rule = || BrokenRule::new(WRONG_VALUE, name, "yyyy-MM-dd HH:mm:ss is expected");
-            fields::date_time(&text).map(Some).ok_or_else(rule)
+            moment::date_time(&text).map(Some).ok_or_else(rule)
         };
         let page = fields.integer("curPage")?.ok_or_else(|| fields::missing("curPage"))?;
         let rows = fields.integer("rowsPerPage")?.unwrap_or(DEFAULT_ROWS);
@@ -169,7 +170,10 @@ impl ListQuery {
     }
 
     fn matches(&self, campaign: &wire::Campaign) -> bool {
-        let time = |text: &Option<String>| text.as_deref().and_then(any_date);
+        // A campaign's own times may be bare dates (reference 3.5).
+        let time = |text: &Option<String>| {
+            rules::moment(text.as_deref()).ok().flatten().map(|moment| moment.at)
+        };
         let contains = |part: &String| {
             let name = campaign.name.as_deref().unwrap_or_default();
             name.to_lowercase().contains(&part.to_lowercase())
@@ -184,11 +188,6 @@ impl ListQuery {
                 .ends_until
                 .is_none_or(|until| time(&campaign.str_end_time).is_some_and(|t| t <= until))
     }
-}
-
-/// A campaign's own times may be bare dates (reference 3.5).
-fn any_date(text: &str) -> Option<DateTime> {
-    fields::date_time(text).or_else(|| fields::date(text).map(DateTime::from))
 }
 
 /// The campaign as this facade shows it.

@@ -1,7 +1,7 @@
 //! What a campaign document must be (reference 3.1 to 3.3, 3.5), in the order of reference 15.2.
 //! Homes of this platform check for themselves; this is for homes that know nothing of it.
 
-use jiff::civil::{DateTime, Time};
+use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 
@@ -9,8 +9,9 @@ use crate::http::isales_api::error::{
     BAD_CHARACTERS, BEGINS_BEFORE_TODAY, BrokenRule, COMBINATION, EMPTY, HALF_A_TIME, TOO_MANY,
     UNREADABLE, WRONG_VALUE,
 };
-use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::http::isales_api::fields::{Fields, MAX_NUMBER_LENGTH, check_number, missing};
 use crate::http::isales_api::profile::Profile;
+use crate::platforms::isales::convert::rules::{self, Day, Flaw, Misread};
 use crate::platforms::isales::wire;
 
 /// Longest texts (reference 3.1; no page states a length for an address).
@@ -24,6 +25,8 @@ const MAX_CALLERS: usize = 100;
 const NOT_IN_DESCRIPTION: &str = "\"[]=;<>";
 const PREVIEW: i64 = 5;
 const POSITIVE: (i64, i64) = (1, i32::MAX as i64);
+/// A rate; 0 would be a share of calls that nobody answers.
+const PERCENT: (i64, i64) = (1, 100);
 
 /// The two versions of the document: V2 has a list of numbers, and policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,8 +151,26 @@ fn callers(fields: &Fields, version: Version) -> Result<(), BrokenRule> {
 
 fn time(fields: &Fields, name: &str) -> Result<Option<DateTime>, BrokenRule> {
     let Some(text) = fields.text(name, 64)? else { return Ok(None) };
-    let rule = || BrokenRule::new(WRONG_VALUE, name, "yyyy-MM-dd HH:mm:ss is expected");
-    fields::date_time(&text).map(Some).ok_or_else(rule)
+    match rules::moment(Some(&text)) {
+        Ok(Some(moment)) if !moment.is_bare_date => Ok(Some(moment.at)),
+        _ => Err(broken(name, Flaw::NotADateTime)),
+    }
+}
+
+/// A member that cannot be understood, by the code for its kind of mistake.
+fn broken(member: &str, flaw: Flaw) -> BrokenRule {
+    let code = match flaw {
+        Flaw::HalfATime => HALF_A_TIME,
+        Flaw::HalfAPeriod | Flaw::EndsFirst => COMBINATION,
+        Flaw::NotJson => UNREADABLE,
+        Flaw::NotATime
+        | Flaw::NotADateTime
+        | Flaw::NotAList
+        | Flaw::NotACount
+        | Flaw::NotACode
+        | Flaw::NotAPolicyType => WRONG_VALUE,
+    };
+    BrokenRule::new(code, member, flaw.rule())
 }
 
 fn utc(at: DateTime) -> Option<Timestamp> {
@@ -159,38 +180,17 @@ fn utc(at: DateTime) -> Option<Timestamp> {
 fn schedule(fields: &Fields) -> Result<(), BrokenRule> {
     let schedule = fields.object("scheduleParam")?.ok_or_else(|| missing("scheduleParam"))?;
     let mut workdays = 0;
-    for kind in ["workday", "holiday"] {
-        for nth in 1..=3 {
-            let (begin, end) = (format!("{kind}BeginTime{nth}"), format!("{kind}EndTime{nth}"));
-            match (clock(&schedule, &begin)?, clock(&schedule, &end)?) {
-                (None, None) => {}
-                (Some(from), Some(to)) if from < to => workdays += i32::from(kind == "workday"),
-                (Some(_), Some(_)) => {
-                    let rule = "it must be later than its begin";
-                    return Err(BrokenRule::new(COMBINATION, &end, rule));
-                }
-                _ => {
-                    let rule = "begin and end of a period belong together";
-                    return Err(BrokenRule::new(COMBINATION, &begin, rule));
-                }
-            }
-        }
+    for (day, [begin, end]) in rules::PERIODS {
+        let (from, to) = (schedule.text(begin, MAX_TEXT)?, schedule.text(end, MAX_TEXT)?);
+        let period = rules::period([begin, end], [from.as_deref(), to.as_deref()]);
+        let period = period.map_err(|Misread { member, flaw }| broken(member, flaw))?;
+        workdays += i32::from(day == Day::Work && period.is_some());
     }
     if workdays == 0 {
         let rule = "at least one workday period is needed";
         return Err(BrokenRule::new(COMBINATION, "scheduleParam", rule));
     }
     Ok(())
-}
-
-fn clock(schedule: &Fields, name: &str) -> Result<Option<Time>, BrokenRule> {
-    let Some(text) = schedule.text(name, 8)? else { return Ok(None) };
-    if !text.contains(':') {
-        let rule = "hour and minute must both be given";
-        return Err(BrokenRule::new(HALF_A_TIME, name, rule));
-    }
-    let rule = || BrokenRule::new(WRONG_VALUE, name, "HH:mm is expected");
-    Time::strptime("%H:%M", &*text).map(Some).map_err(|_| rule())
 }
 
 fn ivr(fields: &Fields) -> Result<(), BrokenRule> {
@@ -233,7 +233,8 @@ fn prediction(predict: &Fields) -> Result<(), BrokenRule> {
     };
     let algorithm = with_device(predict, name)?;
     for member in members {
-        let value = algorithm.within(member, (0, POSITIVE.1))?;
+        let bounds = if *member == "offHookRate" { PERCENT } else { (0, POSITIVE.1) };
+        let value = algorithm.within(member, bounds)?;
         value.ok_or_else(|| missing(member))?;
     }
     if name == "offhookPredictParam" {
@@ -266,34 +267,34 @@ fn call_policy(fields: &Fields) -> Result<(), BrokenRule> {
     Ok(())
 }
 
+/// The lists of a retry policy, most of them JSON in a text (reference 3.5).
+///
+/// # Errors
+/// The first that cannot be understood.
+pub fn policy_lists(policy: &Fields) -> Result<(), BrokenRule> {
+    let list = |name| policy.get(name).cloned();
+    let lists = wire::RetryPolicy {
+        policy_json: list("policyJson"),
+        result_retry: list("resultRetry"),
+        busi_policy: list("busiPolicy"),
+        no_retry_policy: list("noRetryPolicy"),
+        ..wire::RetryPolicy::default()
+    };
+    rules::check_policy_lists(&lists).map_err(|Misread { member, flaw }| broken(member, flaw))
+}
+
 fn retry_policy(fields: &Fields) -> Result<(), BrokenRule> {
     let Some(policy) = fields.object("retryPolicy")? else { return Ok(()) };
     let by_type = policy.within("policyType", (0, 1))? == Some(1);
     for name in ["retryDay", "retryTimes", "callInterval"] {
         policy.within(name, (0, POSITIVE.1))?;
     }
-    for name in ["resultRetry", "policyJson", "busiPolicy"] {
-        if let Some(Value::String(text)) = policy.get(name)
-            && !text.is_empty()
-            && quoted_json(text).is_none()
-        {
-            return Err(BrokenRule::new(UNREADABLE, name, "it is not JSON"));
-        }
-    }
+    policy_lists(&policy)?;
     if by_type && !matches!(policy.get("noRetryPolicy"), None | Some(Value::Null)) {
         let rule = "policyType 1 does not allow it";
         return Err(BrokenRule::new(COMBINATION, "noRetryPolicy", rule));
     }
     Ok(())
-}
-
-/// JSON whose quotes may be single ones (reference 3.2).
-pub fn quoted_json(text: &str) -> Option<Value> {
-    if text.chars().count() > MAX_TEXT {
-        return None;
-    }
-    let strict = serde_json::from_str(text).ok();
-    strict.or_else(|| serde_json::from_str(&text.replace('\'', "\"")).ok())
 }
 
 /// An object that the device type needs.

@@ -4,8 +4,6 @@
 use std::borrow::Cow;
 
 use actix_web::HttpRequest;
-use jiff::civil::{Date, DateTime};
-use jiff::fmt::strtime;
 use serde_json::{Map, Value};
 
 use crate::domain::ids::{CampaignNumber, PublicPair, VdnId};
@@ -171,20 +169,6 @@ pub fn pair(request: &HttpRequest) -> Checked<PublicPair> {
     let number = CampaignNumber::new(value)
         .map_err(|invalid| BrokenRule::new(WRONG_VALUE, "campaignId", invalid.rule))?;
     Ok(PublicPair { vdn, number })
-}
-
-/// `yyyy-MM-dd`.
-pub fn date(text: &str) -> Option<Date> {
-    let well_formed = text.len() == 10 && text.as_bytes()[4] == b'-';
-    if well_formed { strtime::parse("%Y-%m-%d", text).ok()?.to_date().ok() } else { None }
-}
-
-/// `yyyy-MM-dd HH:mm:ss`.
-pub fn date_time(text: &str) -> Option<DateTime> {
-    if text.len() != 19 {
-        return None;
-    }
-    strtime::parse("%Y-%m-%d %H:%M:%S", text).ok()?.to_datetime().ok()
 }
 
 /// Digits beyond 64 bits are an integer too, and out of any range.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignKey;
+use crate::domain::moment;
 use crate::gateway::contacts::{ContactMatch, ContactView};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
@@ -90,7 +91,7 @@ fn read(fields: &Fields) -> Result<Wanted, BrokenRule> {
     let custom_field = fields.text("customField", MAX_CUSTOM_FIELD)?.map(String::from);
     let recycle_time = fields.text("recycleTime", 64)?;
     if let Some(time) = &recycle_time
-        && fields::date_time(time).is_none()
+        && moment::date_time(time).is_none()
     {
         let rule = "yyyy-MM-dd HH:mm:ss is expected";
         return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));

@@ -13,6 +13,7 @@ use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
 use crate::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignNumber, PublicPair, VdnId,
 };
+use crate::domain::policy::Rule;
 use crate::gateway::changes::Change;
 use crate::gateway::creation::Creating;
 use crate::gateway::error::{GatewayError, Noun};
@@ -22,14 +23,13 @@ use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::campaigns::shown;
-use crate::http::isales_api::definition::{self, Purpose, Version, caller_list, quoted_json};
-use crate::http::isales_api::error::{
-    BrokenRule, Doing, NO_SKILL_QUEUE, Refused, UNREADABLE, WRONG_VALUE,
-};
+use crate::http::isales_api::definition::{self, Purpose, Version, caller_list};
+use crate::http::isales_api::error::{BrokenRule, Doing, NO_SKILL_QUEUE, Refused, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields, missing};
 use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
 use crate::http::{keyed, touching};
-use crate::platforms::isales::{convert, wire};
+use crate::platforms::isales::convert::{self, rules};
+use crate::platforms::isales::wire;
 use crate::platforms::{ConvertContext, Exchange, Operation};
 
 /// Created as paused, by the assumption of reference 3.14.
@@ -123,17 +123,20 @@ pub async fn set_retry_policy(
             let fields = Fields::of_body(&call.body)?;
             let policy_type = fields.one_of("policyType", &[0, 1])?;
             let text = fields.text("policyJson", 2000)?.ok_or_else(|| missing("policyJson"))?;
-            let items = quoted_json(&text);
+            definition::policy_lists(&fields)?;
+            let json = Value::from(text.into_owned());
+            let items = rules::number_policies(Some(&json));
             let items =
-                items.ok_or_else(|| BrokenRule::new(UNREADABLE, "policyJson", "it is not JSON"))?;
+                items.map_err(|flaw| BrokenRule::new(WRONG_VALUE, "policyJson", flaw.rule()))?;
             let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
             let mut after = shown(&change.before)?;
             let policy = after.retry_policy.get_or_insert_default();
             policy.policy_type = Some(policy_type);
-            policy.policy_json = Some(text.into_owned().into());
-            let (days, times) = allowance(&items);
-            policy.retry_day = days.or(policy.retry_day);
-            policy.retry_times = times.or(policy.retry_times);
+            policy.policy_json = Some(json);
+            if let Some(ordinary) = items.iter().find(|item| item.by_result.is_empty()) {
+                policy.retry_day = ordinary.days.or(policy.retry_day);
+                policy.retry_times = ordinary.tries_per_day.or(policy.retry_times);
+            }
             Box::pin(write(&change, after)).await
         })
         .await
@@ -459,21 +462,15 @@ fn today(context: &ConvertContext, now: Timestamp) -> Timestamp {
     day.to_zoned(context.zone.clone()).map_or(now, |midnight| midnight.timestamp())
 }
 
-/// Days and tries per day of the first ordinary policy; they stand inside `policy`, or beside
-/// `type` as in the edition of 2023 (reference 3.5).
-fn allowance(items: &Value) -> (Option<i64>, Option<i64>) {
-    let ordinary = |item: &&Value| item["type"].as_i64().unwrap_or_default() == 0;
-    let Some(item) = items.as_array().and_then(|items| items.iter().find(ordinary)) else {
-        return (None, None);
-    };
-    let of = |name: &str| item["policy"][name].as_i64().or_else(|| item[name].as_i64());
-    (of("retryDay"), of("retryTimes"))
-}
-
 /// The ordinary policy that a home's tries amount to, in the quotes of the samples.
 fn ordinary(definition: &CampaignDefinition) -> Value {
+    let count = |rule: &Rule<i64>| match rule {
+        Rule::Stated(count) => *count,
+        Rule::Absent => 1,
+        Rule::Unreadable(_) => 0,
+    };
     let retry = &definition.retry;
-    let (days, times) = (retry.days.unwrap_or(1), retry.attempts_per_day.unwrap_or(1));
+    let (days, times) = (count(&retry.days), count(&retry.attempts_per_day));
     format!("[{{'dataType':'SI','type':0,'policy':{{'retryDay':{days},'retryTimes':{times}}}}}]")
         .into()
 }

@@ -197,6 +197,7 @@ async fn make(call: &Call<'_>, sent: wire::Campaign, bytes: &Bytes) -> Result<By
         return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
     }
     let campaign = edits::new_campaign(sent);
+    edits::check_campaign(&campaign)?;
     references::check(call, &campaign, &account, None).await?;
     let new = NewDocument {
         account,
@@ -261,6 +262,7 @@ async fn change_elsewhere(
     let before = bundle(&change.before, call.profile);
     let mut after = before.clone();
     edit.apply(sent, &mut after.campaign);
+    edits::check_campaign(&after.campaign)?;
     if edit == CampaignEdit::Resources {
         let identity = &change.before.identity;
         references::check(call, &after.campaign, &identity.home, Some(identity.uuid)).await?;
@@ -286,6 +288,7 @@ async fn change_draft(
     }
     let mut campaign: wire::Campaign = serde_json::from_str(&row.document).map_err(unreadable)?;
     edit.apply(sent, &mut campaign);
+    edits::check_campaign(&campaign)?;
     if matches!(edit, CampaignEdit::Resources | CampaignEdit::Next) {
         references::check(call, &campaign, &row.account, Some(row.uuid)).await?;
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::domain::ids::CampaignPart;
 use crate::gateway::error::GatewayError;
 use crate::platforms::Operation;
+use crate::platforms::voipbin::convert::rules;
 use crate::platforms::voipbin::wire::{Action, Campaign, NIL_UUID, Outdial, Outplan};
 
 /// The five PUTs that change a campaign and not its status.
@@ -77,6 +78,26 @@ pub fn check_next(body: &[u8]) -> Result<(), GatewayError> {
         Some(text) if Uuid::try_parse(text).is_ok() => Ok(()),
         Some(_) => Err(GatewayError::invalid("next_campaign_id", "a UUID is expected")),
     }
+}
+
+/// What limits calls in a campaign must be understood, where another platform is to keep it.
+///
+/// # Errors
+/// `Invalid` with the member's name.
+pub fn check_campaign(campaign: &Campaign) -> Result<(), GatewayError> {
+    understood(rules::misread_campaign(campaign))
+}
+
+/// As [`check_campaign`] of an outplan.
+///
+/// # Errors
+/// `Invalid` with the member's name.
+pub fn check_outplan(outplan: &Outplan) -> Result<(), GatewayError> {
+    understood(rules::misread_outplan(outplan))
+}
+
+fn understood(misread: Option<&str>) -> Result<(), GatewayError> {
+    misread.map_or(Ok(()), |member| Err(GatewayError::invalid(member, rules::NEGATIVE)))
 }
 
 /// The members of a client's new campaign, and nothing else of what it sent.

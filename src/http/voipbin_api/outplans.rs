@@ -143,6 +143,7 @@ async fn make(call: &Call<'_>, sent: Outplan, bytes: &Bytes) -> Result<Bytes, Ga
         return native::pass(call, target, exchange, &ADDRESSES).await;
     }
     let outplan = edits::new_outplan(sent);
+    edits::check_outplan(&outplan)?;
     let new = NewDocument {
         account,
         kind: ObjectKind::DialingRules,
@@ -202,6 +203,7 @@ async fn change_kept(
     let before: Outplan = serde_json::from_str(&row.document).map_err(unreadable)?;
     let mut after = before.clone();
     edit.apply(&mut after, sent);
+    edits::check_outplan(&after)?;
     let users = match edit {
         Edit::Names => Vec::new(),
         Edit::DialInfo => call.gateway.users_of(&call.asked, row.uuid).await?,
@@ -233,6 +235,7 @@ async fn change_derived(
     let before = bundle(&view, call.profile).outplan.unwrap_or_default();
     let mut after = before.clone();
     edit.apply(&mut after, sent);
+    edits::check_outplan(&after)?;
     let view = change_campaign(call, key, &before, &after).await?;
     let view = PartView::Derived { campaign: Box::new(view), part: PART };
     Ok(touching(json(render(&view, call.profile)?), 1))

@@ -12,6 +12,7 @@ use super::{convert, wire};
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::policy::{CallingWindow, Rule};
 use crate::platforms::{
     ContactName, CreationDefaults, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind,
     Presence,
@@ -192,29 +193,13 @@ fn complete(
 ) -> Result<CampaignDefinition, PlatformError> {
     let mut definition = new.definition.clone();
     let mut missing = Vec::new();
-    let window = &mut definition.window;
-    if window.begin.is_none() {
-        window.begin = Some(new.decided_at.to_zoned(TimeZone::UTC).datetime());
-    }
-    if window.end.is_none() {
-        match (window.begin, defaults.span_days) {
-            (Some(begin), Some(days)) => window.end = begin.checked_add(days.days()).ok(),
-            _ => missing.push("accounts.creation.span_days"),
-        }
-    }
-    if window.workday.is_empty() {
-        window.workday.clone_from(&defaults.workday);
-        window.special_day.clone_from(&defaults.special_day);
-    }
-    if window.workday.is_empty() {
-        missing.push("accounts.creation.workday");
-    }
+    fill_window(&mut definition.window, new, defaults, &mut missing)?;
     if definition.caller_numbers.is_empty() && defaults.caller_number.is_none() {
         missing.push("a caller number, or accounts.creation.caller_number");
     }
-    if definition.ring_timeout_ms.is_none() {
+    if definition.ring_timeout_ms.is_absent() {
         let seconds = defaults.ring_timeout_s.unwrap_or(RING_TIMEOUT_S);
-        definition.ring_timeout_ms = Some(seconds * 1000);
+        definition.ring_timeout_ms = Rule::Stated(seconds * 1000);
     }
     if !is_answered(&definition) {
         missing.push(match definition.answering {
@@ -229,4 +214,43 @@ fn complete(
     }
     let detail = format!("the home needs what nobody says: {}", missing.join("; "));
     Err(PlatformError::new(Operation::CampaignCreate, PlatformErrorKind::Unconfigured, detail))
+}
+
+/// Begin, end and hours where the client's platform has no words for them.
+///
+/// # Errors
+/// When the begin cannot be understood: nothing can be reckoned from it.
+fn fill_window(
+    window: &mut CallingWindow,
+    new: &NewCampaign,
+    defaults: &CreationDefaults,
+    missing: &mut Vec<&'static str>,
+) -> Result<(), PlatformError> {
+    let begin = match window.begin.read() {
+        Ok(Some(begin)) => *begin,
+        Ok(None) => new.decided_at.to_zoned(TimeZone::UTC).datetime(),
+        Err(why) => {
+            let (operation, kind) = (Operation::CampaignCreate, PlatformErrorKind::Invalid);
+            let detail = format!("the campaign's begin cannot be understood: {why}");
+            return Err(PlatformError::new(operation, kind, detail));
+        }
+    };
+    window.begin = Rule::Stated(begin);
+    if window.end.is_absent() {
+        match defaults.span_days.and_then(|days| begin.checked_add(days.days()).ok()) {
+            Some(end) => window.end = Rule::Stated(end),
+            None => missing.push("accounts.creation.span_days"),
+        }
+    }
+    if window.workday.is_absent() {
+        if defaults.workday.is_empty() {
+            missing.push("accounts.creation.workday");
+        } else {
+            window.workday = Rule::Stated(defaults.workday.clone());
+        }
+        if !defaults.special_day.is_empty() {
+            window.special_day = Rule::Stated(defaults.special_day.clone());
+        }
+    }
+    Ok(())
 }

@@ -4,13 +4,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::ToSpan;
-use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::auth::Signer;
 use super::wire;
 use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::moment;
 use crate::platforms::{AttemptQuery, Operation, PlatformError, PlatformErrorKind};
 
 /// Priority of a calling number that states none (3.2).
@@ -187,8 +187,7 @@ fn remove_nulls(value: &mut Value) {
 /// Details show bare dates at times (3.5); a PUT takes them with a time of day only.
 fn with_time_of_day(text: &mut Option<String>) {
     if let Some(text) = text
-        && text.parse::<Date>().is_ok()
-        && !text.contains(':')
+        && moment::date(text).is_some()
     {
         text.push_str(" 00:00:00");
     }

@@ -7,9 +7,10 @@ use jiff::civil::{DateTime, Time};
 use crate::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
 };
-use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy};
+use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy, Rule, Unread};
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
+use crate::platforms::isales::convert::rules::{self, Day, Flaw};
 use crate::platforms::isales::convert::{
     PLATFORM, filled, milliseconds, read_number, whole_seconds,
 };
@@ -30,6 +31,9 @@ const OFF_HOOK: i64 = 5;
 const PREDICTED: i64 = 2;
 
 const LINES: &str = "pacing.lines_per_agent_percent";
+/// Why a value that cannot be understood is not passed over.
+const NOT_STARTED: &str =
+    "cannot be understood; the campaign is not started where its home does not keep this rule";
 const ATTEMPTS_BY_PLACE: [&str; 5] = [
     "retry.attempts_by_place[0]",
     "retry.attempts_by_place[1]",
@@ -86,11 +90,11 @@ pub fn campaign_from_domain(
         name: Some(name(&definition.name, &mut findings)),
         description: description(definition.description.as_deref(), &mut findings),
         status: number_of("status", status.as_str()),
-        str_begin_time: window.begin.map(date_time_text),
-        str_end_time: window.end.map(date_time_text),
+        str_begin_time: said(&window.begin).copied().map(date_time_text),
+        str_end_time: said(&window.end).copied().map(date_time_text),
         device_type: number_of("device_type", kind),
         caller_no: caller_no(&definition.caller_numbers, ctx),
-        max_alerting_time: Some(alerting_time(definition.ring_timeout_ms, table, &mut findings)),
+        max_alerting_time: Some(alerting_time(&definition.ring_timeout_ms, table, &mut findings)),
         schedule_param: schedule(window),
         ivr_param: ivr_param(&definition.answering, ctx),
         skill_param: skill_param(definition, ctx, &mut findings),
@@ -144,8 +148,8 @@ fn caller_no(numbers: &[CallerNumber], ctx: &ConvertContext) -> wire::CallerNo {
     }
 }
 
-fn ring_timeout(seconds: Option<i64>, findings: &mut Vec<Finding>) -> Option<i64> {
-    let seconds = seconds?;
+fn ring_timeout(seconds: Option<i64>, findings: &mut Vec<Finding>) -> Rule<i64> {
+    let Some(seconds) = seconds else { return Rule::Absent };
     let allowed = seconds.clamp(*RING_SECONDS.start(), *RING_SECONDS.end());
     if allowed != seconds {
         findings.push(Finding::domain(
@@ -154,11 +158,20 @@ fn ring_timeout(seconds: Option<i64>, findings: &mut Vec<Finding>) -> Option<i64
             "outside 5 to 120 seconds, which the platform does not accept; the nearest is taken",
         ));
     }
-    milliseconds(allowed)
+    Rule::Stated(allowed * 1000)
 }
 
-fn alerting_time(ring_timeout_ms: Option<i64>, table: &Table, findings: &mut Vec<Finding>) -> i64 {
-    let Some(ms) = ring_timeout_ms else {
+/// What is stated. A document has no words for what could not be understood; on the way back that
+/// keeps its own, and a campaign that has it is made nowhere.
+fn said<T>(rule: &Rule<T>) -> Option<&T> {
+    match rule {
+        Rule::Stated(value) => Some(value),
+        Rule::Absent | Rule::Unreadable(_) => None,
+    }
+}
+
+fn alerting_time(ring_timeout_ms: &Rule<i64>, table: &Table, findings: &mut Vec<Finding>) -> i64 {
+    let Some(&ms) = said(ring_timeout_ms) else {
         return table.default_integer("maxAlertingTime").unwrap_or(*RING_SECONDS.end() / 2);
     };
     let seconds = whole_seconds(ms).clamp(*RING_SECONDS.start(), *RING_SECONDS.end());
@@ -235,7 +248,7 @@ fn skill_param(
             "the binding of this queue names no skill id, which is an integer",
         ));
     }
-    let lines = definition.pacing.lines_per_agent_percent;
+    let lines = said(&definition.pacing.lines_per_agent_percent).copied();
     if skill_id.is_none() {
         if lines.is_some() {
             findings.push(Finding::domain(
@@ -285,10 +298,12 @@ fn pacing(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
         None => findings.push(Finding::domain(
             LINES,
             Outcome::Dropped,
-            "an off-hook rate is a percentage from 1 to 100",
+            format!("{}; {NOT_STARTED}", "an off-hook rate is a percentage from 1 to 100"),
         )),
     }
-    Pacing { lines_per_agent_percent: exact.map(|exact| RATE_TIMES_LINES / exact) }
+    let lines = exact.map(|exact| RATE_TIMES_LINES / exact);
+    let unread = Unread("an off-hook rate is a percentage from 1 to 100");
+    Pacing { lines_per_agent_percent: lines.map_or(Rule::Unreadable(unread), Rule::Stated) }
 }
 
 fn rate_of(lines_percent: i64, findings: &mut Vec<Finding>) -> i64 {
@@ -307,16 +322,49 @@ fn rate_of(lines_percent: i64, findings: &mut Vec<Finding>) -> i64 {
 
 fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> RetryPolicy {
     let Some(wire) = wire else { return RetryPolicy::default() };
-    let interval_ms = wire.call_interval.and_then(milliseconds);
-    if wire.call_interval.is_some() && interval_ms.is_none() {
-        findings.push(Finding::domain("retry.interval_ms", Outcome::Dropped, "too long to say"));
-    }
-    RetryPolicy {
-        attempts_per_day: wire.retry_times,
-        days: wire.retry_day,
-        interval_ms,
+    let mut policy = RetryPolicy {
+        attempts_per_day: count("retryTimes", wire.retry_times, findings),
+        days: count("retryDay", wire.retry_day, findings),
+        interval_ms: match count("callInterval", wire.call_interval, findings) {
+            Rule::Stated(seconds) => {
+                let ms = milliseconds(seconds);
+                ms.map_or(
+                    Rule::unreadable("a wait of so many seconds cannot be said"),
+                    Rule::Stated,
+                )
+            }
+            other => other,
+        },
         attempts_by_place: Vec::new(),
+        exceptions: Rule::Absent,
+    };
+    if let Some(why) = policy.interval_ms.why_unread() {
+        let reason = format!("{why}; {NOT_STARTED}");
+        findings.push(Finding::domain("retry.interval_ms", Outcome::Dropped, reason));
     }
+    if let Err(misread) = rules::check_policy_lists(wire) {
+        policy.exceptions = Rule::Unreadable(Unread(misread.flaw.rule()));
+        findings.push(unread(&format!("retryPolicy.{}", misread.member), misread.flaw));
+    }
+    policy
+}
+
+/// A number of tries, days or seconds.
+fn count(member: &str, value: Option<i64>, findings: &mut Vec<Finding>) -> Rule<i64> {
+    match value {
+        None => Rule::Absent,
+        Some(count) if count >= 0 => Rule::Stated(count),
+        Some(_) => {
+            findings.push(unread(&format!("retryPolicy.{member}"), Flaw::NotACount));
+            Rule::Unreadable(Unread(Flaw::NotACount.rule()))
+        }
+    }
+}
+
+/// About a member that cannot be understood.
+fn unread(path: &str, flaw: Flaw) -> Finding {
+    let reason = format!("{}: {NOT_STARTED}", flaw.rule());
+    Finding::source(path.to_owned(), Outcome::Dropped, reason)
 }
 
 fn retry_policy(
@@ -324,19 +372,21 @@ fn retry_policy(
     table: &Table,
     findings: &mut Vec<Finding>,
 ) -> Option<wire::RetryPolicy> {
-    if *retry == RetryPolicy::default() {
+    if retry.is_silent() {
         return None;
     }
+    let per_day = said(&retry.attempts_per_day).copied();
     for (place, attempts) in retry.attempts_by_place.iter().enumerate() {
-        if Some(*attempts) != retry.attempts_per_day
+        if Some(*attempts) != per_day
             && let Some(at) = ATTEMPTS_BY_PLACE.get(place)
         {
             let reason = "CC-iSales tries every number of a contact equally often";
             findings.push(Finding::domain(*at, Outcome::Dropped, reason));
         }
     }
-    let call_interval = retry.interval_ms.map(|ms| whole_seconds(ms).max(0));
-    if call_interval.and_then(milliseconds) != retry.interval_ms {
+    let interval_ms = said(&retry.interval_ms).copied();
+    let call_interval = interval_ms.map(|ms| whole_seconds(ms).max(0));
+    if call_interval.and_then(milliseconds) != interval_ms {
         findings.push(Finding::domain(
             "retry.interval_ms",
             Outcome::Approximated,
@@ -345,53 +395,65 @@ fn retry_policy(
     }
     Some(wire::RetryPolicy {
         policy_type: table.default_integer("retryPolicy.policyType"),
-        retry_day: retry.days.or_else(|| table.default_integer("retryPolicy.retryDay")),
-        retry_times: retry.attempts_per_day,
+        retry_day: said(&retry.days)
+            .copied()
+            .or_else(|| table.default_integer("retryPolicy.retryDay")),
+        retry_times: per_day,
         call_interval,
         ..wire::RetryPolicy::default()
     })
 }
 
 fn window(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> CallingWindow {
-    let mut date = |text: Option<&String>, at: &'static str| {
-        let text = filled(text)?;
-        let parsed = text.parse::<DateTime>().ok();
-        if parsed.is_none() {
-            findings.push(Finding::domain(at, Outcome::Dropped, "not a date and time"));
+    let mut date =
+        |text: Option<&String>, member: &str| match rules::moment(text.map(String::as_str)) {
+            Ok(moment) => moment.map_or(Rule::Absent, |moment| Rule::Stated(moment.at)),
+            Err(flaw) => {
+                findings.push(unread(member, flaw));
+                Rule::Unreadable(Unread(flaw.rule()))
+            }
+        };
+    let begin = date(wire.str_begin_time.as_ref(), "strBeginTime");
+    let end = date(wire.str_end_time.as_ref(), "strEndTime");
+    let (workday, special_day) = match &wire.schedule_param {
+        Some(schedule) => {
+            (periods(schedule, Day::Work, findings), periods(schedule, Day::Special, findings))
         }
-        parsed
+        None => (Rule::Absent, Rule::Absent),
     };
-    let begin = date(wire.str_begin_time.as_ref(), "window.begin");
-    let end = date(wire.str_end_time.as_ref(), "window.end");
-    let Some(s) = &wire.schedule_param else {
-        return CallingWindow { begin, end, ..CallingWindow::default() };
-    };
-    let periods = |pairs: [(&Option<String>, &Option<String>); 3]| {
-        pairs.into_iter().filter_map(|(begin, end)| period(begin.as_ref(), end.as_ref())).collect()
-    };
-    CallingWindow {
-        begin,
-        end,
-        workday: periods([
-            (&s.workday_begin_time1, &s.workday_end_time1),
-            (&s.workday_begin_time2, &s.workday_end_time2),
-            (&s.workday_begin_time3, &s.workday_end_time3),
-        ]),
-        special_day: periods([
-            (&s.holiday_begin_time1, &s.holiday_end_time1),
-            (&s.holiday_begin_time2, &s.holiday_end_time2),
-            (&s.holiday_begin_time3, &s.holiday_end_time3),
-        ]),
+    CallingWindow { begin, end, workday, special_day }
+}
+
+/// The hours of one kind of day; one period that cannot be understood makes them all unreadable.
+fn periods(
+    schedule: &wire::ScheduleParam,
+    of: Day,
+    findings: &mut Vec<Finding>,
+) -> Rule<Vec<DayPeriod>> {
+    let mut periods = Vec::new();
+    let mut why = None;
+    for ((day, names), texts) in rules::PERIODS.into_iter().zip(rules::period_texts(schedule)) {
+        if day != of {
+            continue;
+        }
+        match rules::period(names, texts) {
+            Ok(period) => periods.extend(period),
+            Err(misread) => {
+                findings.push(unread(&format!("scheduleParam.{}", misread.member), misread.flaw));
+                why = Some(Unread(misread.flaw.rule()));
+            }
+        }
+    }
+    match why {
+        Some(why) => Rule::Unreadable(why),
+        None if periods.is_empty() => Rule::Absent,
+        None => Rule::Stated(periods),
     }
 }
 
-fn period(begin: Option<&String>, end: Option<&String>) -> Option<DayPeriod> {
-    let time = |text: Option<&String>| filled(text)?.parse::<Time>().ok();
-    Some(DayPeriod { begin: time(begin)?, end: time(end)? })
-}
-
 fn schedule(window: &CallingWindow) -> Option<wire::ScheduleParam> {
-    if window.workday.is_empty() && window.special_day.is_empty() {
+    let (work, special) = (said(&window.workday), said(&window.special_day));
+    if work.is_none() && special.is_none() {
         return None;
     }
     let text = |periods: &[DayPeriod], at: usize, of: fn(&DayPeriod) -> Time| {
@@ -399,7 +461,8 @@ fn schedule(window: &CallingWindow) -> Option<wire::ScheduleParam> {
     };
     let begin = |periods: &[DayPeriod], at| text(periods, at, |period| period.begin);
     let end = |periods: &[DayPeriod], at| text(periods, at, |period| period.end);
-    let (work, special) = (window.workday.as_slice(), window.special_day.as_slice());
+    let (work, special) =
+        (work.map_or(&[][..], Vec::as_slice), special.map_or(&[][..], Vec::as_slice));
     Some(wire::ScheduleParam {
         workday_begin_time1: begin(work, 0),
         workday_end_time1: end(work, 0),

@@ -7,6 +7,7 @@ mod call;
 mod campaign;
 mod contact;
 mod document;
+pub mod rules;
 
 pub use call::{call_from_domain, call_to_domain, fail_codes};
 pub use campaign::{campaign_from_domain, campaign_to_domain};

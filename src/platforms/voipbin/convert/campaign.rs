@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use crate::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
 };
-use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy};
+use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy, Rule};
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
-use crate::platforms::voipbin::convert::{PLATFORM, address, filled, read_address};
+use crate::platforms::voipbin::convert::{PLATFORM, address, filled, read_address, rules};
 use crate::platforms::voipbin::wire::{self, NIL_UUID, is_unset};
 use crate::platforms::{ConvertContext, Converted};
 
@@ -47,7 +47,7 @@ pub fn campaign_to_domain(
         let caller = source.map(|number| CallerNumber { number, place: 0, priority: None });
         definition.caller_numbers = caller.into_iter().collect();
         definition.ring_timeout_ms = ring_timeout(outplan.dial_timeout, &mut findings);
-        definition.retry = retry(outplan);
+        definition.retry = retry(outplan, &mut findings);
     }
     let status = match table.term("status", &campaign.status) {
         Some(term) => CampaignStatus::from_term(term),
@@ -166,7 +166,7 @@ fn pacing(campaign: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
         findings.push(Finding::domain(LINES, Outcome::Preserved, reason));
         return Pacing::default();
     }
-    Pacing { lines_per_agent_percent: Some(campaign.service_level) }
+    Pacing { lines_per_agent_percent: limit(LINES, campaign.service_level, findings) }
 }
 
 fn service_level(
@@ -175,7 +175,12 @@ fn service_level(
     findings: &mut Vec<Finding>,
 ) -> i64 {
     let default = table.default_integer("campaign.service_level").unwrap_or(100);
-    let Some(lines) = definition.pacing.lines_per_agent_percent else { return default };
+    let lines = match definition.pacing.lines_per_agent_percent {
+        Rule::Absent => return default,
+        Rule::Stated(lines) => lines,
+        // Lets nobody be called.
+        Rule::Unreadable(_) => 0,
+    };
     if matches!(definition.answering, Answering::Agents { group: Some(_) }) {
         return lines;
     }
@@ -191,9 +196,9 @@ fn when_done(campaign: &wire::Campaign, table: &Table) -> WhenDone {
     }
 }
 
-fn ring_timeout(ms: i64, findings: &mut Vec<Finding>) -> Option<i64> {
-    if ms >= DIAL_TIMEOUT_MIN_MS {
-        return Some(ms);
+fn ring_timeout(ms: i64, findings: &mut Vec<Finding>) -> Rule<i64> {
+    if !(0..DIAL_TIMEOUT_MIN_MS).contains(&ms) {
+        return limit("ring_timeout_ms", ms, findings);
     }
     let reason = if ms == 0 {
         "0 states no time; the other side's default is used"
@@ -201,14 +206,23 @@ fn ring_timeout(ms: i64, findings: &mut Vec<Finding>) -> Option<i64> {
         "below 5000 ms it was most likely written in seconds; the other side's default is used"
     };
     findings.push(Finding::domain("ring_timeout_ms", Outcome::Approximated, reason));
-    None
+    Rule::Absent
 }
 
-fn retry(outplan: &wire::Outplan) -> RetryPolicy {
+fn limit(at: &'static str, number: i64, findings: &mut Vec<Finding>) -> Rule<i64> {
+    let limit = rules::limit(number);
+    if let Some(why) = limit.why_unread() {
+        let reason = format!("{why}; the campaign is not started on another home");
+        findings.push(Finding::domain(at, Outcome::Dropped, reason));
+    }
+    limit
+}
+
+fn retry(outplan: &wire::Outplan, findings: &mut Vec<Finding>) -> RetryPolicy {
     RetryPolicy {
-        attempts_per_day: Some(outplan.max_try_count_0),
-        days: None,
-        interval_ms: Some(outplan.try_interval),
+        attempts_per_day: limit("retry.attempts_per_day", outplan.max_try_count_0, findings),
+        days: Rule::Absent,
+        interval_ms: limit("retry.interval_ms", outplan.try_interval, findings),
         attempts_by_place: vec![
             outplan.max_try_count_0,
             outplan.max_try_count_1,
@@ -216,6 +230,7 @@ fn retry(outplan: &wire::Outplan) -> RetryPolicy {
             outplan.max_try_count_3,
             outplan.max_try_count_4,
         ],
+        exceptions: Rule::Absent,
     }
 }
 
@@ -227,17 +242,24 @@ fn outplan(
     findings: &mut Vec<Finding>,
 ) -> wire::Outplan {
     let retry = &definition.retry;
-    if retry.days.is_some_and(|days| days != 1) {
+    if !matches!(retry.days, Rule::Absent | Rule::Stated(1)) {
         let reason = "VoIPBin knows no days: the attempts of one day are made, and no more";
         findings.push(Finding::domain("retry.days", Outcome::Dropped, reason));
     }
     let tries = |place: usize, path: &str| {
-        let by_place = retry.attempts_by_place.get(place).copied();
-        let allowed = by_place.or(retry.attempts_per_day);
-        allowed.or_else(|| table.default_integer(path)).unwrap_or(1)
+        if let Some(allowed) = retry.attempts_by_place.get(place) {
+            return *allowed;
+        }
+        match retry.attempts_per_day {
+            Rule::Stated(allowed) => allowed,
+            Rule::Absent => table.default_integer(path).unwrap_or(1),
+            // How often nobody knows: never.
+            Rule::Unreadable(_) => 0,
+        }
     };
-    let or_default = |value: Option<i64>, path: &str| {
-        value.or_else(|| table.default_integer(path)).unwrap_or_default()
+    let or_default = |value: Rule<i64>, path: &str| match value {
+        Rule::Stated(value) => value,
+        Rule::Absent | Rule::Unreadable(_) => table.default_integer(path).unwrap_or_default(),
     };
     let caller = definition.caller_numbers.first().filter(|caller| caller.place == 0);
     wire::Outplan {

@@ -7,6 +7,7 @@ mod call;
 mod campaign;
 mod contact;
 mod document;
+pub mod rules;
 
 pub use call::{
     call_behind, call_from_domain, call_to_domain, explained, hangup_reason, shown_address,
