@@ -148,6 +148,7 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
     let by = (&*run.row.actor, run.row.request_id.as_deref());
     let watched = gateway.watch_end(by, &identity, before).await;
     watched.map_err(|error| Stop::Lost(error.to_string()))?;
+    let _turn = gateway.shared.turns.take(next).await;
     match gateway.check_rules(by, &identity).await {
         Ok(()) => {}
         Err(error @ (GatewayError::Unenforced(_) | GatewayError::State(_))) => {

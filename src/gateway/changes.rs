@@ -12,14 +12,15 @@ use serde_json::Value;
 use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
-use crate::domain::campaign::CampaignDefinition;
+use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::CampaignView;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::read_cache::Writing;
 use crate::gateway::route::{Route, route};
+use crate::gateway::rules::{self, Stated};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::platforms::{Effect, Operation, PlatformErrorKind};
+use crate::platforms::{self, Effect, Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
 /// A change under way: nobody else changes the campaign until this is dropped.
@@ -171,6 +172,29 @@ impl WorkerGateway {
 }
 
 impl Change<'_> {
+    /// Whether the campaign may be changed so: while it dials, to nothing that nobody would keep.
+    /// Nothing is changed yet.
+    ///
+    /// # Errors
+    /// `Unenforced` with the rule.
+    pub fn check(&self, definition: &CampaignDefinition) -> Result<(), GatewayError> {
+        let CampaignView { identity, fetched, .. } = &self.before;
+        let gateway = self.gateway;
+        if fetched.status != CampaignStatus::Running
+            && !gateway.shared.loading.is_loading(identity.uuid)
+        {
+            return Ok(());
+        }
+        let platform = gateway.home(identity)?.adapter.platform();
+        let windows_are_kept = platforms::keeps_windows(platform);
+        let stated = Stated { definition: definition.clone(), windows_are_kept };
+        let unenforced = rules::unenforced(&stated, gateway.shared.clock.now());
+        unenforced.map_or(Ok(()), |reason| {
+            let reason = format!("while it runs it cannot be changed so: {reason}");
+            Err(GatewayError::Unenforced(reason))
+        })
+    }
+
     /// Writes the edited definition and answers how the campaign stands then.
     ///
     /// # Errors
@@ -179,6 +203,7 @@ impl Change<'_> {
     pub async fn write(&self, definition: &CampaignDefinition) -> Result<Changed, GatewayError> {
         let Change { gateway, asked, operation, .. } = *self;
         let identity = &self.before.identity;
+        self.check(definition)?;
         let job = gateway.shared.clock.new_uuid();
         let entry = gateway.operation_entry(asked, operation, Some(identity), job);
         gateway.shared.ledger.append_journal(entry).await?;
@@ -217,12 +242,31 @@ impl Change<'_> {
     ) -> Result<CampaignView, GatewayError> {
         let seen = (&*after.identity, &after.fetched, &*after.context);
         self.gateway.keep_written(self.asked, seen, source.clone(), uses).await?;
+        self.see_to_rules(&after).await?;
         Ok(CampaignView { written: Some(source), ..after })
     }
 }
 
+impl Change<'_> {
+    /// What was changed holds for a campaign that dials by now, too.
+    async fn see_to_rules(&self, after: &CampaignView) -> Result<(), GatewayError> {
+        let Change { gateway, asked, .. } = *self;
+        let identity = &after.identity;
+        if !gateway.must_look_at_running(identity) {
+            return Ok(());
+        }
+        let is_running = after.fetched.status == CampaignStatus::Running;
+        let entry = gateway.shared.ledger.find_entry(identity.uuid).await?;
+        if is_running || entry.is_some_and(|entry| entry.desired == CampaignStatus::Running) {
+            let by = (&*asked.client.name, Some(&*asked.request_id));
+            gateway.see_to_changed_rules(by, identity).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Turns {
-    async fn take(&self, campaign: Uuid) -> OwnedMutexGuard<()> {
+    pub(super) async fn take(&self, campaign: Uuid) -> OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner);
             if turns.len() >= MAX_TURNS {

@@ -420,6 +420,7 @@ async fn add(
 async fn let_dial(run: &mut Run<'_>, home: &Home, identity: &CampaignIdentity) -> Result<(), Stop> {
     let ledger = &run.gateway.shared.ledger;
     let by = (&*run.row.actor, run.row.request_id.as_deref());
+    let _turn = run.gateway.shared.turns.take(identity.uuid).await;
     match run.gateway.check_rules(by, identity).await {
         Ok(()) => {}
         Err(GatewayError::Unenforced(_) | GatewayError::State(_)) => {

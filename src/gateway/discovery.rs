@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, propose_campaign_uuid,
 };
@@ -317,15 +318,22 @@ impl WorkerGateway {
             .collect::<Result<Vec<_>, _>>()?;
         let ledger = &self.shared.ledger;
         let entries = ledger.sight_campaigns(account.clone(), sightings, asked_at).await?;
-        let identities = entries.into_iter().zip(digests).map(|(entry, digest)| {
-            if self.shared.memory.remember_sight(entry.identity.uuid, digest) {
+        let mut identities = Vec::with_capacity(entries.len());
+        for (entry, digest) in entries.into_iter().zip(digests) {
+            let uuid = entry.identity.uuid;
+            let is_news = self.shared.memory.sight(uuid) != Some(digest);
+            if self.shared.memory.remember_sight(uuid, digest) {
                 let CampaignIdentity { home, native, .. } = &entry.identity;
                 self.shared.reads.drop_campaign(home, native);
             }
-            self.shared.shown.forget(entry.identity.uuid);
-            self.shared.id_cache.insert(entry.identity)
-        });
-        Ok(identities.collect())
+            self.shared.shown.forget(uuid);
+            let dials = entry.snapshot.status == CampaignStatus::Running;
+            if is_news && dials && self.must_look_at_running(&entry.identity) {
+                self.look_at_found_running(&entry.identity).await;
+            }
+            identities.push(self.shared.id_cache.insert(entry.identity));
+        }
+        Ok(identities)
     }
 
     /// Keeps the directory in step with a detail that shows another status or name than it has.

@@ -23,25 +23,33 @@ impl WorkerGateway {
     /// `State` when the end has passed, and when the ledger does not answer.
     pub(super) async fn see_to_end(
         &self,
-        (actor, request_id): (&str, Option<&str>),
+        by: (&str, Option<&str>),
         identity: &CampaignIdentity,
         end: Timestamp,
     ) -> Result<(), GatewayError> {
         if end <= self.shared.clock.now() {
             return Err(GatewayError::State("the campaign has ended".to_owned()));
         }
-        let job = NewJob {
-            // A start after a change of the end is another job.
-            uuid: Uuid::new_v5(&identity.uuid, format!("end at {end}").as_bytes()),
-            kind: KIND.to_owned(),
-            subject: Some(identity.uuid),
-            account: identity.home.clone(),
-            actor: actor.to_owned(),
-            request_id: request_id.map(str::to_owned),
-            input: "{}".to_owned(),
-            run_at: end,
-        };
-        self.submit(job).await.map(drop)
+        self.submit(job(by, identity, end)).await.map(drop)
+    }
+}
+
+/// The job that stops the campaign then.
+pub(super) fn job(
+    (actor, request_id): (&str, Option<&str>),
+    identity: &CampaignIdentity,
+    end: Timestamp,
+) -> NewJob {
+    NewJob {
+        // A start after a change of the end is another job.
+        uuid: Uuid::new_v5(&identity.uuid, format!("end at {end}").as_bytes()),
+        kind: KIND.to_owned(),
+        subject: Some(identity.uuid),
+        account: identity.home.clone(),
+        actor: actor.to_owned(),
+        request_id: request_id.map(str::to_owned),
+        input: "{}".to_owned(),
+        run_at: end,
     }
 }
 

@@ -127,6 +127,12 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
     }
     let home = gateway.homes.get(&identity.home);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let _turn = gateway.shared.turns.take(subject).await;
+    match gateway.kept_rules(&identity).await {
+        Ok(_) => {}
+        Err(GatewayError::Unenforced(why)) => return Err(Stop::Failed(why)),
+        Err(error) => return Err(Stop::Lost(error.to_string())),
+    }
     let _writing = gateway.shared.reads.writing(&identity);
     let entry = JournalEntry {
         at: gateway.shared.clock.now(),

@@ -18,7 +18,7 @@ use crate::gateway::adoption::TakeOver;
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{
-    Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile,
+    Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile, unkept,
 };
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
@@ -171,6 +171,7 @@ impl JobWorker {
             holding::KIND => holding::run(&mut run).await,
             chaining::KIND => chaining::run(&mut run).await,
             endings::KIND => endings::run(&mut run).await,
+            unkept::KIND => unkept::run(&mut run).await,
             reconcile::KIND => reconcile::run(&mut run).await,
             _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };

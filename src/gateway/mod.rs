@@ -46,6 +46,7 @@ pub mod sessions;
 mod sharing;
 pub mod statistics;
 pub mod steering;
+mod unkept;
 mod written;
 
 use std::collections::HashMap;

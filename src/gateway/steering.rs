@@ -10,7 +10,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::rules::{self, End};
+use crate::gateway::rules::End;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
@@ -77,11 +77,24 @@ impl WorkerGateway {
                 return Ok(before);
             }
         }
-        if desire == Desire::Run {
-            let by = (&*asked.client.name, Some(&*asked.request_id));
-            Box::pin(self.check_rules(by, &identity)).await?;
-        }
+        // A start and a change of rules go one after the other; a stop waits for nobody.
+        let _turn = match desire {
+            Desire::Run => Some(self.shared.turns.take(identity.uuid).await),
+            Desire::Stop => None,
+        };
         let wanted_before = self.record_desire(asked, desire, &identity, job).await?;
+        if desire == Desire::Run {
+            // The wish is in the ledger before the rules are read: of a start here and a change in
+            // another process, one sees the other.
+            let by = (&*asked.client.name, Some(&*asked.request_id));
+            if let Err(error) = Box::pin(self.check_rules(by, &identity)).await {
+                let entry = self.journal_entry(asked, desire, &identity, job);
+                let refused = JournalEntry { reason: Some(format!("refused, job {job}")), ..entry };
+                let ledger = &self.shared.ledger;
+                ledger.record_desired_status(&identity, wanted_before, refused).await?;
+                return Err(error);
+            }
+        }
         let written = Box::pin(self.write_status(&identity, desire, job)).await;
         let entry = self.journal_entry(asked, desire, &identity, job);
         match written {
@@ -174,10 +187,7 @@ impl WorkerGateway {
         by: (&str, Option<&str>),
         identity: &CampaignIdentity,
     ) -> Result<(), GatewayError> {
-        if let Some(stated) = self.stated(identity).await? {
-            if let Some(reason) = rules::unenforced(&stated, self.shared.clock.now()) {
-                return Err(GatewayError::Unenforced(reason));
-            }
+        if let Some(stated) = self.kept_rules(identity).await? {
             match stated.end() {
                 End::Never => {}
                 End::At(end) => self.see_to_end(by, identity, end).await?,

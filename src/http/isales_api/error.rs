@@ -141,6 +141,7 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         }
         E::State(_) if doing == Doing::Delete => STILL_RUNNING,
         E::State(_) if doing == Doing::Modify => HAS_ENDED,
+        E::Unenforced(_) if doing != Doing::AddNumbers => WRONG_STATE,
         E::State(_) | E::Unenforced(_) => match doing {
             Doing::PauseOrResume => WRONG_STATE,
             Doing::AddNumbers => STATE_FORBIDS_NUMBERS,

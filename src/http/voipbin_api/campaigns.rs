@@ -266,6 +266,14 @@ async fn change_elsewhere(
     if edit == CampaignEdit::Resources {
         let identity = &change.before.identity;
         references::check(call, &after.campaign, &identity.home, Some(identity.uuid)).await?;
+        // Another outplan is another set of rules, and they are to hold from now on.
+        let rules = part_of(&after.campaign, CampaignPart::DialingRules);
+        if let Some(id) = rules.filter(|_| after.campaign.outplan_id != before.campaign.outplan_id)
+            && let Some(row) =
+                call.gateway.document(&call.asked, ObjectKind::DialingRules, id).await?
+        {
+            after.outplan = Some(serde_json::from_str(&row.document).map_err(unreadable)?);
+        }
     }
     let context = &change.before.context;
     let said = |bundle: &wire::CampaignBundle| convert::campaign_to_domain(bundle, context).value.0;

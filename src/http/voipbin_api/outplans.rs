@@ -10,6 +10,7 @@ use crate::domain::campaign::CampaignDefinition;
 use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::Window;
 use crate::gateway::campaigns::{CampaignView, Wanted};
+use crate::gateway::changes::Change;
 use crate::gateway::drafts::{DocumentsWanted, NewDocument, ObjectChange, ObjectKind, ObjectRow};
 use crate::gateway::error::GatewayError;
 use crate::gateway::exchange::Target;
@@ -204,12 +205,21 @@ async fn change_kept(
     let mut after = before.clone();
     edit.apply(&mut after, sent);
     edits::check_outplan(&after)?;
-    let users = match edit {
+    let mut users = match edit {
         Edit::Names => Vec::new(),
         Edit::DialInfo => call.gateway.users_of(&call.asked, row.uuid).await?,
     };
+    // All may be changed, or none is. In one order, so that two such changes do not wait for each
+    // other.
+    users.sort_unstable();
+    let mut changes = Vec::with_capacity(users.len());
     for key in &users {
-        change_campaign(call, *key, &before, &after).await?;
+        let (change, definition) = prepared(call, *key, &before, &after).await?;
+        change.check(&definition)?;
+        changes.push((change, definition));
+    }
+    for (change, definition) in changes {
+        change.write(&definition).await?;
     }
     let change = ObjectChange {
         name: Some(after.name.clone()),
@@ -247,6 +257,17 @@ async fn change_campaign(
     before: &Outplan,
     after: &Outplan,
 ) -> Result<CampaignView, GatewayError> {
+    let (change, definition) = prepared(call, key, before, after).await?;
+    Ok(change.write(&definition).await?.after)
+}
+
+/// A change of a campaign's dialling rules, and what the campaign will be then.
+async fn prepared<'a>(
+    call: &'a Call<'_>,
+    key: CampaignKey,
+    before: &Outplan,
+    after: &Outplan,
+) -> Result<(Change<'a>, CampaignDefinition), GatewayError> {
     let change = call.gateway.begin_change(&call.asked, key, Operation::RetryPolicyModify).await?;
     let said = |outplan: &Outplan| -> CampaignDefinition {
         let mut bundle = bundle(&change.before, call.profile);
@@ -254,7 +275,8 @@ async fn change_campaign(
         convert::campaign_to_domain(&bundle, &change.before.context).value.0
     };
     let definition = change.before.fetched.definition.clone();
-    Ok(change.write(&definition.with_edit(&said(before), said(after))).await?.after)
+    let definition = definition.with_edit(&said(before), said(after));
+    Ok((change, definition))
 }
 
 impl Edit {

@@ -17,7 +17,7 @@ const UNKNOWN: &str = "183c0d5c-691e-42f3-af2b-9bffc2740f83";
 const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
 
 /// The client creates on the CC-iSales account, whose campaigns may call all day.
-fn on_isales(config: &mut Config) {
+pub fn on_isales(config: &mut Config) {
     let skill = Binding { voipbin: QUEUE.to_owned(), isales: "5".to_owned() };
     config.bindings = Bindings { agent_groups: vec![skill], scripts: Vec::new() };
     for account in &mut config.accounts {

@@ -1,0 +1,138 @@
+//! A campaign that dials although its client stated a rule that nobody keeps: started at the platform
+//! itself, or while the rule was being changed by another process. A job stops it, once for each time
+//! that it is found so, and says why (docs/decisions/0024-rules-that-nobody-keeps.md).
+
+use uuid::Uuid;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::gateway::error::GatewayError;
+use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::rules::{self, End, Stated};
+use crate::gateway::{WorkerGateway, endings};
+use crate::ledger::jobs::NewJob;
+use crate::ledger::journal::JournalEntry;
+use crate::platforms::{self, Operation, PlatformErrorKind};
+use crate::transport::pacing::Lane;
+
+pub(super) const KIND: &str = "campaign.unkept_rule";
+
+/// Who stops a campaign that nobody asked to stop.
+const ACTOR: &str = "gateway";
+
+impl WorkerGateway {
+    /// What was stated of a campaign, if all of it is kept now.
+    ///
+    /// # Errors
+    /// `Unenforced` when the campaign may not dial.
+    pub(super) async fn kept_rules(
+        &self,
+        identity: &CampaignIdentity,
+    ) -> Result<Option<Stated>, GatewayError> {
+        let stated = self.stated(identity).await?;
+        let reason = stated.as_ref().and_then(|s| rules::unenforced(s, self.shared.clock.now()));
+        reason.map_or(Ok(stated), |reason| Err(GatewayError::Unenforced(reason)))
+    }
+
+    /// After the rules of a campaign that dials, or is wanted to, were changed: it stops at its new
+    /// end, and at once if a start that was under way did not see the change.
+    pub(super) async fn see_to_changed_rules(
+        &self,
+        by: (&str, Option<&str>),
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
+        match self.kept_rules(identity).await {
+            Ok(Some(stated)) => match stated.end() {
+                End::At(end) => self.submit(endings::job(by, identity, end)).await.map(drop),
+                End::Never | End::Unknown(_) => Ok(()),
+            },
+            Ok(None) => Ok(()),
+            Err(GatewayError::Unenforced(why)) => self.stop_unkept(identity, &why).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at a campaign that was found dialling where its home keeps no windows.
+    pub(super) async fn look_at_found_running(&self, identity: &CampaignIdentity) {
+        let seen = match self.kept_rules(identity).await {
+            Err(GatewayError::Unenforced(why)) => self.stop_unkept(identity, &why).await,
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = seen {
+            tracing::warn!(campaign = %identity.uuid, %error,
+                "the rules of a running campaign could not be checked; the next discovery does it");
+        }
+    }
+
+    /// True where the home leaves it to the gateway to look at the rules of what dials.
+    pub(super) fn must_look_at_running(&self, identity: &CampaignIdentity) -> bool {
+        let home = self.homes.get(&identity.home);
+        home.is_some_and(|home| !platforms::keeps_windows(home.adapter.platform()))
+    }
+
+    async fn stop_unkept(
+        &self,
+        identity: &CampaignIdentity,
+        why: &str,
+    ) -> Result<(), GatewayError> {
+        tracing::warn!(campaign = %identity.uuid, why,
+            "a campaign dials against a rule that nobody keeps; it is stopped");
+        let job = NewJob {
+            uuid: self.shared.clock.new_uuid(),
+            kind: KIND.to_owned(),
+            subject: Some(identity.uuid),
+            account: identity.home.clone(),
+            actor: ACTOR.to_owned(),
+            request_id: None,
+            input: "{}".to_owned(),
+            run_at: self.shared.clock.now(),
+        };
+        self.submit(job).await.map(drop)
+    }
+}
+
+/// One turn: stops the campaign if it still dials and its rules are still not kept.
+pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
+    let gateway = run.gateway;
+    let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
+    let Some(identity) = found(gateway, subject).await? else { return Ok(None) };
+    let why = match gateway.kept_rules(&identity).await {
+        Ok(_) => return Ok(None),
+        Err(GatewayError::Unenforced(why)) => why,
+        Err(error) => return Err(Stop::Lost(error.to_string())),
+    };
+    let home = gateway.homes.get(&identity.home);
+    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
+    let native = &identity.native;
+    match home.adapter.campaign(Lane::Stop, native).await {
+        Ok(found) if found.status == CampaignStatus::Running => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind == PlatformErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(run.stop_for(&error)),
+    }
+    let entry = JournalEntry {
+        at: gateway.shared.clock.now(),
+        actor: run.row.actor.clone(),
+        action: Operation::CampaignStop.as_str().to_owned(),
+        request_id: None,
+        campaign: Some(subject),
+        before: None,
+        after: None,
+        reason: Some(format!("found dialling, but {why}; job {}", run.row.uuid)),
+    };
+    let ledger = &gateway.shared.ledger;
+    ledger.record_desired_status(&identity, CampaignStatus::Stopped, entry).await?;
+    let _writing = gateway.shared.reads.writing(&identity);
+    // Stopping what stands does no harm, so nothing need be looked up.
+    run.step("stop", async |_| match home.adapter.stop_campaign(Lane::Stop, native).await {
+        Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),
+        stopped => stopped.map(drop),
+    })
+    .await?;
+    Ok(None)
+}
+
+async fn found(gateway: &WorkerGateway, subject: Uuid) -> Result<Option<CampaignIdentity>, Stop> {
+    Ok(gateway.shared.ledger.find_campaign(CampaignKey::Uuid(subject)).await?)
+}
