@@ -25,19 +25,24 @@ enum Action {
     Show(Named),
     /// Make one.
     Add(Box<Add>),
+    /// Set one otherwise; its secret and what waits for it stay. What is left out stays, too.
+    Set(Box<Set>),
     /// Send a trial, through the same checks as a delivery.
     Test(Named),
     /// Let deliveries wait; no try is used up.
     Pause(Named),
     /// Let deliveries leave again, also after the receiver wanted no more.
     Resume(Named),
-    /// Make a new secret; the old one signs beside it for a while.
+    /// Make a new secret; the one before signs beside it for a while.
     Rotate {
         #[command(flatten)]
         named: Named,
-        /// How long, 0 to 720.
-        #[arg(long, default_value_t = 24)]
-        overlap_hours: u64,
+        /// How long, 0 to 720; 24.
+        #[arg(long)]
+        overlap_hours: Option<u64>,
+        /// No older secret signs any more.
+        #[arg(long, conflicts_with = "overlap_hours")]
+        revoke: bool,
     },
     /// Print what the receiver verifies signatures with.
     Secret(Named),
@@ -84,6 +89,52 @@ struct Add {
     /// Waits between tries in seconds, as in 5,60,3600.
     #[arg(long, value_delimiter = ',')]
     retry_waits_s: Option<Vec<u32>>,
+    /// Take an answer of success for one only with `retCode` 0 in it (shapes isales and raw).
+    #[arg(long)]
+    require_ret_code: bool,
+    #[command(flatten)]
+    gateway: Gateway,
+}
+
+#[derive(Debug, clap::Args)]
+struct Set {
+    name: String,
+    /// Where to post to from now on. (Not --url, which says which gateway.)
+    #[arg(long)]
+    to: Option<String>,
+    /// Results of these accounts, in place of those before.
+    #[arg(long = "account")]
+    accounts: Vec<String>,
+    /// Results of all of the token's accounts.
+    #[arg(long, conflicts_with = "accounts")]
+    all_accounts: bool,
+    /// Results of these campaigns, in place of those before.
+    #[arg(long = "campaign")]
+    campaigns: Vec<Uuid>,
+    /// Results of all campaigns.
+    #[arg(long, conflicts_with = "campaigns")]
+    all_campaigns: bool,
+    /// Results with these dispositions, in place of those before.
+    #[arg(long = "disposition")]
+    dispositions: Vec<String>,
+    /// Results with any disposition.
+    #[arg(long, conflicts_with = "dispositions")]
+    all_dispositions: bool,
+    /// Deliveries a second, 1 to 10000.
+    #[arg(long)]
+    rate_per_s: Option<u32>,
+    /// As fast as it takes them.
+    #[arg(long, conflicts_with = "rate_per_s")]
+    any_rate: bool,
+    /// Deliveries under way at a time, 1 to 256.
+    #[arg(long)]
+    concurrency: Option<u32>,
+    /// Waits between tries in seconds, as in 5,60,3600.
+    #[arg(long, value_delimiter = ',')]
+    retry_waits_s: Option<Vec<u32>>,
+    /// Whether an answer of success counts only with `retCode` 0 in it (shapes isales and raw).
+    #[arg(long)]
+    require_ret_code: Option<bool>,
     #[command(flatten)]
     gateway: Gateway,
 }
@@ -117,11 +168,17 @@ async fn act(action: &Action) -> anyhow::Result<()> {
         Action::Add(add) => {
             add.gateway.show(("POST", "destinations"), &[], Some(order(add)), &[]).await
         }
+        Action::Set(set) => {
+            let path = format!("destinations/{}", set.name);
+            set.gateway.show(("PATCH", &path), &[], Some(edit(set)), &[]).await
+        }
         Action::Test(named) => change(named, "POST", "/test", &[]).await,
         Action::Pause(named) => change(named, "POST", "/pause", &[]).await,
         Action::Resume(named) => change(named, "POST", "/resume", &[]).await,
-        Action::Rotate { named, overlap_hours } => {
-            let query = [("overlap_hours", overlap_hours.to_string())];
+        Action::Rotate { named, overlap_hours, revoke } => {
+            let hours = overlap_hours.map(|hours| ("overlap_hours", hours.to_string()));
+            let revoke = revoke.then(|| ("revoke", "true".to_owned()));
+            let query: Vec<_> = hours.into_iter().chain(revoke).collect();
             change(named, "POST", "/rotate", &query).await
         }
         Action::Secret(named) => secret(named).await,
@@ -147,5 +204,27 @@ fn order(add: &Add) -> Value {
         "rate_per_s": add.rate_per_s,
         "concurrency": add.concurrency,
         "retry_waits_s": add.retry_waits_s,
+        "require_ret_code": add.require_ret_code,
     })
+}
+
+/// Only what was given.
+fn edit(set: &Set) -> Value {
+    let some = |value: Value| (!value.is_null()).then_some(value);
+    let list = |items: Value, all: bool| {
+        (all || items.as_array().is_some_and(|items| !items.is_empty())).then_some(items)
+    };
+    let rate = if set.any_rate { Some(Value::Null) } else { some(json!(set.rate_per_s)) };
+    let members = [
+        ("url", some(json!(set.to))),
+        ("accounts", list(json!(set.accounts), set.all_accounts)),
+        ("campaigns", list(json!(set.campaigns), set.all_campaigns)),
+        ("dispositions", list(json!(set.dispositions), set.all_dispositions)),
+        ("rate_per_s", rate),
+        ("concurrency", some(json!(set.concurrency))),
+        ("retry_waits_s", some(json!(set.retry_waits_s))),
+        ("require_ret_code", some(json!(set.require_ret_code))),
+    ];
+    let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(given.collect())
 }

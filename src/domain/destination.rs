@@ -32,18 +32,20 @@ pub struct DestinationFilter {
     pub dispositions: Vec<Disposition>,
 }
 
-/// Which secret signs, and until when its predecessor signs too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which secret signs, and until when its predecessors sign too.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretVersions {
     /// The version of the master key that it is derived from.
     pub key: u32,
     pub version: u32,
-    pub old: Option<OldSecret>,
+    /// Newest first.
+    pub old: Vec<OldSecret>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldSecret {
     pub key: u32,
+    pub version: u32,
     pub until: Timestamp,
 }
 
@@ -59,6 +61,8 @@ pub struct Destination {
     pub filter: DestinationFilter,
     /// It takes only results of campaigns and accounts that name it as where their client wants them.
     pub is_receiver: bool,
+    /// Whether an answer of success must also be in the words of the shape's platform.
+    pub requires_receipt: bool,
     /// Whether a campaign's results arrive in the order in which they were first heard of.
     pub is_ordered: bool,
     /// None: as fast as it takes them.

@@ -25,11 +25,14 @@ use crate::transport::failure::{Failure, FailureKind};
 use crate::transport::outward::{
     AddressRefused, AllowedNetworks, Lookup, Outward, OutwardAnswer, system_lookup,
 };
+use crate::transport::retry_after;
 
 pub use crate::transport::outward::AddressRefused as Refusal;
 
 /// Tells a receiver that it gets this again because somebody asked for it.
 const REDRIVE_HEADER: &str = "webhook-redrive";
+/// Longest wait that a receiver may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// Characters of an answer that are kept.
 const KEPT_ANSWER_CHARS: usize = 500;
 /// So many digits in a row may be a phone number, and are not kept.
@@ -63,6 +66,15 @@ impl Shape {
             Shape::Standard => "standard",
             Shape::Raw => RAW,
             Shape::Platform(platform) => platform.as_str(),
+        }
+    }
+
+    /// Whether its receivers may be expected to answer in words of their platform.
+    pub fn has_receipt(self) -> bool {
+        match self {
+            Shape::Platform(platform) => notice::has_receipt(platform),
+            Shape::Raw => true,
+            Shape::Standard => false,
         }
     }
 
@@ -215,19 +227,19 @@ impl Courier {
         self.secrets(destination)?.into_iter().next().ok_or(NoKey)
     }
 
-    /// The newest secret, and its predecessor as long as that holds.
+    /// The newest secret, and its predecessors as long as they hold, newest first.
     fn secrets(&self, destination: &Destination) -> Result<Vec<SecretString>, NoKey> {
         let keys = self.keys.as_ref().ok_or(NoKey)?;
         let name = destination.uuid.to_string();
-        let SecretVersions { key, version, old } = destination.secret;
+        let SecretVersions { key, version, old } = &destination.secret;
         let of = |key: u32, version: u32| {
             let bytes = keys.destination_secret(key, &name, version);
             bytes.map(|bytes| standard_webhooks::secret_of(&bytes))
         };
-        let newest = of(key, version).ok_or(NoKey)?;
+        let newest = of(*key, *version).ok_or(NoKey)?;
         let now = self.clock.wall();
-        let old = old.filter(|old| now < old.until);
-        let old = old.and_then(|old| of(old.key, version.saturating_sub(1)));
+        let old = old.iter().filter(|old| now < old.until);
+        let old = old.filter_map(|old| of(old.key, old.version));
         Ok(std::iter::once(newest).chain(old).collect())
     }
 
@@ -257,7 +269,7 @@ impl Courier {
             Err(NoKey) => return failed(&NoKey.to_string(), false),
         }
         match self.outward.post(&destination.url, headers, body.into()).await {
-            Ok(answer) => judge(shape, &parcel, &answer),
+            Ok(answer) => self.judge(destination, (shape, &parcel), &answer),
             Err(failure) => explain(&failure),
         }
     }
@@ -292,8 +304,8 @@ impl Courier {
             }
             (Shape::Platform(platform), _) => {
                 let secrets = self.secrets(destination)?;
-                // A platform's form has room for one signature: the old one while it holds, for a
-                // receiver learns of a new secret after it was made.
+                // A platform's form has room for one signature: by the oldest secret that holds, for a
+                // receiver learns of a new one after it was made.
                 let secret = secrets.last().ok_or(NoKey)?;
                 let secret = SecretString::from(secret.expose_secret());
                 Ok(notice::proof(platform, &secret, body).into_iter().collect())
@@ -318,25 +330,38 @@ fn body(shape: Shape, parcel: &Parcel<'_>) -> Option<Vec<u8>> {
     }
 }
 
-fn judge(shape: Shape, parcel: &Parcel<'_>, answer: &OutwardAnswer) -> Sent {
-    let platform = match (shape, parcel) {
-        (_, Parcel::Push { platform, .. }) => Some(*platform),
-        (Shape::Platform(platform), _) => Some(platform),
-        _ => None,
-    };
-    let is_taken = match platform {
-        Some(platform) => notice::was_taken(platform, answer.status, &answer.body),
-        None => (200..300).contains(&answer.status),
-    };
+impl Courier {
+    fn judge(
+        &self,
+        destination: &Destination,
+        (shape, parcel): (Shape, &Parcel<'_>),
+        answer: &OutwardAnswer,
+    ) -> Sent {
+        let platform = match (shape, parcel) {
+            (_, Parcel::Push { platform, .. }) => Some(*platform),
+            (Shape::Platform(platform), _) => Some(platform),
+            _ => None,
+        };
+        // Who answers with success has it, whatever else the answer says: telling it again could only
+        // do harm. An operator whose receiver means it otherwise says so.
+        let is_taken = (200..300).contains(&answer.status)
+            && (!destination.requires_receipt
+                || platform.is_none_or(|platform| notice::is_receipt(platform, &answer.body)));
+        let asked = answer.retry_after.as_deref();
+        let asked = asked.and_then(|text| retry_after::parse(text, self.clock.wall()));
+        judged(is_taken, asked.map(|wait| wait.min(MAX_RETRY_AFTER)), answer)
+    }
+}
+
+fn judged(is_taken: bool, retry_after: Option<Duration>, answer: &OutwardAnswer) -> Sent {
     let outcome = match answer.control.as_deref() {
         Some("disable") => Outcome::Gone,
         _ if answer.status == 410 => Outcome::Gone,
         _ if is_taken => Outcome::Taken,
         Some("abort-message") => Outcome::Aborted,
-        _ => Outcome::Failed {
-            retry_after: answer.retry_after,
-            is_outage: answer.status >= 500 || answer.status == 429,
-        },
+        _ => {
+            Outcome::Failed { retry_after, is_outage: answer.status >= 500 || answer.status == 429 }
+        }
     };
     let error = match &outcome {
         Outcome::Taken => None,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub const MAX_RETRY_WAITS: usize = 50;
 pub const DEFAULT_CONCURRENCY: u32 = 16;
 pub const MAX_CONCURRENCY: u32 = 256;
 pub const MAX_RATE_PER_S: u32 = 10_000;
+/// Secrets of a destination that still sign beside the newest one.
+pub const MAX_OLD_SECRETS: usize = 10;
 pub const MAX_NAME_CHARS: usize = 64;
 /// Campaigns that a destination names at most.
 pub const MAX_NAMED_CAMPAIGNS: usize = 1000;
@@ -55,6 +58,21 @@ pub struct NewDestination {
     pub rate_per_s: Option<u32>,
     pub concurrency: Option<u32>,
     pub retry_waits_s: Option<Vec<u32>>,
+    pub requires_receipt: bool,
+}
+
+/// What an operator wants to have otherwise; None stays as it is. An empty list takes all.
+#[derive(Debug, Clone, Default)]
+pub struct DestinationEdit {
+    pub url: Option<String>,
+    pub accounts: Option<Vec<AccountSlug>>,
+    pub campaigns: Option<Vec<Uuid>>,
+    pub dispositions: Option<Vec<Disposition>>,
+    /// None inside: as fast as it takes them.
+    pub rate_per_s: Option<Option<u32>>,
+    pub concurrency: Option<u32>,
+    pub retry_waits_s: Option<Vec<u32>>,
+    pub requires_receipt: Option<bool>,
 }
 
 /// An operator, and the accounts that are theirs.
@@ -70,9 +88,9 @@ pub enum DestinationAction {
     Pause,
     Resume,
     Remove,
-    /// A new secret; the old one signs beside it for so long.
+    /// A new secret; the one before signs beside it for so long. None: no older one signs any more.
     Rotate {
-        overlap: Duration,
+        overlap: Option<Duration>,
     },
 }
 
@@ -126,10 +144,8 @@ impl WorkerGateway {
             let rule = "1 to 64 letters, digits, -, _ or . are expected";
             return Err(GatewayError::invalid("name", rule));
         }
-        let url = Url::parse(&new.url)
-            .map_err(|_| GatewayError::invalid("url", "an http or https address is expected"))?;
-        let check = self.shared.courier.check(&url).await;
-        check.map_err(|why| GatewayError::invalid("url", &why.to_string()))?;
+        let url = self.checked_url(&new.url).await?;
+        check_receipt(shape, new.requires_receipt)?;
         let destination = Destination {
             uuid: self.shared.clock.new_uuid(),
             name: new.name.clone(),
@@ -137,12 +153,13 @@ impl WorkerGateway {
             url,
             filter: filter_of(&new, shape, operator)?,
             is_receiver: false,
+            requires_receipt: new.requires_receipt,
             is_ordered: new.is_ordered,
             rate_per_s: within("rate_per_s", new.rate_per_s, MAX_RATE_PER_S)?,
             concurrency: within("concurrency", new.concurrency, MAX_CONCURRENCY)?
                 .unwrap_or(DEFAULT_CONCURRENCY),
             retry_waits_s: retry_waits(new.retry_waits_s)?,
-            secret: SecretVersions { key: self.newest_key()?, version: 1, old: None },
+            secret: SecretVersions { key: self.newest_key()?, version: 1, old: Vec::new() },
             state: DestinationState::Active,
             reason: None,
         };
@@ -157,10 +174,73 @@ impl WorkerGateway {
         }
     }
 
+    /// Sets a destination otherwise; its id, its secret and what waits for it stay. Answers it as it is
+    /// then, None when there is none.
+    ///
+    /// # Errors
+    /// `Invalid` with the field that is wrong, `State` for what belongs to a client.
+    pub async fn set_destination(
+        &self,
+        operator: OperatorView<'_>,
+        name: &str,
+        edit: DestinationEdit,
+    ) -> Result<Option<Destination>, GatewayError> {
+        let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
+        let mut destination = row.destination;
+        let is_clients = edit.url.is_some()
+            || edit.accounts.is_some()
+            || edit.campaigns.is_some()
+            || edit.dispositions.is_some();
+        if destination.is_receiver && is_clients {
+            let why = "address and filters are its client's, who sets them by its own API";
+            return Err(GatewayError::State(why.to_owned()));
+        }
+        let shape = Shape::from_term(&destination.shape)
+            .ok_or_else(|| GatewayError::Internal("a destination's shape".to_owned()))?;
+        if let Some(url) = &edit.url {
+            destination.url = self.checked_url(url).await?;
+        }
+        let DestinationFilter { accounts, campaigns, dispositions } = destination.filter;
+        let new = NewDestination {
+            accounts: edit.accounts.unwrap_or(accounts),
+            campaigns: edit.campaigns.unwrap_or(campaigns),
+            dispositions: edit.dispositions.unwrap_or(dispositions),
+            is_ordered: destination.is_ordered,
+            ..NewDestination::default()
+        };
+        destination.filter = filter_of(&new, shape, operator)?;
+        if let Some(rate) = edit.rate_per_s {
+            destination.rate_per_s = within("rate_per_s", rate, MAX_RATE_PER_S)?;
+        }
+        if let Some(most) = within("concurrency", edit.concurrency, MAX_CONCURRENCY)? {
+            destination.concurrency = most;
+        }
+        if edit.retry_waits_s.is_some() {
+            destination.retry_waits_s = retry_waits(edit.retry_waits_s)?;
+        }
+        if let Some(requires) = edit.requires_receipt {
+            check_receipt(shape, requires)?;
+            destination.requires_receipt = requires;
+        }
+        let entry = self.operator_entry(operator, "destination-set", &destination);
+        let change = DestinationChange::Settings(Box::new(destination.clone()));
+        self.shared.ledger.change_destination(destination.uuid, change, entry).await?;
+        self.shared.outbox.tell_change();
+        Ok(Some(destination))
+    }
+
+    async fn checked_url(&self, text: &str) -> Result<Url, GatewayError> {
+        let url = Url::parse(text)
+            .map_err(|_| GatewayError::invalid("url", "an http or https address is expected"))?;
+        let check = self.shared.courier.check(&url).await;
+        check.map_err(|why| GatewayError::invalid("url", &why.to_string()))?;
+        Ok(url)
+    }
+
     /// Does something with a destination; answers it as it is then, None when there is none.
     ///
     /// # Errors
-    /// `State` without master keys.
+    /// `State` without master keys, `Quota` when too many secrets still sign.
     pub async fn change_destination(
         &self,
         operator: OperatorView<'_>,
@@ -169,6 +249,7 @@ impl WorkerGateway {
     ) -> Result<Option<Destination>, GatewayError> {
         let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
         let mut destination = row.destination;
+        let now = self.shared.clock.wall();
         let (verb, change) = match action {
             DestinationAction::Pause => {
                 ("destination-pause", state(&mut destination, DestinationState::Paused))
@@ -180,14 +261,9 @@ impl WorkerGateway {
                 ("destination-remove", state(&mut destination, DestinationState::Removed))
             }
             DestinationAction::Rotate { overlap } => {
-                let SecretVersions { key, version, .. } = destination.secret;
-                let old = OldSecret { key, until: self.shared.clock.wall() + overlap };
-                destination.secret = SecretVersions {
-                    key: self.newest_key()?,
-                    version: version + 1,
-                    old: Some(old),
-                };
-                ("destination-rotate", DestinationChange::Secret(destination.secret))
+                let newest = self.newest_key()?;
+                destination.secret = rotated(destination.secret, newest, overlap, now)?;
+                ("destination-rotate", DestinationChange::Secret(destination.secret.clone()))
             }
         };
         let entry = self.operator_entry(operator, verb, &destination);
@@ -300,6 +376,37 @@ impl WorkerGateway {
     fn entry(&self, operator: OperatorView<'_>, action: &str) -> JournalEntry {
         JournalEntry::new(self.shared.clock.now(), operator.name, action)
     }
+}
+
+/// The secrets after a rotation: those whose overlap has not ended go on signing.
+fn rotated(
+    secret: SecretVersions,
+    newest_key: u32,
+    overlap: Option<Duration>,
+    now: Timestamp,
+) -> Result<SecretVersions, GatewayError> {
+    let SecretVersions { key, version, old } = secret;
+    let Some(overlap) = overlap else {
+        return Ok(SecretVersions { key: newest_key, version: version + 1, old: Vec::new() });
+    };
+    let replaced = OldSecret { key, version, until: now + overlap };
+    let old: Vec<OldSecret> =
+        std::iter::once(replaced).chain(old).filter(|old| old.until > now).collect();
+    if old.len() > MAX_OLD_SECRETS {
+        let reason =
+            format!("{MAX_OLD_SECRETS} older secrets still sign; wait until one has ended");
+        return Err(GatewayError::Quota { reason, retry_after: None });
+    }
+    Ok(SecretVersions { key: newest_key, version: version + 1, old })
+}
+
+/// Only a platform whose receivers answer in words of its own has a receipt.
+fn check_receipt(shape: Shape, requires: bool) -> Result<(), GatewayError> {
+    if requires && !shape.has_receipt() {
+        let rule = "receivers of this shape answer with a status alone";
+        return Err(GatewayError::invalid("require_ret_code", rule));
+    }
+    Ok(())
 }
 
 fn without_key(why: NoKey) -> GatewayError {

@@ -341,6 +341,7 @@ impl WorkerGateway {
                 },
             },
             is_receiver: true,
+            requires_receipt: false,
             is_ordered: false,
             rate_per_s: None,
             concurrency: DEFAULT_CONCURRENCY,
@@ -349,7 +350,7 @@ impl WorkerGateway {
             secret: SecretVersions {
                 key: self.shared.courier.newest_key().unwrap_or_default(),
                 version: 1,
-                old: None,
+                old: Vec::new(),
             },
             state: DestinationState::Active,
             reason: None,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use url::Url;
 use uuid::Uuid;
@@ -33,8 +34,14 @@ pub struct DestinationRow {
 /// What is done to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DestinationChange {
-    State { state: DestinationState, reason: Option<String> },
+    State {
+        state: DestinationState,
+        reason: Option<String>,
+    },
+    /// Of the version that follows the present one.
     Secret(SecretVersions),
+    /// What an operator sets; its id, secret, state and what waits for it stay.
+    Settings(Box<Destination>),
 }
 
 impl DestinationRow {
@@ -68,7 +75,8 @@ impl Ledger {
     /// Changes a destination, with a line in the journal.
     ///
     /// # Errors
-    /// `Missing` when there is none of that id, or it was removed.
+    /// `Missing` when there is none of that id, or it was removed; `Conflict` when another secret was made
+    /// meanwhile.
     pub async fn change_destination(
         &self,
         uuid: Uuid,
@@ -106,11 +114,9 @@ pub(super) async fn insert<S: Statements>(
     }
     let sql = "INSERT INTO destination (uuid, name, shape, url, accounts, campaigns, \
                dispositions, is_ordered, rate_per_s, concurrency, retry_waits_s, key_version, \
-               secret_version, state, created_at, is_receiver, created_total, delivered_total, \
-               dead_total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
-               $15, $16, 0, 0, 0) ON CONFLICT DO NOTHING";
-    let dispositions: Vec<&str> =
-        it.filter.dispositions.iter().map(|disposition| disposition.as_str()).collect();
+               secret_version, state, created_at, is_receiver, requires_receipt, created_total, \
+               delivered_total, dead_total) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
+               $12, $13, $14, $15, $16, $17, 0, 0, 0) ON CONFLICT DO NOTHING";
     let parameters = [
         it.uuid.into(),
         it.name.as_str().into(),
@@ -118,7 +124,7 @@ pub(super) async fn insert<S: Statements>(
         it.url.as_str().into(),
         account_list(it),
         list(&it.filter.campaigns),
-        list(&dispositions),
+        disposition_list(it),
         it.is_ordered.into(),
         it.rate_per_s.map(i64::from).into(),
         i64::from(it.concurrency).into(),
@@ -128,6 +134,7 @@ pub(super) async fn insert<S: Statements>(
         it.state.as_str().into(),
         now.into(),
         it.is_receiver.into(),
+        it.requires_receipt.into(),
     ];
     let id = store.insert(sql, &parameters).await?;
     id.ok_or_else(|| LedgerError::Conflict("another destination has this name".to_owned()))
@@ -139,7 +146,12 @@ pub(super) fn account_list(destination: &Destination) -> Value {
     list(&accounts)
 }
 
-fn list<T: serde::Serialize>(items: &[T]) -> Value {
+fn disposition_list(destination: &Destination) -> Value {
+    let dispositions = destination.filter.dispositions.iter();
+    list(&dispositions.map(|disposition| disposition.as_str()).collect::<Vec<_>>())
+}
+
+fn list<T: Serialize>(items: &[T]) -> Value {
     let text = serde_json::to_string(items).unwrap_or_else(|_| "[]".to_owned());
     Value::from(text.as_str())
 }
@@ -152,7 +164,7 @@ impl Verb for List {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<DestinationRow>, LedgerError> {
         let sql = "SELECT uuid, name, shape, url, accounts, campaigns, dispositions, is_ordered, \
                    rate_per_s, concurrency, retry_waits_s, key_version, secret_version, \
-                   old_key_version, old_secret_until, state, reason, is_receiver, created_at, \
+                   old_secrets, state, reason, is_receiver, requires_receipt, created_at, \
                    created_total, delivered_total, dead_total FROM destination WHERE state <> 'removed' \
                    ORDER BY name";
         store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
@@ -195,14 +207,12 @@ fn read(row: &mut Row) -> Result<DestinationRow, LedgerError> {
                 let version = row.int()?;
                 small(row, version)?
             },
-            old: match (row.optional_int()?, row.optional_time()?) {
-                (Some(key), Some(until)) => Some(OldSecret { key: small(row, key)?, until }),
-                _ => None,
-            },
+            old: read_secrets(row)?,
         },
         state: DestinationState::from_term(&row.text()?).ok_or_else(|| row.corrupt("a state"))?,
         reason: row.optional_text()?,
         is_receiver: row.bool()?,
+        requires_receipt: row.bool()?,
     };
     Ok(DestinationRow {
         destination,
@@ -233,6 +243,34 @@ fn read_list<T: DeserializeOwned>(row: &mut Row) -> Result<Vec<T>, LedgerError> 
     list.map_err(|_| row.corrupt("a list"))
 }
 
+/// A secret that still signs, as its column holds it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    key: u32,
+    version: u32,
+    until_us: i64,
+}
+
+fn secret_list(secrets: &[OldSecret]) -> Value {
+    let kept = |old: &OldSecret| {
+        let OldSecret { key, version, until } = *old;
+        Kept { key, version, until_us: until.as_microsecond() }
+    };
+    list(&secrets.iter().map(kept).collect::<Vec<_>>())
+}
+
+fn read_secrets(row: &mut Row) -> Result<Vec<OldSecret>, LedgerError> {
+    let kept: Vec<Kept> = read_list(row)?;
+    let read = |Kept { key, version, until_us }| {
+        let until = Timestamp::from_microsecond(until_us).ok()?;
+        Some(OldSecret { key, version, until })
+    };
+    kept.into_iter()
+        .map(read)
+        .collect::<Option<_>>()
+        .ok_or_else(|| row.corrupt("a list of secrets"))
+}
+
 fn small(row: &Row, number: i64) -> Result<u32, LedgerError> {
     u32::try_from(number).map_err(|_| row.corrupt("a small number"))
 }
@@ -249,6 +287,29 @@ async fn set_state<S: Statements>(
                $2 = 'removed' THEN name || '.' || id ELSE name END \
                WHERE uuid = $1 AND state <> 'removed'";
     let parameters = [uuid.into(), state.as_str().into(), Value::optional_text(reason)];
+    store.execute(sql, &parameters).await
+}
+
+/// Answers how many were changed.
+async fn set<S: Statements>(
+    store: &mut S,
+    uuid: Uuid,
+    it: &Destination,
+) -> Result<u64, LedgerError> {
+    let sql = "UPDATE destination SET url = $2, accounts = $3, campaigns = $4, dispositions = $5, \
+               rate_per_s = $6, concurrency = $7, retry_waits_s = $8, requires_receipt = $9 \
+               WHERE uuid = $1 AND state <> 'removed'";
+    let parameters = [
+        uuid.into(),
+        it.url.as_str().into(),
+        account_list(it),
+        list(&it.filter.campaigns),
+        disposition_list(it),
+        it.rate_per_s.map(i64::from).into(),
+        i64::from(it.concurrency).into(),
+        list(&it.retry_waits_s),
+        it.requires_receipt.into(),
+    ];
     store.execute(sql, &parameters).await
 }
 
@@ -279,19 +340,24 @@ impl Verb for Change {
             }
             DestinationChange::Secret(secret) => {
                 let sql = "UPDATE destination SET key_version = $2, secret_version = $3, \
-                           old_key_version = $4, old_secret_until = $5 \
-                           WHERE uuid = $1 AND state <> 'removed'";
+                           old_secrets = $4 WHERE uuid = $1 AND state <> 'removed' \
+                           AND secret_version = $3 - 1";
                 let parameters = [
                     self.uuid.into(),
                     i64::from(secret.key).into(),
                     i64::from(secret.version).into(),
-                    secret.old.map(|old| i64::from(old.key)).into(),
-                    Value::optional_time(secret.old.map(|old| old.until)),
+                    secret_list(&secret.old),
                 ];
                 store.execute(sql, &parameters).await?
             }
+            DestinationChange::Settings(settings) => set(store, self.uuid, settings).await?,
         };
         if changed == 0 {
+            let sql = "SELECT id FROM destination WHERE uuid = $1 AND state <> 'removed'";
+            if store.row(sql, &[self.uuid.into()]).await?.is_some() {
+                let why = "another secret was made meanwhile; look at it and ask again";
+                return Err(LedgerError::Conflict(why.to_owned()));
+            }
             return Err(LedgerError::Missing("destination"));
         }
         if let DestinationChange::State { state: DestinationState::Removed, .. } = self.what {

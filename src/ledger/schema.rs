@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 15;
+pub const VERSION: i64 = 22;
 
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 13] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -23,6 +23,7 @@ const MIGRATIONS: [(&str, &str); 12] = [
     ("V10__traces", include_str!("migrations/V10__traces.sql")),
     ("V12__campaign_state", include_str!("migrations/V12__campaign_state.sql")),
     ("V15__keys", include_str!("migrations/V15__keys.sql")),
+    ("V22__destination_settings", include_str!("migrations/V22__destination_settings.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

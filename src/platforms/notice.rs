@@ -68,10 +68,19 @@ pub fn proof_header(platform: PlatformKind) -> Option<&'static str> {
     }
 }
 
-/// Whether an answer means that a push was taken.
-pub fn was_taken(platform: PlatformKind, status: u16, answer: &[u8]) -> bool {
+/// Whether the platform expects its receivers to answer in words, and not by a status alone.
+pub fn has_receipt(platform: PlatformKind) -> bool {
     match platform {
-        PlatformKind::Voipbin => (200..300).contains(&status),
-        PlatformKind::Isales => isales::callback::was_taken(status, answer),
+        PlatformKind::Voipbin => false,
+        PlatformKind::Isales => true,
+    }
+}
+
+/// Whether an answer of success is also in the words that the platform expects; one that expects none
+/// takes any.
+pub fn is_receipt(platform: PlatformKind, answer: &[u8]) -> bool {
+    match platform {
+        PlatformKind::Voipbin => true,
+        PlatformKind::Isales => isales::callback::is_receipt(answer),
     }
 }

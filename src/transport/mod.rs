@@ -14,6 +14,7 @@ pub mod breaker;
 pub mod failure;
 pub mod outward;
 pub mod pacing;
+pub mod retry_after;
 pub mod spacing;
 pub mod streaming;
 mod tls;
@@ -265,7 +266,10 @@ impl Admitted<'_> {
         let mut span = traces::begin_within("platform request", traces::Kind::Sent);
         span.set("dialbridge.account", endpoint.account.to_string());
         let result = match client.execute(request).await {
-            Ok(response) => read(response, endpoint.limits.body_limit_bytes, is_write).await,
+            Ok(response) => {
+                let limit_bytes = endpoint.limits.body_limit_bytes;
+                read(response, (limit_bytes, is_write), &endpoint.clock).await
+            }
             Err(error) => Err(Failure::from_client(error, is_write)),
         };
         let now = endpoint.clock.now();
@@ -330,8 +334,8 @@ fn into_client_request(request: Request, host: &str) -> Result<reqwest::Request,
 /// Reads the body chunk by chunk, so that an endless one costs no more than the limit.
 async fn read(
     mut response: reqwest::Response,
-    limit_bytes: usize,
-    is_write: bool,
+    (limit_bytes, is_write): (usize, bool),
+    clock: &Clock,
 ) -> Result<Answer, Failure> {
     let too_large =
         || Failure { may_have_acted: is_write, ..Failure::unsent(FailureKind::TooLarge) };
@@ -341,7 +345,7 @@ async fn read(
     }
     let status = response.status().as_u16();
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let retry_after = text(RETRY_AFTER).and_then(parse_retry_after);
+    let retry_after = asked_wait(&response, clock);
     let content_type = text(reqwest::header::CONTENT_TYPE).map(str::to_owned);
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -368,11 +372,10 @@ async fn read(
     Ok(Answer { status, retry_after, content_type, body })
 }
 
-/// Whole seconds, as both platforms send. (The date form would need the time of day of the other
-/// machine to mean anything.)
-fn parse_retry_after(text: &str) -> Option<Duration> {
-    let seconds: u64 = text.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+/// The wait that a platform asks for, as far as it is believed.
+fn asked_wait(response: &reqwest::Response, clock: &Clock) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    Some(retry_after::parse(text, clock.wall())?.min(MAX_RETRY_AFTER))
 }
 
 impl std::fmt::Debug for Target {

@@ -20,7 +20,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use url::{Host, Url};
 
 use crate::transport::failure::{Failure, FailureKind};
-use crate::transport::{parse_retry_after, tls};
+use crate::transport::tls;
 
 /// A receiver that has not answered by then has failed.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -90,7 +90,8 @@ pub enum AddressRefused {
 #[derive(Debug, Clone)]
 pub struct OutwardAnswer {
     pub status: u16,
-    pub retry_after: Option<Duration>,
+    /// How long it asks to be left alone, in its words.
+    pub retry_after: Option<String>,
     /// What it says about further deliveries.
     pub control: Option<String>,
     /// The beginning.
@@ -255,7 +256,7 @@ impl Outward {
             response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let control = text(CONTROL_HEADER);
-        let retry_after = text(RETRY_AFTER.as_str()).as_deref().and_then(parse_retry_after);
+        let retry_after = text(RETRY_AFTER.as_str());
         let status = response.status().as_u16();
         let mut read = Vec::new();
         // An answer that breaks off after its status has been given all the same.

@@ -11,15 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, LocalBoxStream};
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::breaker::Passage;
 use super::failure::{Failure, FailureKind};
 use super::pacing::Lane;
-use super::{
-    Access, Admitted, Connection, Endpoint, Request, into_client_request, parse_retry_after,
-};
+use super::{Access, Admitted, Connection, Endpoint, Request, asked_wait, into_client_request};
 
 /// Streams of one account under way at once: a client that reads slowly must not use up the places
 /// of all the others.
@@ -262,8 +260,7 @@ fn judge(
     match head {
         Ok(response) if matches!(response.status().as_u16(), 502..=504) => passage.failed(now),
         Ok(response) => {
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
-            let pause = retry_after.and_then(parse_retry_after);
+            let pause = asked_wait(response, &endpoint.clock);
             if let (429, Some(pause)) = (response.status().as_u16(), pause) {
                 endpoint.pacer.pause(pause);
             }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::support::sink::{Says, Sink};
 use crate::support::{Reply, TestApp, VDN, until};
 
+mod receivers;
+
 /// A gateway with a campaign on CC-iSales, whose results are pushed.
 struct Scene {
     app: TestApp,
@@ -78,6 +80,11 @@ impl Scene {
             json!([row["delivered"], row["dead"], row["pending"], row["created"]]) == want
         })
         .await;
+    }
+
+    /// Waits until a destination has delivered something.
+    async fn settled_one(&self, name: &str) {
+        until(async || self.row_of(name).await["delivered"] == 1).await;
     }
 
     async fn deliveries(&self, query: &str) -> Vec<Value> {
@@ -325,11 +332,22 @@ async fn a_pause_uses_up_no_tries_and_a_new_secret_signs_beside_the_old_one() {
     }
     let tries = scene.deliveries("state=delivered").await;
     assert!(tries.iter().all(|delivery| delivery["tries"] == 1));
-    scene.ok("POST", "/destinations/crm/rotate?overlap_hours=0", None).await;
-    scene.push(&[scene.row(3, "00603")]).await;
-    scene.settled("crm", 3, 0).await;
-    let signatures = sink.received().last().unwrap().headers["webhook-signature"].clone();
-    assert_eq!(signatures.split(' ').count(), 1, "the old one holds no more");
+    // What a rotation promised to an older secret is kept by the next one.
+    let secrets = async |rotation: &str, call: u32| {
+        scene.ok("POST", &format!("/destinations/crm/rotate?{rotation}"), None).await;
+        let newest = scene.secret("crm").await;
+        scene.push(&[scene.row(call, "00603")]).await;
+        scene.settled("crm", call.into(), 0).await;
+        let got = sink.received().pop().unwrap();
+        let at: i64 = got.headers["webhook-timestamp"].parse().unwrap();
+        let signatures = got.headers["webhook-signature"].clone();
+        let by = [&old, &new, &newest]
+            .map(|secret| standard::verify(secret, (got.id(), at), &signatures, &got.body));
+        (signatures.split(' ').count(), by)
+    };
+    assert_eq!(secrets("overlap_hours=0", 3).await, (2, [true, false, true]));
+    assert_eq!(secrets("overlap_hours=1", 4).await, (3, [true, false, true]));
+    assert_eq!(secrets("revoke=true", 5).await, (1, [false, false, true]));
     scene.ok("DELETE", "/destinations/crm", None).await;
     assert_eq!(scene.api("GET", "/destinations/crm", None).await.status, 404);
     scene.finish().await;

@@ -10,7 +10,7 @@ use crate::config::ApiScope;
 use crate::domain::ids::CampaignIdentity;
 use crate::gateway::adoption::{Planned, TakeOver};
 use crate::http::api::bodies::{Page, ProblemDocument};
-use crate::http::api::{Api, account, read};
+use crate::http::api::{Api, Takes, account, read};
 
 /// Whose addresses are to be changed.
 #[derive(Deserialize, ToSchema)]
@@ -76,7 +76,7 @@ pub async fn leave(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRes
 }
 
 async fn begin(api: &Api, request: &HttpRequest, body: &[u8], what: TakeOver) -> HttpResponse {
-    api.answer(request, ApiScope::Operate, async |call| {
+    api.answer(request, Takes::body(ApiScope::Operate), async |call| {
         let order: TakeOverOrder = read(body)?;
         let account = account(&order.account)?;
         let mut begun = TakeOverBegun { account: order.account, job: None, items: Vec::new() };
@@ -100,8 +100,8 @@ async fn begin(api: &Api, request: &HttpRequest, body: &[u8], what: TakeOver) ->
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn ids(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&["limit", "cursor"])?;
+    let takes = Takes::words(ApiScope::Read, &["limit", "cursor"]);
+    api.answer(&request, takes, async |call| {
         let (after, limit) = (call.cursor()?.unwrap_or(0), call.limit()?);
         let (rows, next) = call.gateway.exported_ids(call.view(), after, limit).await?;
         let next_cursor = next.map(|next| next.to_string());

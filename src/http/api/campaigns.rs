@@ -12,7 +12,7 @@ use crate::gateway::overview::OverviewFilter;
 use crate::gateway::steering::Desire;
 use crate::http::api::bodies::{Campaign, CampaignDetail, History, Page, ProblemDocument};
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call};
+use crate::http::api::{Api, Call, Takes};
 
 /// Campaigns and drafts of the token's accounts, newest first.
 #[utoipa::path(get, path = "/api/v1/campaigns", tag = "campaigns", params(
@@ -26,8 +26,8 @@ use crate::http::api::{Api, Call};
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&["account", "name", "status", "limit", "cursor"])?;
+    let takes = Takes::words(ApiScope::Read, &["account", "name", "status", "limit", "cursor"]);
+    api.answer(&request, takes, async |call| {
         let (filter, before) = (filter(&call)?, call.cursor()?);
         let before = before.map(Timestamp::from_microsecond).transpose();
         let before = before.map_err(|_| Problem::invalid("cursor", "a page's own is expected"))?;

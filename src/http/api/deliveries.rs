@@ -11,7 +11,7 @@ use crate::config::ApiScope;
 use crate::gateway::destinations::{DeliveryFilter, DeliveryRow, DeliveryState, FailedTry};
 use crate::http::api::bodies::{Page, ProblemDocument};
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call, read};
+use crate::http::api::{Api, Call, Takes, read};
 
 /// One event on its way to one destination.
 #[derive(Serialize, ToSchema)]
@@ -96,8 +96,9 @@ pub struct Redrive {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&["destination", "state", "campaign", "limit", "cursor"])?;
+    let takes =
+        Takes::words(ApiScope::Read, &["destination", "state", "campaign", "limit", "cursor"]);
+    api.answer(&request, takes, async |call| {
         let campaign = call.word("campaign").map(|word| {
             Uuid::try_parse(word).map_err(|_| Problem::invalid("campaign", "a UUID is expected"))
         });
@@ -146,7 +147,7 @@ pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn redrive(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: RedriveOrder = read(&body)?;
         let wanted = state(order.state.as_deref())?;
         if wanted == Some(DeliveryState::Pending) {

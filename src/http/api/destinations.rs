@@ -6,20 +6,20 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::ApiScope;
 use crate::domain::call::Disposition;
-use crate::domain::destination::Destination as Known;
+use crate::domain::destination::{Destination as Known, OldSecret as KnownSecret};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::destinations::{
-    DEFAULT_OVERLAP, DestinationAction, DestinationRow, NewDestination,
+    DEFAULT_OVERLAP, DestinationAction, DestinationEdit, DestinationRow, NewDestination,
 };
 use crate::http::api::bodies::ProblemDocument;
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call, read};
+use crate::http::api::{Api, Call, Takes, read};
 
 /// Longest time that an old secret may go on signing, in hours.
 const MAX_OVERLAP_HOURS: u64 = 30 * 24;
@@ -53,6 +53,37 @@ pub struct DestinationOrder {
     pub concurrency: Option<u32>,
     /// Waits between tries in seconds, at most 50 of at most 604,800; ten over three days.
     pub retry_waits_s: Option<Vec<u32>>,
+    /// Whether a status of success counts only with `retCode` 0 in the answer: for receivers of the shape
+    /// `isales`, or `raw` from CC-iSales, that refuse a push by another `retCode`.
+    #[serde(default)]
+    pub require_ret_code: bool,
+}
+
+/// What is to be otherwise. What is left out stays; an empty list takes everything.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationEditOrder {
+    pub url: Option<String>,
+    pub accounts: Option<Vec<String>>,
+    pub campaigns: Option<Vec<Uuid>>,
+    pub dispositions: Option<Vec<String>>,
+    /// `null`: as fast as it takes them.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u32>)]
+    #[expect(clippy::option_option, reason = "left out and `null` differ")]
+    pub rate_per_s: Option<Option<u32>>,
+    pub concurrency: Option<u32>,
+    pub retry_waits_s: Option<Vec<u32>>,
+    pub require_ret_code: Option<bool>,
+}
+
+/// A member that is there, `null` included.
+fn given<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -74,8 +105,16 @@ pub struct Destination {
     pub reason: Option<String>,
     /// The version of its secret.
     pub secret_version: u32,
-    /// Until when the secret before it signs too.
-    pub old_secret_until: Option<Timestamp>,
+    /// Until when older secrets sign too, newest first.
+    pub old_secrets: Vec<OldSecret>,
+    pub require_ret_code: bool,
+}
+
+/// An older secret that still signs.
+#[derive(Serialize, ToSchema)]
+pub struct OldSecret {
+    pub secret_version: u32,
+    pub until: Timestamp,
 }
 
 /// A destination with its books: created = delivered + dead + pending.
@@ -122,7 +161,6 @@ pub struct Trial {
 ))]
 pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&[])?;
         let rows = call.gateway.destinations(call.view()).await?;
         Ok(Destinations { items: rows.into_iter().map(DestinationDetail::from).collect() })
     })
@@ -136,7 +174,7 @@ pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn add(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: DestinationOrder = read(&body)?;
         let made = call.gateway.add_destination(call.view(), asked(order)?).await?;
         Ok(Destination::from(made))
@@ -158,6 +196,22 @@ pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     .await
 }
 
+/// Sets a destination otherwise. Its secret, its id and what waits for it stay.
+#[utoipa::path(patch, path = "/api/v1/destinations/{name}", tag = "destinations", params(
+    ("name" = String, Path, description = "The destination's name."),
+), request_body = DestinationEditOrder, responses(
+    (status = 200, body = Destination),
+    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub async fn set(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
+        let order: DestinationEditOrder = read(&body)?;
+        let set = call.gateway.set_destination(call.view(), name(&call), edit_of(order)?).await?;
+        set.map(Destination::from).ok_or(Problem::NotFound("the destination"))
+    })
+    .await
+}
+
 /// Takes a destination away. What waits for it becomes dead letters.
 #[utoipa::path(delete, path = "/api/v1/destinations/{name}", tag = "destinations", params(
     ("name" = String, Path, description = "The destination's name."),
@@ -166,7 +220,7 @@ pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn remove(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    change(api, request, |_| Ok(DestinationAction::Remove)).await
+    change(api, request, ApiScope::Operate, |_| Ok(DestinationAction::Remove)).await
 }
 
 /// Lets deliveries wait; no try is used up.
@@ -177,7 +231,7 @@ pub async fn remove(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn pause(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    change(api, request, |_| Ok(DestinationAction::Pause)).await
+    change(api, request, ApiScope::Operate, |_| Ok(DestinationAction::Pause)).await
 }
 
 /// Lets deliveries leave again, also after the receiver wanted no more.
@@ -188,27 +242,37 @@ pub async fn pause(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn resume(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    change(api, request, |_| Ok(DestinationAction::Resume)).await
+    change(api, request, ApiScope::Operate, |_| Ok(DestinationAction::Resume)).await
 }
 
-/// Makes a new secret. The one before it signs beside it for `overlap_hours`.
+/// Makes a new secret. The one before it signs beside it for `overlap_hours`, and those before that as long
+/// as was said then; with `revoke` no older one signs any more.
 #[utoipa::path(post, path = "/api/v1/destinations/{name}/rotate", tag = "destinations", params(
     ("name" = String, Path, description = "The destination's name."),
     ("overlap_hours" = Option<u64>, Query, description = "0 to 720; 24."),
+    ("revoke" = Option<bool>, Query, description = "Whether all older secrets end now; false."),
 ), responses(
     (status = 200, body = Destination),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn rotate(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    change(api, request, |call| {
-        call.only(&["overlap_hours"])?;
-        let overlap = match call.word("overlap_hours") {
-            None => DEFAULT_OVERLAP,
-            Some(word) => {
+    let takes = Takes::words(ApiScope::Operate, &["overlap_hours", "revoke"]);
+    change(api, request, takes, |call| {
+        let overlap = match (call.word("overlap_hours"), call.word("revoke")) {
+            (None, Some("true")) => None,
+            (Some(_), Some("true")) => {
+                let rule = "it says how long an older secret signs, and revoke that none does";
+                return Err(Problem::invalid("overlap_hours", rule));
+            }
+            (_, Some(word)) if word != "false" => {
+                return Err(Problem::invalid("revoke", "true or false is expected"));
+            }
+            (None, _) => Some(DEFAULT_OVERLAP),
+            (Some(word), _) => {
                 let hours = word.parse().ok().filter(|hours| *hours <= MAX_OVERLAP_HOURS);
                 let hours = hours
                     .ok_or_else(|| Problem::invalid("overlap_hours", "0 to 720 is expected"))?;
-                Duration::from_hours(hours).min(MAX_OVERLAP)
+                Some(Duration::from_hours(hours).min(MAX_OVERLAP))
             }
         };
         Ok(DestinationAction::Rotate { overlap })
@@ -261,9 +325,10 @@ pub async fn test(api: Data<Api>, request: HttpRequest) -> HttpResponse {
 async fn change(
     api: Data<Api>,
     request: HttpRequest,
+    takes: impl Into<Takes>,
     action: impl FnOnce(&Call<'_>) -> Result<DestinationAction, Problem>,
 ) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, takes, async |call| {
         let action = action(&call)?;
         let changed = call.gateway.change_destination(call.view(), name(&call), action).await?;
         changed.map(Destination::from).ok_or(Problem::NotFound("the destination"))
@@ -275,24 +340,51 @@ fn name<'a>(call: &Call<'a>) -> &'a str {
     call.request.match_info().query("name")
 }
 
+fn accounts_of(slugs: &[String]) -> Result<Vec<AccountSlug>, Problem> {
+    let accounts = slugs.iter().map(|slug| AccountSlug::new(slug)).collect::<Result<_, _>>();
+    accounts.map_err(|_| Problem::invalid("accounts", "known ones are expected"))
+}
+
+fn dispositions_of(terms: &[String]) -> Result<Vec<Disposition>, Problem> {
+    let dispositions = terms.iter().map(|term| Disposition::from_term(term)).collect::<Option<_>>();
+    dispositions.ok_or_else(|| Problem::invalid("dispositions", "known ones are expected"))
+}
+
+fn edit_of(order: DestinationEditOrder) -> Result<DestinationEdit, Problem> {
+    Ok(DestinationEdit {
+        url: order.url,
+        accounts: order.accounts.as_deref().map(accounts_of).transpose()?,
+        campaigns: order.campaigns,
+        dispositions: order.dispositions.as_deref().map(dispositions_of).transpose()?,
+        rate_per_s: order.rate_per_s,
+        concurrency: order.concurrency,
+        retry_waits_s: order.retry_waits_s,
+        requires_receipt: order.require_ret_code,
+    })
+}
+
 fn asked(order: DestinationOrder) -> Result<NewDestination, Problem> {
-    let accounts = order.accounts.iter().map(|slug| AccountSlug::new(slug));
-    let accounts = accounts.collect::<Result<_, _>>();
-    let dispositions = order.dispositions.iter().map(|term| Disposition::from_term(term));
-    let dispositions: Option<_> = dispositions.collect();
+    let accounts = accounts_of(&order.accounts)?;
+    let dispositions = dispositions_of(&order.dispositions)?;
     Ok(NewDestination {
         name: order.name,
         shape: order.shape,
         url: order.url,
-        accounts: accounts.map_err(|_| Problem::invalid("accounts", "known ones are expected"))?,
+        accounts,
         campaigns: order.campaigns,
-        dispositions: dispositions
-            .ok_or_else(|| Problem::invalid("dispositions", "known ones are expected"))?,
+        dispositions,
         is_ordered: order.ordered,
         rate_per_s: order.rate_per_s,
         concurrency: order.concurrency,
         retry_waits_s: order.retry_waits_s,
+        requires_receipt: order.require_ret_code,
     })
+}
+
+impl From<&KnownSecret> for OldSecret {
+    fn from(known: &KnownSecret) -> Self {
+        Self { secret_version: known.version, until: known.until }
+    }
 }
 
 impl From<Known> for Destination {
@@ -313,7 +405,8 @@ impl From<Known> for Destination {
             state: known.state.as_str().to_owned(),
             reason: known.reason,
             secret_version: known.secret.version,
-            old_secret_until: known.secret.old.map(|old| old.until),
+            old_secrets: known.secret.old.iter().map(OldSecret::from).collect(),
+            require_ret_code: known.requires_receipt,
         }
     }
 }

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::config::ApiScope;
 use crate::gateway::overview::JobState;
-use crate::http::api::Api;
 use crate::http::api::bodies::{Job, JobDetail, Page, ProblemDocument};
 use crate::http::api::error::Problem;
+use crate::http::api::{Api, Takes};
 
 /// Jobs of the token's accounts, newest first.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(
@@ -19,8 +19,8 @@ use crate::http::api::error::Problem;
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&["state", "limit", "cursor"])?;
+    let takes = Takes::words(ApiScope::Read, &["state", "limit", "cursor"]);
+    api.answer(&request, takes, async |call| {
         let states = call.word("state").map(|word| {
             JobState::from_term(word).map(|state| vec![state]).ok_or_else(|| {
                 let rule = "waiting, running, done, failed or cancelled is expected";

@@ -22,7 +22,9 @@ mod reconcile;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Serialize;
@@ -50,6 +52,16 @@ static NO_SNIFFING: HeaderName = HeaderName::from_static("x-content-type-options
 struct Api {
     operators: Arc<Operators>,
     gateway: WorkerGateway,
+}
+
+/// What a path takes of a request; anything else is refused, for a misspelt filter must not list
+/// everything, and what is not read must not look as if it counted.
+#[derive(Clone, Copy)]
+struct Takes {
+    scope: ApiScope,
+    /// Words of the query; None: whatever comes.
+    words: Option<&'static [&'static str]>,
+    has_body: bool,
 }
 
 /// One authenticated request.
@@ -88,6 +100,7 @@ pub(super) fn configure(
         .service(
             resource("/destinations/{name}")
                 .route(web::get().to(destinations::detail))
+                .route(web::patch().to(destinations::set))
                 .route(web::delete().to(destinations::remove)),
         )
         .service(resource("/destinations/{name}/pause").route(web::post().to(destinations::pause)))
@@ -126,8 +139,43 @@ fn resource(path: &str) -> Resource {
 
 /// Which paths exist is nobody's business without a token.
 async fn nothing(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |_| Err::<(), _>(Problem::NotFound("the path")))
-        .await
+    let anything = Takes { words: None, has_body: true, ..ApiScope::Read.into() };
+    api.answer(&request, anything, async |_| Err::<(), _>(Problem::NotFound("the path"))).await
+}
+
+/// A path that takes nothing but the request itself.
+impl From<ApiScope> for Takes {
+    fn from(scope: ApiScope) -> Self {
+        Self { scope, words: Some(&[]), has_body: false }
+    }
+}
+
+impl Takes {
+    fn words(scope: ApiScope, words: &'static [&'static str]) -> Self {
+        Self { words: Some(words), ..scope.into() }
+    }
+
+    fn body(scope: ApiScope) -> Self {
+        Self { has_body: true, ..scope.into() }
+    }
+
+    fn check(self, request: &HttpRequest, query: &HashMap<String, String>) -> Result<(), Problem> {
+        let Some(known) = self.words else { return Ok(()) };
+        if query.keys().any(|name| !known.contains(&name.as_str())) {
+            let rule = match known {
+                [] => "none is expected here".to_owned(),
+                known => format!("only {} are known here", known.join(", ")),
+            };
+            return Err(Problem::invalid("the query", &rule));
+        }
+        let headers = request.headers();
+        let has_body = headers.contains_key(TRANSFER_ENCODING)
+            || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        if has_body && !self.has_body {
+            return Err(Problem::invalid("the body", "none is expected here"));
+        }
+        Ok(())
+    }
 }
 
 impl Api {
@@ -135,15 +183,17 @@ impl Api {
     async fn answer<'a, T: Serialize>(
         &'a self,
         request: &'a HttpRequest,
-        needs: ApiScope,
+        takes: impl Into<Takes>,
         work: impl AsyncFnOnce(Call<'a>) -> Result<T, Problem>,
     ) -> HttpResponse {
         let outcome = async {
             let operator = self.operators.authenticate(request)?;
-            if !operator.scopes.contains(&needs) {
-                return Err(Problem::Scope(needs));
+            let takes: Takes = takes.into();
+            if !operator.scopes.contains(&takes.scope) {
+                return Err(Problem::Scope(takes.scope));
             }
             let query = words(request.query_string())?;
+            takes.check(request, &query)?;
             let call = Call { gateway: &self.gateway, operator, request, query };
             let answer = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
             answer.unwrap_or(Err(Problem::TookTooLong))
@@ -170,20 +220,9 @@ impl Call<'_> {
         id.map_err(|_| Problem::invalid("id", "a UUID is expected"))
     }
 
-    /// A word of the query, of those that the path takes; others are refused by [`Call::only`].
+    /// A word of the query, of those that the path takes.
     fn word(&self, name: &str) -> Option<&str> {
         self.query.get(name).map(String::as_str)
-    }
-
-    /// # Errors
-    /// When the query has a word that means nothing here: a misspelt filter must not list everything.
-    fn only(&self, known: &[&str]) -> Result<(), Problem> {
-        match self.query.keys().find(|name| !known.contains(&name.as_str())) {
-            None => Ok(()),
-            Some(_) => {
-                Err(Problem::invalid("the query", &format!("{} are known", known.join(", "))))
-            }
-        }
     }
 
     fn limit(&self) -> Result<u32, Problem> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::numbers::NumberReport;
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::{Api, read};
+use crate::http::api::{Api, Takes, read};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +51,7 @@ pub struct NumberHolder {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let NumberOrder { number } = read(&body)?;
         Ok(NumberCertificate::from(call.gateway.find_number(call.view(), &number).await?))
     })
@@ -65,7 +65,7 @@ pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResp
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn erase(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let NumberOrder { number } = read(&body)?;
         Ok(NumberCertificate::from(call.gateway.erase_number(call.view(), &number).await?))
     })

@@ -42,6 +42,7 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         capabilities::list,
         destinations::list,
         destinations::add,
+        destinations::set,
         destinations::detail,
         destinations::remove,
         destinations::pause,

@@ -10,7 +10,7 @@ use crate::config::ApiScope;
 use crate::gateway::outcomes::{ContactTotals, Rollup, UnknownCode};
 use crate::http::api::bodies::ProblemDocument;
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call};
+use crate::http::api::{Api, Call, Takes};
 
 /// What is shown when no beginning is named.
 const DEFAULT_SPAN: SignedDuration = SignedDuration::from_hours(24);
@@ -82,8 +82,8 @@ pub struct UnknownOutcomes {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn of_campaign(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        call.only(&["from", "until"])?;
+    let takes = Takes::words(ApiScope::Read, &["from", "until"]);
+    api.answer(&request, takes, async |call| {
         let id = call.id()?;
         let until = time(&call, "until")?.unwrap_or_else(|| call.gateway.now());
         let from = time(&call, "from")?.unwrap_or(until - DEFAULT_SPAN);

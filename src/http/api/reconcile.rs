@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::reconcile::{ReconcileState, Wanted};
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::{Api, account, read, unknown_account};
+use crate::http::api::{Api, Takes, account, read, unknown_account};
 
 /// What is to be asked for again.
 #[derive(Deserialize, ToSchema)]
@@ -73,7 +73,7 @@ pub async fn show(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn start(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    api.answer(&request, ApiScope::Operate, async |call| {
+    api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: ReconcileOrder = read(&body)?;
         let account = account(&order.account)?;
         let wanted = Wanted { campaign: order.campaign, since: order.since };

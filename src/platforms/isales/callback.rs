@@ -66,14 +66,30 @@ pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
 #[derive(Deserialize)]
 struct Receipt {
     #[serde(rename = "retCode")]
-    code: String,
+    code: Code,
 }
 
-/// Status 200 and `retCode` "0"; anything else is a failure (reference 6).
-pub fn was_taken(status: u16, answer: &[u8]) -> bool {
-    let receipt = serde_json::from_slice::<Receipt>(answer);
-    status == 200 && receipt.is_ok_and(|receipt| receipt.code == "0")
+/// Receivers write it as a text and as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Code {
+    Text(String),
+    Number(i64),
 }
+
+/// `retCode` 0 (page 4046). The page counts no answer as failed whose status is 200, so this is only for
+/// receivers that say by it that they did not take a push.
+pub fn is_receipt(answer: &[u8]) -> bool {
+    let answer = answer.strip_prefix(UTF8_BOM).unwrap_or(answer);
+    match serde_json::from_slice::<Receipt>(answer) {
+        Ok(Receipt { code: Code::Text(text) }) => text.trim() == "0",
+        Ok(Receipt { code: Code::Number(number) }) => number == 0,
+        Err(_) => false,
+    }
+}
+
+/// Some servers begin every text with it.
+const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests {
@@ -105,6 +121,22 @@ mod tests {
         let read: Vec<bool> = rows.iter().map(|row| row.row.is_some()).collect();
         assert_eq!(read, [false, false, true]);
         assert_eq!(rows[1].raw, "7");
+    }
+
+    #[test]
+    fn a_receipt_is_ret_code_0_in_whatever_form() {
+        for (answer, is_receipt) in [
+            (&br#"{"retCode":"0","retMsg":"success"}"#[..], true),
+            (br#"{"retCode":0}"#, true),
+            (b"\xef\xbb\xbf{\"retCode\":\"0\"}", true),
+            (br#"{"retCode":"1"}"#, false),
+            (br#"{"retCode":1}"#, false),
+            (b"{}", false),
+            (b"ok", false),
+            (b"", false),
+        ] {
+            assert_eq!(super::is_receipt(answer), is_receipt, "{}", answer.escape_ascii());
+        }
     }
 
     #[test]

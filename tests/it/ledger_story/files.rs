@@ -27,10 +27,12 @@ async fn refused_after(take_away: impl FnOnce(&Path)) -> [LedgerError; 2] {
     [written.expect_err("it went into a file that nobody finds"), read.expect_err("it is lost")]
 }
 
+/// Takes the file away, one way or another.
+type TakeAway = Box<dyn FnOnce(&Path)>;
+
 #[tokio::test]
 async fn what_is_written_after_the_file_was_taken_away_is_not_answered_as_done() {
     let beside = |file: &Path, name: &str| file.with_file_name(name);
-    type TakeAway = Box<dyn FnOnce(&Path)>;
     let cases: [(&str, &str, TakeAway); 5] = [
         ("removed", "was removed", Box::new(|file| fs::remove_file(file).unwrap())),
         (

@@ -25,11 +25,12 @@ fn receiver(n: i64, url: &str) -> Destination {
         url: url.parse().unwrap(),
         filter: DestinationFilter { accounts: vec![slug("pairs")], ..DestinationFilter::default() },
         is_receiver: true,
+        requires_receipt: false,
         is_ordered: false,
         rate_per_s: None,
         concurrency: 1,
         retry_waits_s: Vec::new(),
-        secret: SecretVersions { key: 1, version: 1, old: None },
+        secret: SecretVersions { key: 1, version: 1, old: Vec::new() },
         state: DestinationState::Active,
         reason: None,
     }
