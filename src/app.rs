@@ -29,7 +29,7 @@ use crate::gateway::inbox::InboxProcessor;
 use crate::gateway::jobs::JobWorker;
 use crate::gateway::outbox::OutboxWorker;
 use crate::gateway::pushes::Refresher;
-use crate::gateway::{Gateway, GatewayParts};
+use crate::gateway::{Actors, Gateway, GatewayParts};
 use crate::http::{self, Administration, Facades};
 use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
@@ -263,6 +263,7 @@ impl Ground {
             reconcile_interval: config.reconcile_interval,
             backup_directory: config.backup_directory.clone(),
             accounts: config.accounts.clone(),
+            actors: Actors::of(&config.clients, &config.api_tokens),
             bindings: Arc::new(config.bindings.clone()),
             tables,
             ledger: ledger.clone(),

@@ -8,19 +8,18 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::{CampaignIdentity, CampaignKey};
-use crate::gateway::error::GatewayError;
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
+use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Home, WorkerGateway};
-use crate::ledger::MAX_WINDOW_ROWS;
+use crate::gateway::settling::{self, Started};
+use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
-use crate::platforms::{self, Operation, PlatformErrorKind, PlatformKind};
+use crate::platforms::{self, Operation, PlatformError, PlatformErrorKind, PlatformKind};
 use crate::transport::pacing::Lane;
 
 pub(super) const KIND: &str = "campaign.chain";
@@ -28,6 +27,9 @@ pub(super) const KIND: &str = "campaign.chain";
 /// A campaign is looked at after an eighth of the time that it has been watched for, between these.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LAST: Duration = Duration::from_secs(60);
+
+/// The journal's word for a status that was found on a platform.
+const FOUND_OTHERWISE: &str = "campaign.status";
 
 /// What the job is given.
 #[derive(Default, Serialize, Deserialize)]
@@ -38,6 +40,30 @@ struct Input {
 }
 
 impl WorkerGateway {
+    /// Whether the gateway starts the campaigns that follow those of an account.
+    pub fn chains(&self, account: &AccountSlug) -> bool {
+        self.shared.account(account).is_ok_and(|account| account.chain_campaigns)
+    }
+
+    /// Whether a client may name a campaign as the one that follows.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none or it is deleted, `Forbidden` when it is another client's.
+    pub async fn check_next(&self, asked: &Asked, next: Uuid) -> Result<(), GatewayError> {
+        let missing = Err(GatewayError::NotFound(Noun::Campaign));
+        match self.resolve(asked, CampaignKey::Uuid(next)).await {
+            Ok(identity) => match self.shared.ledger.find_entry(identity.uuid).await? {
+                Some(entry) if !entry.gone && !entry.snapshot.deleted => Ok(()),
+                _ => missing,
+            },
+            Err(GatewayError::NotFound(Noun::Draft)) => {
+                let draft = self.draft(asked, next).await?;
+                if draft.deleted_at.is_none() { Ok(()) } else { missing }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Watches a campaign that is about to start, if its account chains campaigns.
     ///
     /// # Errors
@@ -63,7 +89,14 @@ impl WorkerGateway {
                 .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?,
             run_at: clock.now() + LOOK_FIRST,
         };
-        self.submit(job).await.map(drop)
+        let uuid = job.uuid;
+        let watching = self.submit(job).await?;
+        if watching.uuid != uuid {
+            // What follows is started for whoever started this one last.
+            let (actor, request_id) = (actor.to_owned(), request_id.map(str::to_owned));
+            self.shared.ledger.hand_over_job(watching.uuid, actor, request_id).await?;
+        }
+        Ok(())
     }
 
     /// The campaign that a client wants to follow this one, by what it wrote or by the home's document.
@@ -81,14 +114,12 @@ impl WorkerGateway {
         Ok(written.or_else(|| platforms::next_campaign(home.adapter.platform(), document)))
     }
 
-    /// Whether somebody asked for a stop since then, or the start was refused.
-    async fn was_stopped(&self, campaign: Uuid, since: Timestamp) -> Result<bool, Stop> {
-        let history = self.shared.ledger.history(campaign, MAX_WINDOW_ROWS).await?;
-        let stop = Operation::CampaignStop.as_str();
-        Ok(history.iter().filter(|entry| entry.at >= since).any(|entry| {
-            let refused = entry.reason.as_deref().is_some_and(|why| why.starts_with("refused"));
-            entry.action == stop || refused
-        }))
+    /// Whether somebody asked for a stop, or the start was refused: a campaign that is wanted running,
+    /// or was found otherwise on its platform, was not stopped by anybody here.
+    async fn was_stopped(&self, campaign: Uuid) -> Result<bool, Stop> {
+        let wish = self.shared.ledger.wish(campaign).await?;
+        Ok(wish.desired != CampaignStatus::Running
+            && wish.action.as_deref() != Some(FOUND_OTHERWISE))
     }
 }
 
@@ -107,7 +138,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         Err(error) if error.kind == PlatformErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(run.stop_for(&error)),
     };
-    if found.deleted || gateway.was_stopped(subject, run.row.created_at).await? {
+    if found.deleted || gateway.was_stopped(subject).await? {
         return Ok(None);
     }
     let has_ended = match found.status {
@@ -135,11 +166,17 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
     let ledger = &gateway.shared.ledger;
     let missing = || Stop::Failed("the next campaign is not there, or a draft".to_owned());
     let identity = ledger.find_campaign(CampaignKey::Uuid(next)).await?.ok_or_else(missing)?;
+    let entry = ledger.find_entry(next).await?.ok_or_else(missing)?;
+    if entry.gone || entry.snapshot.deleted {
+        return Err(missing());
+    }
     let opted_in = gateway.shared.account(&identity.home);
     if !opted_in.is_ok_and(|account| account.chain_campaigns) {
         return Err(Stop::Failed("the next campaign's account does not chain".to_owned()));
     }
-    let home = gateway.homes.get(&identity.home).ok_or_else(missing)?;
+    // Of the configuration as it is now, for whoever started the one before.
+    settling::check_rights(run, &run.row.account)?;
+    settling::check_rights(run, &identity.home)?;
     let mut before = run.input::<Input>()?.before;
     before.push(after);
     if before.contains(&next) {
@@ -157,30 +194,45 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
         Err(error) => return Err(Stop::Lost(error.to_string())),
     }
     let entry = JournalEntry {
-        at: gateway.shared.clock.now(),
-        actor: run.row.actor.clone(),
-        action: Operation::CampaignStart.as_str().to_owned(),
         request_id: run.row.request_id.clone(),
         campaign: Some(next),
-        before: None,
-        after: None,
         reason: Some(format!("it follows {after}, job {}", run.row.uuid)),
+        ..JournalEntry::new(
+            gateway.shared.clock.now(),
+            &run.row.actor,
+            Operation::CampaignStart.as_str(),
+        )
     };
-    ledger.record_desired_status(&identity, CampaignStatus::Running, entry.clone()).await?;
-    let _writing = gateway.shared.reads.writing(&identity);
-    run.step("start", async |_| {
-        let native = &identity.native;
-        match home.adapter.start_campaign(Lane::FacadeWrite, native).await {
-            Err(error) if error.kind == PlatformErrorKind::State => {
-                // It may run already, by a lost answer or by somebody's hand.
-                let now = home.adapter.campaign(Lane::FacadeRead, native).await?;
-                if now.status == CampaignStatus::Running { Ok(()) } else { Err(error) }
-            }
-            started => started.map(drop),
-        }
+    let wished = want(run, &identity, entry.clone()).await?;
+    match settling::start(run, &identity, entry, wished).await? {
+        Started::Running => Ok(Some(format!("{{\"campaign\":\"{next}\"}}"))),
+        Started::NotWanted => Ok(None),
+        Started::Refused(error) => Err(Stop::Failed(error.to_string())),
+    }
+}
+
+/// Wants the campaign running, once: a stop that comes after that is newer, whenever the job goes on.
+async fn want(
+    run: &mut Run<'_>,
+    identity: &CampaignIdentity,
+    entry: JournalEntry,
+) -> Result<Option<i64>, Stop> {
+    if let Some(wished) = run.checkpoint::<Option<i64>>()? {
+        return Ok(Some(wished));
+    }
+    let ledger = &run.gateway.shared.ledger;
+    run.step("want", async |in_doubt| {
+        let number = if in_doubt {
+            ledger.wish(identity.uuid).await.map(|wish| wish.number)
+        } else {
+            let running = CampaignStatus::Running;
+            let wished = ledger.record_desired_status(identity, running, entry, None).await;
+            wished.map(|wished| Some(wished.number))
+        };
+        number.map_err(|error| {
+            let kind = PlatformErrorKind::Unavailable;
+            PlatformError::new(Operation::CampaignStart, kind, error.to_string())
+        })
     })
-    .await?;
-    let entry = JournalEntry { at: gateway.shared.clock.now(), ..entry };
-    ledger.record_actual_status(next, CampaignStatus::Running, entry).await?;
-    Ok(Some(format!("{{\"campaign\":\"{next}\"}}")))
+    .await
 }

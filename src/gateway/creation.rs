@@ -16,8 +16,10 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId, 
 use crate::gateway::contacts::as_sent;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Home, WorkerGateway, written};
+use crate::gateway::settling::Started;
+use crate::gateway::{Home, WorkerGateway, settling, written};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
+use crate::ledger::directory::MADE;
 use crate::ledger::jobs::JobRow;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
@@ -72,19 +74,33 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let home = gateway.homes.get(&object.account);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
     let mut progress: Progress = run.checkpoint()?;
-    let new = new_campaign(run, &object, home, &input).await?;
-    if let Err(stop) = make(run, home, &new, &mut progress).await {
-        return Err(give_up(run, home, &object, &progress, stop).await);
+    if object.state == ObjectState::Bound && progress.made == Made::default() && !run.row.in_doubt {
+        return Err(Stop::Failed("the campaign is made already".to_owned()));
+    }
+    if progress.campaign.is_none() {
+        let made = match settling::check_rights(run, &object.account) {
+            Ok(()) => {
+                let new = new_campaign(run, &object, home, &input).await?;
+                make(run, home, &new, &mut progress).await
+            }
+            refused => refused,
+        };
+        if let Err(stop) = made {
+            return Err(give_up(run, home, &object, &progress, stop).await);
+        }
     }
     let identity = bind(run, home, &object, (&mut progress, input.run)).await?;
     if input.run {
-        gateway.shared.loading.begin(identity.uuid);
+        let wish = gateway.shared.ledger.wish(identity.uuid).await?;
+        if wish.desired == CampaignStatus::Running {
+            gateway.shared.loading.begin(identity.uuid);
+        }
         // From now on it is shown running, and when this is over it may not be.
         gateway.shared.reads.drop_campaign(&identity.home, &identity.native);
         let _writing = gateway.shared.reads.writing(&identity);
         let loaded = load(run, home, &object, &identity, &mut progress).await;
         let done = match loaded {
-            Ok(()) => let_dial(run, home, &identity).await,
+            Ok(()) => let_dial(run, &object, &identity).await,
             Err(stop) => Err(stop),
         };
         // A job that goes on later goes on loading.
@@ -147,9 +163,6 @@ async fn make(
     new: &NewCampaign,
     progress: &mut Progress,
 ) -> Result<(), Stop> {
-    if progress.campaign.is_some() {
-        return Ok(());
-    }
     while let Some(step) = home.adapter.next_step(&progress.made) {
         let before = progress.clone();
         *progress = run
@@ -178,7 +191,11 @@ async fn give_up(
     }
     let ledger = &run.gateway.shared.ledger;
     let now = run.gateway.shared.clock.now();
-    let change = ObjectChange { state: Some(ObjectState::Draft), ..ObjectChange::default() };
+    let change = ObjectChange {
+        state: Some(ObjectState::Draft),
+        is_wanted_running: Some(None),
+        ..ObjectChange::default()
+    };
     let put_back = if is_draft(object, home) {
         ledger.change_object(object.uuid, change, now).await
     } else {
@@ -221,9 +238,15 @@ async fn bind(
     keep_beside(run, home, object, (&identity, &seen)).await?;
     let made = entry_of(run, Operation::CampaignCreate, identity.uuid, Some(&native));
     ledger.append_journal(made).await?;
+    let wish = ledger.wish(identity.uuid).await?;
+    // A stop that came before this is newer than the wish that the job was given.
+    let wants_run = wants_run
+        && !is_stopped_before_it_is_there(run, object).await?
+        && wish.action.as_deref().is_none_or(|action| action == MADE);
     if wants_run {
         let desired = entry_of(run, Operation::CampaignStart, identity.uuid, None);
-        ledger.record_desired_status(&identity, CampaignStatus::Running, desired).await?;
+        let running = CampaignStatus::Running;
+        ledger.replace_wish(identity.uuid, wish.number, running, desired, None).await?;
     }
     let before = progress.clone();
     let uuid = identity.uuid;
@@ -417,42 +440,55 @@ async fn add(
 }
 
 /// Lets the campaign dial, unless somebody asked for a stop while it was being made.
-async fn let_dial(run: &mut Run<'_>, home: &Home, identity: &CampaignIdentity) -> Result<(), Stop> {
-    let ledger = &run.gateway.shared.ledger;
-    let by = (&*run.row.actor, run.row.request_id.as_deref());
-    let _turn = run.gateway.shared.turns.take(identity.uuid).await;
-    match run.gateway.check_rules(by, identity).await {
+async fn let_dial(
+    run: &mut Run<'_>,
+    object: &ObjectRow,
+    identity: &CampaignIdentity,
+) -> Result<(), Stop> {
+    let (gateway, by) = (run.gateway, (&*run.row.actor, run.row.request_id.as_deref()));
+    if is_stopped_before_it_is_there(run, object).await? {
+        return stays_stopped(run, identity).await;
+    }
+    match settling::check_rights(run, &identity.home) {
+        Err(failed @ Stop::Failed(_)) => {
+            stays_stopped(run, identity).await?;
+            return Err(failed);
+        }
+        allowed => allowed?,
+    }
+    let _turn = gateway.shared.turns.take(identity.uuid).await;
+    match gateway.check_rules(by, identity).await {
         Ok(()) => {}
+        // Starting it says why.
         Err(GatewayError::Unenforced(_) | GatewayError::State(_)) => {
-            // It stays stopped, and starting it says why.
-            let stopped = entry_of(run, Operation::CampaignStop, identity.uuid, None);
-            ledger.record_desired_status(identity, CampaignStatus::Stopped, stopped).await?;
-            return Ok(());
+            return stays_stopped(run, identity).await;
         }
         Err(error) => return Err(Stop::Lost(error.to_string())),
     }
-    let entry = ledger.find_entry(identity.uuid).await?;
-    if entry.is_none_or(|entry| entry.desired != CampaignStatus::Running) {
-        return Ok(());
-    }
     let progress: Progress = run.checkpoint()?;
-    let native = &identity.native;
-    run.step("start", async |in_doubt| {
-        let started = home.adapter.start_campaign(Lane::FacadeWrite, native).await;
-        match started {
-            // The answer was lost, and it runs: that was the answer.
-            Err(error) if in_doubt => {
-                let now = home.adapter.campaign(Lane::FacadeRead, native).await?;
-                if now.status == CampaignStatus::Running { Ok(progress) } else { Err(error) }
-            }
-            Err(error) => Err(error),
-            Ok(_) => Ok(progress),
-        }
-    })
-    .await?;
-    let actual = entry_of(run, Operation::CampaignStart, identity.uuid, None);
-    ledger.record_actual_status(identity.uuid, CampaignStatus::Running, actual).await?;
+    let entry = entry_of(run, Operation::CampaignStart, identity.uuid, None);
+    match settling::start(run, identity, entry, progress).await? {
+        Started::Running | Started::NotWanted => Ok(()),
+        Started::Refused(error) => Err(Stop::Failed(error.to_string())),
+    }
+}
+
+/// The campaign is not started, and not wanted running by what the job was told.
+async fn stays_stopped(run: &Run<'_>, identity: &CampaignIdentity) -> Result<(), Stop> {
+    let ledger = &run.gateway.shared.ledger;
+    let wish = ledger.wish(identity.uuid).await?;
+    if wish.desired == CampaignStatus::Running {
+        let stopped = entry_of(run, Operation::CampaignStop, identity.uuid, None);
+        let status = CampaignStatus::Stopped;
+        ledger.replace_wish(identity.uuid, wish.number, status, stopped, None).await?;
+    }
     Ok(())
+}
+
+/// Whether the client stopped the draft while it was being made.
+async fn is_stopped_before_it_is_there(run: &Run<'_>, object: &ObjectRow) -> Result<bool, Stop> {
+    let object = run.gateway.shared.ledger.find_object(object.uuid).await?;
+    Ok(object.is_some_and(|object| object.is_wanted_running == Some(false)))
 }
 
 fn progress(row: &JobRow) -> Progress {

@@ -22,6 +22,7 @@ use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::directory::Snapshot;
 use crate::ledger::identity::{PairSource, Sighting};
 use crate::ledger::journal::JournalEntry;
+use crate::ledger::steering::Recorded;
 use crate::platforms::{Adapter, FetchedCampaign, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -311,7 +312,8 @@ impl WorkerGateway {
         if campaigns.is_empty() {
             return Ok(Vec::new());
         }
-        let digests: Vec<u64> = campaigns.iter().map(digest).collect();
+        let seen: Vec<_> =
+            campaigns.iter().map(|found| (digest(found), found.status.clone())).collect();
         let sightings = campaigns
             .into_iter()
             .map(|campaign| self.sighting(account, adapter, campaign))
@@ -319,8 +321,10 @@ impl WorkerGateway {
         let ledger = &self.shared.ledger;
         let entries = ledger.sight_campaigns(account.clone(), sightings, asked_at).await?;
         let mut identities = Vec::with_capacity(entries.len());
-        for (entry, digest) in entries.into_iter().zip(digests) {
+        for (entry, (digest, status)) in entries.into_iter().zip(seen) {
             let uuid = entry.identity.uuid;
+            // While it is started or stopped, what is seen of it is not kept: it is looked at again.
+            let digest = if entry.snapshot.status == status { digest } else { !digest };
             let is_news = self.shared.memory.sight(uuid) != Some(digest);
             if self.shared.memory.remember_sight(uuid, digest) {
                 let CampaignIdentity { home, native, .. } = &entry.identity;
@@ -350,17 +354,20 @@ impl WorkerGateway {
         self.sight(&identity.home, adapter, vec![fetched.clone()], asked_at).await.map(drop)
     }
 
-    /// The directory shows how a campaign was found after it was changed; the entry says by whom.
+    /// The directory shows how a campaign was found after it was changed; the entry says by whom. Ends
+    /// the `turn`.
     pub(super) async fn record_outcome(
         &self,
         identity: &CampaignIdentity,
         found: &FetchedCampaign,
         entry: JournalEntry,
-    ) -> Result<(), GatewayError> {
-        self.shared.ledger.record_outcome(identity.uuid, snapshot(found), entry).await?;
-        self.shared.shown.forget(identity.uuid);
-        self.shared.memory.remember_sight(identity.uuid, digest(found));
-        Ok(())
+        turn: Option<Uuid>,
+    ) -> Result<Recorded, GatewayError> {
+        let Shared { ledger, shown, memory, .. } = &*self.shared;
+        let recorded = ledger.record_outcome(identity.uuid, snapshot(found), entry, turn).await?;
+        shown.forget(identity.uuid);
+        memory.remember_sight(identity.uuid, digest(found));
+        Ok(recorded)
     }
 
     /// The directory shows the campaign so.

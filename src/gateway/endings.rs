@@ -3,16 +3,14 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
-use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
 use crate::gateway::rules::End;
+use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
-use crate::platforms::{Operation, PlatformErrorKind};
-use crate::transport::pacing::Lane;
+use crate::platforms::Operation;
 
 pub(super) const KIND: &str = "campaign.end";
 
@@ -75,8 +73,6 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         }
         End::At(_) | End::Unknown(_) => {}
     }
-    let home = gateway.homes.get(&identity.home);
-    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
     let entry = JournalEntry {
         at: now,
         actor: run.row.actor.clone(),
@@ -87,14 +83,5 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         after: None,
         reason: Some(format!("its end has come, job {}", run.row.uuid)),
     };
-    ledger.record_desired_status(&identity, CampaignStatus::Stopped, entry).await?;
-    let native = &identity.native;
-    let _writing = gateway.shared.reads.writing(&identity);
-    // Stopping what stands does no harm, so nothing need be looked up.
-    run.step("stop", async |_| match home.adapter.stop_campaign(Lane::Stop, native).await {
-        Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),
-        stopped => stopped.map(drop),
-    })
-    .await?;
-    Ok(None)
+    settling::stop(run, &identity, entry).await.map(|()| None)
 }

@@ -66,6 +66,8 @@ pub enum Refusal {
     ReadOnlyClient,
     /// The operator has not allowed writes on the account.
     WritesDenied,
+    /// Whoever asked for it is not configured any more.
+    UnknownActor,
 }
 
 /// How long a client is told to wait where nobody said how long.
@@ -196,6 +198,7 @@ impl std::fmt::Display for Refusal {
             Refusal::ForeignAccount => "it belongs to another account",
             Refusal::ReadOnlyClient => "this client may only read",
             Refusal::WritesDenied => "the account is configured with writes = \"deny\"",
+            Refusal::UnknownActor => "the client that asked for it is not configured any more",
         })
     }
 }

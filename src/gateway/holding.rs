@@ -17,9 +17,10 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Asked, Shared, WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
+use crate::ledger::steering::SteeringTurn;
 use crate::platforms::{Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -29,6 +30,9 @@ pub(super) const KIND: &str = "contacts.hold";
 const QUIET: Duration = Duration::from_secs(2);
 /// A campaign is not held longer than this, however much is added; the next addition holds it anew.
 const MAX_HELD: Duration = Duration::from_secs(60);
+/// How often, and with what pause between, the turn to pause it is asked for.
+const MAX_ASKED: u32 = 100;
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// When something was last added to each held campaign.
 #[derive(Default)]
@@ -58,26 +62,12 @@ impl WorkerGateway {
         let native = &identity.native;
         let found = home.adapter.campaign(Lane::FacadeWrite, native).await;
         let found = found.map_err(|error| failed(&error, identity))?;
+        self.notice(identity, &found, now).await?;
         if found.status != CampaignStatus::Running {
             return Ok(());
         }
-        let job = self.shared.clock.new_uuid();
-        let entry = JournalEntry {
-            at: now,
-            actor: asked.client.name.clone(),
-            action: Operation::ContactAdd.as_str().to_owned(),
-            request_id: Some(asked.request_id.clone()),
-            campaign: Some(identity.uuid),
-            before: None,
-            after: None,
-            reason: Some(format!("paused while contacts are added, job {job}")),
-        };
-        let ledger = &self.shared.ledger;
-        ledger.record_desired_status(identity, CampaignStatus::Running, entry.clone()).await?;
-        // Before the pause: a discovery must not take it for somebody else's.
-        ledger.record_actual_status(identity.uuid, CampaignStatus::Stopped, entry).await?;
         let job = NewJob {
-            uuid: job,
+            uuid: self.shared.clock.new_uuid(),
             kind: KIND.to_owned(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
@@ -86,15 +76,60 @@ impl WorkerGateway {
             input: "{}".to_owned(),
             run_at: now + QUIET,
         };
+        // Before the pause: whatever happens, it goes on.
         let job = self.submit(job).await?.uuid;
+        if !self.turn_to_hold(identity, job).await? {
+            return Ok(());
+        }
         self.shared.loading.begin(identity.uuid);
         self.shared.holds.added_at(identity.uuid, now);
-        match home.adapter.stop_campaign(Lane::FacadeWrite, native).await {
-            Ok(_) => Ok(()),
+        let paused = match home.adapter.stop_campaign(Lane::FacadeWrite, native).await {
+            Ok(paused) => paused.status,
             // It stopped by itself meanwhile, or another process holds it.
-            Err(error) if error.kind == PlatformErrorKind::State => Ok(()),
-            Err(error) => Err(GatewayError::from_platform(&error, Noun::Campaign, job)),
+            Err(error) if error.kind == PlatformErrorKind::State => CampaignStatus::Stopped,
+            Err(error) => return Err(GatewayError::from_platform(&error, Noun::Campaign, job)),
+        };
+        let entry = JournalEntry {
+            request_id: Some(asked.request_id.clone()),
+            campaign: Some(identity.uuid),
+            reason: Some(format!("paused while contacts are added, job {job}")),
+            ..JournalEntry::new(
+                self.shared.clock.now(),
+                &asked.client.name,
+                Operation::ContactAdd.as_str(),
+            )
+        };
+        let ledger = &self.shared.ledger;
+        ledger.record_actual_status(identity.uuid, paused, entry, Some(job)).await?;
+        self.shared.steered.notify_waiters();
+        Ok(())
+    }
+
+    /// Takes the turn to pause a campaign that is wanted running; false when it is not wanted so any
+    /// more.
+    async fn turn_to_hold(
+        &self,
+        identity: &CampaignIdentity,
+        job: Uuid,
+    ) -> Result<bool, GatewayError> {
+        let Shared { ledger, clock, steered, .. } = &*self.shared;
+        let running = CampaignStatus::Running;
+        for _ in 0..MAX_ASKED {
+            let news = steered.notified();
+            let claim = self.claim(identity, job)?;
+            let claimed =
+                ledger.claim_steering(identity, claim, Some(running.clone()), clock.now()).await?;
+            match claimed.0 {
+                SteeringTurn::Ours => return Ok(true),
+                SteeringTurn::NotWanted => return Ok(false),
+                SteeringTurn::Others(_) => {}
+            }
+            tokio::select! {
+                () = news => {}
+                () = clock.sleep(ASK_INTERVAL) => {}
+            }
         }
+        Err(GatewayError::unavailable("a start or stop of the campaign is not answered yet"))
     }
 }
 
@@ -121,45 +156,26 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
     let Some(identity) = ledger.find_campaign(CampaignKey::Uuid(subject)).await? else {
         return Ok(());
     };
-    let entry = ledger.find_entry(subject).await?;
-    if entry.is_none_or(|entry| entry.desired != CampaignStatus::Running) {
+    if ledger.wish(subject).await?.desired != CampaignStatus::Running {
         return Ok(());
     }
-    let home = gateway.homes.get(&identity.home);
-    let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
     let _turn = gateway.shared.turns.take(subject).await;
     match gateway.kept_rules(&identity).await {
         Ok(_) => {}
         Err(GatewayError::Unenforced(why)) => return Err(Stop::Failed(why)),
         Err(error) => return Err(Stop::Lost(error.to_string())),
     }
-    let _writing = gateway.shared.reads.writing(&identity);
     let entry = JournalEntry {
-        at: gateway.shared.clock.now(),
-        actor: run.row.actor.clone(),
-        action: Operation::CampaignStart.as_str().to_owned(),
-        request_id: None,
         campaign: Some(subject),
-        before: None,
-        after: None,
         reason: Some(format!("contacts are added, job {}", run.row.uuid)),
+        ..JournalEntry::new(
+            gateway.shared.clock.now(),
+            &run.row.actor,
+            Operation::CampaignStart.as_str(),
+        )
     };
-    let started = run.step("start", async |_| {
-        match home.adapter.start_campaign(Lane::FacadeWrite, &identity.native).await {
-            // It runs, has ended, or is no more: each is how it should stand.
-            Err(error)
-                if matches!(error.kind, PlatformErrorKind::State | PlatformErrorKind::NotFound) =>
-            {
-                Ok(false)
-            }
-            started => started.map(|_| true),
-        }
-    });
-    if started.await? {
-        let entry = JournalEntry { at: gateway.shared.clock.now(), ..entry };
-        ledger.record_actual_status(subject, CampaignStatus::Running, entry).await?;
-    }
-    Ok(())
+    // Refused: it has ended, or is no more. Each is how it should stand.
+    settling::start(run, &identity, entry, ()).await.map(drop)
 }
 
 impl Holds {

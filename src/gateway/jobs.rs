@@ -18,7 +18,8 @@ use crate::gateway::adoption::TakeOver;
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{
-    Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile, unkept,
+    Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile, settling,
+    unkept,
 };
 use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
@@ -30,6 +31,8 @@ const AT_ONCE: u32 = 32;
 pub(super) const LEASE: Duration = Duration::from_secs(90);
 /// How often the ledger is asked for jobs that are due, when nobody said that there is one.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often starts and stops are looked for that ended without anybody knowing how.
+const UNSETTLED_INTERVAL: Duration = Duration::from_secs(5);
 /// How often somebody who waits for a job looks at it, besides being told of its end.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -126,7 +129,12 @@ impl JobWorker {
         }
         self.gateway.begin_reconciling().await;
         let mut under_way = FuturesUnordered::new();
+        let mut unsettled_at = clock.now();
         loop {
+            if clock.now() >= unsettled_at {
+                self.gateway.take_up_unsettled().await;
+                unsettled_at = clock.now() + UNSETTLED_INTERVAL;
+            }
             let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));
             let news = self.gateway.shared.board.news.notified();
             let leased = self.lease(free).await;
@@ -172,6 +180,7 @@ impl JobWorker {
             chaining::KIND => chaining::run(&mut run).await,
             endings::KIND => endings::run(&mut run).await,
             unkept::KIND => unkept::run(&mut run).await,
+            settling::KIND => settling::run(&mut run).await,
             reconcile::KIND => reconcile::run(&mut run).await,
             _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };

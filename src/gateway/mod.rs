@@ -5,6 +5,7 @@
 //! adapters of its own (one HTTP client per worker, `limits.md` B2). Nothing here asks *which*
 //! platform a home is: what differs is in the home's capabilities and in its adapter.
 
+mod actors;
 pub mod adoption;
 mod backup;
 pub mod books;
@@ -43,6 +44,7 @@ mod retry;
 pub mod route;
 pub mod rules;
 pub mod sessions;
+mod settling;
 mod sharing;
 pub mod statistics;
 pub mod steering;
@@ -57,6 +59,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
@@ -64,6 +67,7 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, ClientConfig, ClientScope};
 use crate::domain::ids::AccountSlug;
 use crate::forwarding::Courier;
+pub use crate::gateway::actors::Actors;
 use crate::gateway::changes::Turns;
 use crate::gateway::creation::Loading;
 use crate::gateway::discovery::{Discovery, Memory};
@@ -89,6 +93,8 @@ use crate::platforms::{Account, Adapter, Bindings, ConvertContext, FetchedCampai
 /// What a gateway is made of.
 pub struct GatewayParts {
     pub accounts: Vec<AccountConfig>,
+    /// Who may have jobs done.
+    pub actors: Actors,
     pub bindings: Arc<Bindings>,
     pub tables: Arc<Tables>,
     pub ledger: Ledger,
@@ -175,6 +181,9 @@ struct Shared {
     turns: Turns,
     board: Board,
     loading: Loading,
+    /// Told when a start or stop came to its end.
+    steered: Notify,
+    actors: Actors,
     holds: Holds,
     inbox: InboxNews,
     outbox: OutboxNews,
@@ -232,6 +241,8 @@ impl Gateway {
             turns: Turns::default(),
             board,
             loading: Loading::default(),
+            steered: Notify::new(),
+            actors: parts.actors,
             holds: Holds::default(),
             inbox: InboxNews::default(),
             outbox: OutboxNews::default(),

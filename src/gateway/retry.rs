@@ -47,7 +47,8 @@ pub fn decide_delivery(
     Decision::Again(now + wait.max(retry_after.unwrap_or_default()))
 }
 
-fn is_worth_it(error: &PlatformError) -> bool {
+/// Whether the same request may succeed later, or may have succeeded.
+pub fn is_worth_it(error: &PlatformError) -> bool {
     match error.kind {
         // Credentials, or the permission to write, may be put right by the operator; what cannot be
         // read may have been done, so it is looked up.

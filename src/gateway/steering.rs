@@ -1,7 +1,13 @@
-//! Starts and stops (docs/decisions/0009-starts-and-stops.md). What is wanted is journalled, the home
-//! asked, and what the home answers recorded; an answer that is lost is looked up and never guessed.
+//! Starts and stops (docs/decisions/0009-starts-and-stops.md, 0026-whose-turn-it-is.md). What is wanted
+//! is journalled, the home asked, and what the home answers recorded; an answer that is lost is looked
+//! up and never guessed.
+//!
+//! Starts and stops of one campaign are sent one at a time, in whatever process: by whoever has the
+//! turn in the ledger. A stop waits for a start that is on its way and is sent after it; a start that a
+//! newer stop overtook is followed by a pause.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -11,10 +17,13 @@ use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::End;
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Asked, WorkerGateway, retry};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
-use crate::platforms::{Effect, FetchedCampaign, Operation, PlatformKind, Steered};
+use crate::ledger::steering::{Claim, SteeringTurn, Wish, Wished};
+use crate::platforms::{
+    Effect, FetchedCampaign, Operation, PlatformError, PlatformErrorKind, Steered,
+};
 use crate::transport::pacing::Lane;
 
 /// What a client wants a campaign to do.
@@ -33,20 +42,42 @@ pub enum Repeat {
     Refused,
 }
 
-/// A start or stop that did not succeed.
-struct Refused {
-    error: GatewayError,
-    wanted_before: CampaignStatus,
-    entry: JournalEntry,
+/// A start or stop for which the turn was taken.
+struct Steering {
+    /// Who asks, in whose words, under which request.
+    asked: Asked,
+    identity: Arc<CampaignIdentity>,
+    desire: Desire,
+    repeat: Repeat,
+    /// Names the turn.
+    by: Uuid,
+    /// What an unclear outcome is looked up by.
     job: Uuid,
+    /// None: it is not its own wish that it follows, and none is taken back.
+    wished: Option<Wished>,
 }
+
+/// What a request does with a campaign of which something newer is wanted by now.
+enum Turned {
+    Ours(Wish),
+    /// It did not come in time.
+    NotYet,
+}
+
+/// A facade answers within 25 s; this is what a start or stop waits for others of its campaign.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How often somebody who waits for the turn asks for it, besides being told of its end.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// Beside what a platform's time-outs and the wait for its pace come to.
+const TURN_MARGIN: Duration = Duration::from_secs(5);
 
 impl WorkerGateway {
     /// Starts or stops a campaign, and answers how it stands afterwards.
     ///
     /// # Errors
     /// `Forbidden` when the client or the account may not write, `State` when the campaign's state
-    /// does not allow it, `Unclear` when the home's answer was lost and looking it up did not help.
+    /// does not allow it, `Unclear` when the home's answer was lost and looking it up did not help;
+    /// a stop is repeated then until the home shows it.
     pub async fn set_desired(
         &self,
         asked: &Asked,
@@ -64,46 +95,186 @@ impl WorkerGateway {
         {
             return Err(GatewayError::Unsupported(reason));
         }
-        let job = self.shared.clock.new_uuid();
-        if desire == Desire::Stop && self.shared.loading.end(identity.uuid) {
-            // It stands still while its contacts are loaded; it must not go on afterwards.
-            self.record_desire(asked, desire, &identity, job).await?;
-            return Box::pin(self.view(asked.platform, identity)).await;
-        }
-        // Where the home looks after that itself, asking it costs nothing but the question.
-        if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
-            let before = Box::pin(self.view(asked.platform, Arc::clone(&identity))).await?;
-            if desire.needs_no_write(&before.fetched, repeat)? {
-                return Ok(before);
+        match desire {
+            Desire::Run => {
+                // Where the home looks after that itself, asking it costs nothing but the question.
+                if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
+                    let before = Box::pin(self.view(asked.platform, Arc::clone(&identity))).await?;
+                    if desire.needs_no_write(&before.fetched, repeat)?
+                        && self.shared.ledger.wish(identity.uuid).await?.desired
+                            == CampaignStatus::Running
+                    {
+                        return Ok(before);
+                    }
+                }
             }
+            // It goes on standing still; it is shown so from now on.
+            Desire::Stop => drop(self.shared.loading.end(identity.uuid)),
         }
         // A start and a change of rules go one after the other; a stop waits for nobody.
         let _turn = match desire {
             Desire::Run => Some(self.shared.turns.take(identity.uuid).await),
             Desire::Stop => None,
         };
-        let wanted_before = self.record_desire(asked, desire, &identity, job).await?;
+        let steering = self.begin_steering(asked, &identity, (desire, repeat)).await?;
+        let has_turn = steering.wished.as_ref().is_some_and(|w| w.turn == SteeringTurn::Ours);
+        let looks = desire == Desire::Stop && repeat == Repeat::Refused;
+        if (!has_turn || looks)
+            && let Some(view) = Box::pin(self.await_turn(&steering)).await?
+        {
+            return Ok(view);
+        }
         if desire == Desire::Run {
             // The wish is in the ledger before the rules are read: of a start here and a change in
             // another process, one sees the other.
-            let by = (&*asked.client.name, Some(&*asked.request_id));
-            if let Err(error) = Box::pin(self.check_rules(by, &identity)).await {
-                let entry = self.journal_entry(asked, desire, &identity, job);
-                let refused = JournalEntry { reason: Some(format!("refused, job {job}")), ..entry };
-                let ledger = &self.shared.ledger;
-                ledger.record_desired_status(&identity, wanted_before, refused).await?;
+            if let Err(error) = Box::pin(self.check_rules(steering.by_whom(), &identity)).await {
+                self.take_back(&steering, "refused").await?;
                 return Err(error);
             }
         }
-        let written = Box::pin(self.write_status(&identity, desire, job)).await;
-        let entry = self.journal_entry(asked, desire, &identity, job);
-        match written {
-            Ok(steered) => self.keep_steered(asked.platform, identity, steered, entry).await,
-            Err(error) => {
-                let refused = Refused { error, wanted_before, entry, job };
-                let wish = (desire, repeat);
-                Box::pin(self.look_after_refusal(asked.platform, identity, wish, refused)).await
+        self.ask_home(steering).await
+    }
+
+    /// Journals what is wanted before anybody is asked for it, and takes the turn if it is free.
+    async fn begin_steering(
+        &self,
+        asked: &Asked,
+        identity: &Arc<CampaignIdentity>,
+        (desire, repeat): (Desire, Repeat),
+    ) -> Result<Steering, GatewayError> {
+        let clock = &self.shared.clock;
+        let (by, job) = (clock.new_uuid(), clock.new_uuid());
+        let mut steering = Steering {
+            asked: asked.clone(),
+            identity: Arc::clone(identity),
+            desire,
+            repeat,
+            by,
+            job,
+            wished: None,
+        };
+        let entry = self.entry_of(&steering, format!("job {job}"));
+        let claim = self.claim(identity, by)?;
+        let ledger = &self.shared.ledger;
+        let recorded =
+            ledger.record_desired_status(identity, desire.status(), entry, Some(claim)).await;
+        if recorded == Err(LedgerError::Moved) {
+            // What was remembered is put right, for whoever asks again.
+            self.for_writing(asked, identity.uuid).await?;
+        }
+        steering.wished = Some(recorded?);
+        Ok(steering)
+    }
+
+    /// The turn to ask a campaign's home, for as long as a request to it may take.
+    pub(super) fn claim(
+        &self,
+        identity: &CampaignIdentity,
+        by: Uuid,
+    ) -> Result<Claim, GatewayError> {
+        let limits = &self.shared.account(&identity.home)?.limits;
+        let request = Duration::from_millis(limits.connect_timeout_ms + limits.request_timeout_ms);
+        let wait = Lane::Stop.max_wait().max(Lane::FacadeWrite.max_wait());
+        let until = self.shared.clock.now() + wait + request + TURN_MARGIN;
+        Ok(Claim { by, until })
+    }
+
+    /// Waits for the turn, and looks whether there is something to do. None: the home is to be asked;
+    /// else how the campaign stands.
+    async fn await_turn(&self, steering: &Steering) -> Result<Option<CampaignView>, GatewayError> {
+        let Steering { asked, identity, desire, repeat, by, job, wished } = steering;
+        let Some(wished) = wished else { return Ok(None) };
+        let waits = wished.turn != SteeringTurn::Ours;
+        if waits && *desire == Desire::Stop {
+            // A start may be on its way. What runs is stopped now; it is asked again after that.
+            let adapter = &self.home(identity)?.adapter;
+            if let Err(error) = adapter.stop_campaign(Lane::Stop, &identity.native).await {
+                tracing::debug!(campaign = %identity.uuid, %job, %error, "stop beside a start");
             }
+        }
+        match self.turn(steering, waits).await? {
+            // Somebody else wants something else by now, and sees to it.
+            Turned::Ours(wish)
+                if wish.number != Some(wished.number) && wish.desired != desire.status() =>
+            {
+                self.shared.ledger.end_steering(identity.uuid, *by, None).await?;
+                self.shared.steered.notify_waiters();
+                return self.view(asked.platform, Arc::clone(identity)).await.map(Some);
+            }
+            Turned::Ours(_) => {}
+            Turned::NotYet => return Err(self.gave_up_waiting(steering, wished).await?),
+        }
+        // What was wanted running is stopped, also before it runs.
+        let changes = waits || wished.before == CampaignStatus::Running;
+        if *desire == Desire::Run || *repeat == Repeat::Done || changes {
+            return Ok(None);
+        }
+        // Whether there is anything to stop decides what the answer is. If that cannot be told, it is
+        // stopped.
+        let Ok(before) = self.read(asked.platform, Arc::clone(identity)).await else {
+            return Ok(None);
+        };
+        match desire.needs_no_write(&before.fetched, *repeat) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                self.settled(steering, &before.fetched).await?;
+                Ok(Some(before))
+            }
+            Err(error) => {
+                self.take_back(steering, "refused").await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for the turn until it comes, or patience ends.
+    async fn turn(&self, steering: &Steering, waits: bool) -> Result<Turned, GatewayError> {
+        let Steering { identity, by, .. } = steering;
+        let Self { shared, .. } = self;
+        let deadline = shared.clock.now() + PATIENCE;
+        if !waits {
+            return Ok(Turned::Ours(shared.ledger.wish(identity.uuid).await?));
+        }
+        loop {
+            let news = shared.steered.notified();
+            let (claim, now) = (self.claim(identity, *by)?, shared.clock.now());
+            match shared.ledger.claim_steering(identity, claim, None, now).await? {
+                (SteeringTurn::Ours, wish) => return Ok(Turned::Ours(wish)),
+                _ if now >= deadline => return Ok(Turned::NotYet),
+                _ => {}
+            }
+            tokio::select! {
+                () = news => {}
+                () = shared.clock.sleep(ASK_INTERVAL) => {}
+            }
+        }
+    }
+
+    /// A stop whose turn does not come is seen to by a job; a start is not wanted any more.
+    async fn gave_up_waiting(
+        &self,
+        steering: &Steering,
+        wished: &Wished,
+    ) -> Result<GatewayError, GatewayError> {
+        let now = self.shared.clock.now();
+        if steering.desire == Desire::Stop {
+            return self
+                .settle_later(steering.by_whom(), &steering.identity, (steering.job, now))
+                .await;
+        }
+        let entry = self.entry_of(steering, format!("not sent, job {}", steering.job));
+        let ledger = &self.shared.ledger;
+        let (campaign, before) = (steering.identity.uuid, wished.before.clone());
+        ledger.replace_wish(campaign, Some(wished.number), before, entry, None).await?;
+        let reason = "another start or stop of the campaign is not answered yet; try again";
+        Ok(GatewayError::unavailable(reason))
+    }
+
+    /// Asks the home, whose turn it is, and keeps what comes of it.
+    async fn ask_home(&self, steering: Steering) -> Result<CampaignView, GatewayError> {
+        match Box::pin(self.write_status(&steering)).await {
+            Ok(steered) => self.keep_steered(steering, steered).await,
+            Err(error) => Box::pin(self.look_after_refusal(steering, error)).await,
         }
     }
 
@@ -111,73 +282,144 @@ impl WorkerGateway {
     /// that the home answered with, or by the one that the directory has.
     async fn keep_steered(
         &self,
-        asked_as: PlatformKind,
-        identity: Arc<CampaignIdentity>,
+        steering: Steering,
         steered: Steered,
-        entry: JournalEntry,
     ) -> Result<CampaignView, GatewayError> {
-        let view = if let Some(document) = steered.document {
-            let adapter = &self.home(&identity)?.adapter;
+        let Steering { asked, identity, by, job, .. } = &steering;
+        let asked_as = asked.platform;
+        let entry = self.entry_of(&steering, format!("job {job}"));
+        let (view, recorded) = if let Some(document) = steered.document {
+            let adapter = &self.home(identity)?.adapter;
             let fetched = adapter.read_campaign(&identity.native, document);
-            let fetched = fetched.map_err(|error| failed(&error, &identity))?;
-            self.record_outcome(&identity, &fetched, entry).await?;
-            self.view_of(asked_as, identity, fetched)?
+            let fetched = fetched.map_err(|error| failed(&error, identity))?;
+            let recorded = self.record_outcome(identity, &fetched, entry, Some(*by)).await?;
+            (self.view_of(asked_as, Arc::clone(identity), fetched)?, recorded)
         } else {
             let ledger = &self.shared.ledger;
-            let kept = ledger.record_actual_status(identity.uuid, steered.status, entry).await?;
-            self.view_as_listed(asked_as, identity, kept).await?
+            let (campaign, status) = (identity.uuid, steered.status);
+            let recorded = ledger.record_actual_status(campaign, status, entry, Some(*by)).await?;
+            let identity = Arc::clone(identity);
+            let view = self.view_as_listed(asked_as, identity, recorded.actual.clone()).await?;
+            (view, recorded)
         };
+        self.shared.steered.notify_waiters();
+        if recorded.runs_unwanted && steering.desire == Desire::Run {
+            return Box::pin(self.ask_home(steering.overtaken())).await;
+        }
         self.with_what_clients_said(asked_as, view).await
     }
 
     /// A start or stop that was refused, or whose answer was lost: only a look at the campaign tells
     /// what came of it. It may stand as it should; else the wish is taken back, unless that is unclear.
+    /// A stop that may still succeed is repeated.
     async fn look_after_refusal(
         &self,
-        asked_as: PlatformKind,
-        identity: Arc<CampaignIdentity>,
-        (desire, repeat): (Desire, Repeat),
-        Refused { error, wanted_before, entry, job }: Refused,
+        steering: Steering,
+        error: PlatformError,
     ) -> Result<CampaignView, GatewayError> {
-        let after = self.read(asked_as, Arc::clone(&identity)).await;
-        if let Ok(after) = &after {
-            self.record_outcome(&identity, &after.fetched, entry.clone()).await?;
-        }
-        match (error, after) {
-            (GatewayError::State(_) | GatewayError::Unclear { .. }, Ok(after))
-                if desire.is_met_by(&after.fetched.status) =>
+        let Steering { asked, identity, desire, repeat, by, job, .. } = &steering;
+        let said = GatewayError::from_platform(&error, Noun::Campaign, *job);
+        let after = self.read(asked.platform, Arc::clone(identity)).await;
+        let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched.status));
+        let after = match after {
+            Ok(after)
+                if is_met
+                    && matches!(said, GatewayError::State(_) | GatewayError::Unclear { .. }) =>
             {
-                Ok(after)
+                let runs_unwanted = self.settled(&steering, &after.fetched).await?;
+                if runs_unwanted && *desire == Desire::Run {
+                    return Box::pin(self.ask_home(steering.overtaken())).await;
+                }
+                return Ok(after);
             }
-            (error @ GatewayError::Unclear { .. }, _) => Err(error),
-            (error, after) => {
-                let refused = JournalEntry { reason: Some(format!("refused, job {job}")), ..entry };
-                let ledger = &self.shared.ledger;
-                ledger.record_desired_status(&identity, wanted_before, refused).await?;
+            after => after,
+        };
+        let now = self.shared.clock.now();
+        match desire {
+            Desire::Stop if retry::is_worth_it(&error) && !is_met => {
+                self.shared.ledger.end_steering(identity.uuid, *by, Some(now)).await?;
+                self.shared.steered.notify_waiters();
+                Err(self.settle_later(steering.by_whom(), identity, (*job, now)).await?)
+            }
+            // It may still come to the home, until the turn runs out.
+            Desire::Run if error.effect == Effect::Unclear => {
+                let until = self.claim(identity, *by)?.until;
+                Err(self.settle_later(steering.by_whom(), identity, (*job, until)).await?)
+            }
+            _ => {
+                if let Ok(after) = &after {
+                    let entry = self.entry_of(&steering, format!("job {job}"));
+                    self.record_outcome(identity, &after.fetched, entry, None).await?;
+                }
+                self.take_back(&steering, "refused").await?;
                 match after {
-                    Ok(after) => desire.needs_no_write(&after.fetched, repeat).and(Err(error)),
-                    Err(_) => Err(error),
+                    Ok(after) => desire.needs_no_write(&after.fetched, *repeat).and(Err(said)),
+                    Err(_) => Err(said),
                 }
             }
         }
     }
 
-    /// Journals what is wanted before anybody is asked for it; answers what was wanted until now.
-    async fn record_desire(
+    /// Records that the campaign was found as it should be, and ends the turn; true while it runs and
+    /// is wanted stopped by now.
+    async fn settled(
         &self,
-        asked: &Asked,
-        desire: Desire,
-        identity: &CampaignIdentity,
-        job: Uuid,
-    ) -> Result<CampaignStatus, GatewayError> {
-        let entry = self.journal_entry(asked, desire, identity, job);
+        steering: &Steering,
+        found: &FetchedCampaign,
+    ) -> Result<bool, GatewayError> {
+        let entry = self.entry_of(steering, format!("job {}", steering.job));
+        let by = Some(steering.by);
+        let recorded = self.record_outcome(&steering.identity, found, entry, by).await?;
+        self.shared.steered.notify_waiters();
+        Ok(recorded.runs_unwanted)
+    }
+
+    /// The wish is not what is wanted any more, unless a newer one is; ends the turn.
+    async fn take_back(&self, steering: &Steering, why: &str) -> Result<(), GatewayError> {
+        let Steering { identity, by, job, wished, .. } = steering;
         let ledger = &self.shared.ledger;
-        let recorded = ledger.record_desired_status(identity, desire.status(), entry).await;
-        if recorded == Err(LedgerError::Moved) {
-            // What was remembered is put right, for whoever asks again.
-            self.for_writing(asked, identity.uuid).await?;
+        if let Some(wished) = wished {
+            let entry = self.entry_of(steering, format!("{why}, job {job}"));
+            let (wish, before) = (Some(wished.number), wished.before.clone());
+            ledger.replace_wish(identity.uuid, wish, before, entry, Some(*by)).await?;
+        } else {
+            ledger.end_steering(identity.uuid, *by, None).await?;
         }
-        Ok(recorded?)
+        self.shared.steered.notify_waiters();
+        Ok(())
+    }
+
+    async fn write_status(&self, steering: &Steering) -> Result<Steered, PlatformError> {
+        let Steering { identity, desire, job, .. } = steering;
+        let adapter = match self.home(identity) {
+            Ok(home) => &home.adapter,
+            Err(error) => {
+                let kind = PlatformErrorKind::Unavailable;
+                return Err(PlatformError::new(desire.operation(), kind, error.to_string()));
+            }
+        };
+        let written = match desire {
+            Desire::Run => adapter.start_campaign(Lane::FacadeWrite, &identity.native).await,
+            Desire::Stop => adapter.stop_campaign(Lane::Stop, &identity.native).await,
+        };
+        written.inspect_err(|error| {
+            let unclear = error.effect == Effect::Unclear;
+            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error, "start or stop");
+        })
+    }
+
+    fn entry_of(&self, steering: &Steering, reason: String) -> JournalEntry {
+        let Steering { asked, identity, desire, .. } = steering;
+        JournalEntry {
+            request_id: Some(asked.request_id.clone()),
+            campaign: Some(identity.uuid),
+            reason: Some(reason),
+            ..JournalEntry::new(
+                self.shared.clock.now(),
+                &asked.client.name,
+                desire.operation().as_str(),
+            )
+        }
     }
 
     /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
@@ -196,42 +438,16 @@ impl WorkerGateway {
         }
         self.watch_end(by, identity, Vec::new()).await
     }
+}
 
-    async fn write_status(
-        &self,
-        identity: &CampaignIdentity,
-        desire: Desire,
-        job: Uuid,
-    ) -> Result<Steered, GatewayError> {
-        let home = self.home(identity)?;
-        let written = match desire {
-            Desire::Run => home.adapter.start_campaign(Lane::FacadeWrite, &identity.native).await,
-            Desire::Stop => home.adapter.stop_campaign(Lane::Stop, &identity.native).await,
-        };
-        written.map_err(|error| {
-            let unclear = error.effect == Effect::Unclear;
-            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error, "start or stop");
-            GatewayError::from_platform(&error, Noun::Campaign, job)
-        })
+impl Steering {
+    fn by_whom(&self) -> (&str, Option<&str>) {
+        (&self.asked.client.name, Some(&self.asked.request_id))
     }
 
-    fn journal_entry(
-        &self,
-        asked: &Asked,
-        desire: Desire,
-        identity: &CampaignIdentity,
-        job: Uuid,
-    ) -> JournalEntry {
-        JournalEntry {
-            at: self.shared.clock.now(),
-            actor: asked.client.name.clone(),
-            action: desire.operation().as_str().to_owned(),
-            request_id: Some(asked.request_id.clone()),
-            campaign: Some(identity.uuid),
-            before: None,
-            after: None,
-            reason: Some(format!("job {job}")),
-        }
+    /// The stop that follows a start which a newer stop overtook, in the same turn.
+    fn overtaken(self) -> Self {
+        Self { desire: Desire::Stop, repeat: Repeat::Done, wished: None, ..self }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
 use crate::gateway::rules::{self, End, Stated};
-use crate::gateway::{WorkerGateway, endings};
+use crate::gateway::{WorkerGateway, endings, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{self, Operation, PlatformErrorKind};
@@ -121,16 +121,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         after: None,
         reason: Some(format!("found dialling, but {why}; job {}", run.row.uuid)),
     };
-    let ledger = &gateway.shared.ledger;
-    ledger.record_desired_status(&identity, CampaignStatus::Stopped, entry).await?;
-    let _writing = gateway.shared.reads.writing(&identity);
-    // Stopping what stands does no harm, so nothing need be looked up.
-    run.step("stop", async |_| match home.adapter.stop_campaign(Lane::Stop, native).await {
-        Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),
-        stopped => stopped.map(drop),
-    })
-    .await?;
-    Ok(None)
+    settling::stop(run, &identity, entry).await.map(|()| None)
 }
 
 async fn found(gateway: &WorkerGateway, subject: Uuid) -> Result<Option<CampaignIdentity>, Stop> {

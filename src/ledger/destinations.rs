@@ -97,7 +97,7 @@ impl Verb for Add {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         insert(store, &self.destination, self.entry.at).await?;
-        journal::append(store, None, &self.entry).await
+        journal::append(store, None, &self.entry).await.map(drop)
     }
 }
 
@@ -363,6 +363,6 @@ impl Verb for Change {
         if let DestinationChange::State { state: DestinationState::Removed, .. } = self.what {
             super::outbox::abandon(store, self.uuid, self.entry.at).await?;
         }
-        journal::append(store, None, &self.entry).await
+        journal::append(store, None, &self.entry).await.map(drop)
     }
 }

@@ -93,72 +93,46 @@ impl Ledger {
     ) -> Result<bool, LedgerError> {
         self.write(MarkAsGone { campaign, asked_at, now }).await
     }
-
-    /// Records what a client wants of a campaign, and journals it, before the platform is asked.
-    /// `before` and `after` of the entry are filled in. Answers what was wanted until now.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such campaign, `Moved` when its home is not the one that is about to
-    /// be asked.
-    pub async fn record_desired_status(
-        &self,
-        campaign: &CampaignIdentity,
-        desired: CampaignStatus,
-        entry: JournalEntry,
-    ) -> Result<CampaignStatus, LedgerError> {
-        let (campaign, home_epoch) = (campaign.uuid, campaign.home_epoch);
-        self.write(RecordDesired { campaign, home_epoch, desired, entry }).await
-    }
-
-    /// Keeps what the platform says the campaign's status is now, and journals it if it changed.
-    /// `before` and `after` of the entry are filled in. The desired status stays, and sightings from
-    /// before the entry no longer count; nor does the entry after a later one. Answers what it is then.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such campaign.
-    pub async fn record_actual_status(
-        &self,
-        campaign: Uuid,
-        actual: CampaignStatus,
-        entry: JournalEntry,
-    ) -> Result<CampaignStatus, LedgerError> {
-        self.write(RecordActual { campaign, actual, entry }).await
-    }
-
-    /// Keeps how the campaign was found after it was changed. A status that is another one now is
-    /// journalled as the entry says, with `before` and `after` filled in. The desired status stays.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such campaign.
-    pub async fn record_outcome(
-        &self,
-        campaign: Uuid,
-        snapshot: Snapshot,
-        entry: JournalEntry,
-    ) -> Result<(), LedgerError> {
-        self.write(RecordOutcome { campaign, snapshot, entry }).await
-    }
 }
+
+/// The journal's word for a campaign that was made here and is met for the first time.
+pub const MADE: &str = "campaign.made";
 
 /// A name as searches compare it.
 pub(super) fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// How a campaign stands that is seen for the first time.
+/// How a campaign stands that is seen for the first time. One that was made here is wanted stopped, by
+/// `maker` and the request, until somebody wishes something else; of others, what is found is wanted.
 pub(super) async fn insert_state<S: Statements>(
     store: &mut S,
     id: i64,
-    status: &CampaignStatus,
+    (status, maker): (&CampaignStatus, Option<(String, Option<String>)>),
     now: Timestamp,
 ) -> Result<(), LedgerError> {
+    let stopped = CampaignStatus::Stopped;
+    let desired = if maker.is_some() { &stopped } else { status };
     let sql = "INSERT INTO campaign_state (campaign_id, desired, actual, wanted_at, fetched_at) \
-               VALUES ($1, $2, $2, $3, $3)";
-    store.execute(sql, &[id.into(), status.as_str().into(), now.into()]).await.map(drop)
+               VALUES ($1, $2, $3, $4, $4)";
+    let parameters = [id.into(), desired.as_str().into(), status.as_str().into(), now.into()];
+    store.execute(sql, &parameters).await?;
+    if let Some((actor, request_id)) = maker {
+        let entry = JournalEntry {
+            request_id,
+            after: Some(desired.as_str().to_owned()),
+            ..JournalEntry::new(now, &actor, MADE)
+        };
+        let entry = journal::append(store, Some(id), &entry).await?;
+        let sql = "UPDATE campaign_state SET wish = $2 WHERE campaign_id = $1";
+        store.execute(sql, &[id.into(), entry.into()]).await?;
+    }
+    Ok(())
 }
 
 /// Replaces the snapshot of a campaign that was seen again, and journals what changed: as `by` says,
-/// or as a change from outside, which then is what is desired.
+/// as what came of a wish, or as a change from outside, which then is what is desired. While somebody
+/// starts or stops it, how it stands is for them to record.
 pub(super) async fn refresh<S: Statements>(
     store: &mut S,
     id: i64,
@@ -167,35 +141,47 @@ pub(super) async fn refresh<S: Statements>(
     by: Option<&JournalEntry>,
 ) -> Result<(), LedgerError> {
     let sql = format!(
-        "SELECT desired, actual, wanted_at, fetched_at, gone_at FROM campaign_state \
-         WHERE campaign_id = $1{}",
+        "SELECT desired, actual, wanted_at, fetched_at, gone_at, wish, steered_until \
+         FROM campaign_state WHERE campaign_id = $1{}",
         S::ROW_LOCK
     );
     let row = store.row(&sql, &[id.into()]).await?;
     let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
     let desired = CampaignStatus::from_term(&row.text()?);
     let actual = CampaignStatus::from_term(&row.text()?);
-    if row.time()?.max(row.time()?) > now {
+    let (wanted_at, fetched_at) = (row.time()?, row.time()?);
+    // A wish makes older sightings void; an outcome is one of somebody's own, and says so.
+    if fetched_at > now || (by.is_none() && wanted_at > now) {
         return Ok(());
     }
-    let mut wanted = desired.clone();
-    if row.optional_time()?.is_some() {
-        journal::append_outside(store, id, "campaign.seen-again", None, now).await?;
-    }
-    if actual != snapshot.status {
-        let (before, after) = (actual.as_str(), snapshot.status.as_str());
-        if let Some(entry) = by {
-            journal::append(store, Some(id), &entry.of_change(before, after)).await?;
-        } else {
-            let change = Some((before, after));
-            journal::append_outside(store, id, "campaign.status", change, now).await?;
-            wanted = identity::desired_after(&snapshot.status).unwrap_or(desired);
+    let is_gone = row.optional_time()?.is_some();
+    let (mut wish, steered_until) = (row.optional_int()?, row.optional_time()?);
+    if by.is_some() || steered_until.is_none() {
+        let mut wanted = desired.clone();
+        if is_gone {
+            journal::append_outside(store, id, "campaign.seen-again", None, now).await?;
         }
+        if actual != snapshot.status {
+            let change = (actual.as_str(), snapshot.status.as_str());
+            if let Some(entry) = by {
+                journal::append(store, Some(id), &entry.of_change(change.0, change.1)).await?;
+            } else if identity::desired_after(&snapshot.status).as_ref() == Some(&desired) {
+                arrived(store, (id, wish), change, now).await?;
+            } else {
+                let entry =
+                    journal::append_outside(store, id, "campaign.status", Some(change), now)
+                        .await?;
+                if let Some(found) = identity::desired_after(&snapshot.status) {
+                    (wanted, wish) = (found, Some(entry));
+                }
+            }
+        }
+        let sql = "UPDATE campaign_state SET desired = $2, actual = $3, fetched_at = $4, \
+                   gone_at = NULL, wish = $5 WHERE campaign_id = $1";
+        let (wanted, actual) = (wanted.as_str(), snapshot.status.as_str());
+        let parameters = [id.into(), wanted.into(), actual.into(), now.into(), wish.into()];
+        store.execute(sql, &parameters).await?;
     }
-    let sql = "UPDATE campaign_state SET desired = $2, actual = $3, fetched_at = $4, \
-               gone_at = NULL WHERE campaign_id = $1";
-    let (wanted, actual) = (wanted.as_str(), snapshot.status.as_str());
-    store.execute(sql, &[id.into(), wanted.into(), actual.into(), now.into()]).await?;
     // A row that says the same is not written again: most that discovery meets do.
     store
         .execute(
@@ -213,6 +199,32 @@ pub(super) async fn refresh<S: Statements>(
     Ok(())
 }
 
+/// Journals that a campaign came to stand as it is wanted, in the name of whoever wanted it.
+async fn arrived<S: Statements>(
+    store: &mut S,
+    (id, wish): (i64, Option<i64>),
+    change: (&str, &str),
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let sql = "SELECT actor, request_id FROM journal WHERE id = $1";
+    let row = match wish {
+        Some(wish) => store.row(sql, &[wish.into()]).await?,
+        None => None,
+    };
+    let Some(mut row) = row else {
+        return journal::append_outside(store, id, "campaign.status", Some(change), now)
+            .await
+            .map(drop);
+    };
+    let actor = row.text()?;
+    let entry = JournalEntry {
+        request_id: row.optional_text()?,
+        reason: Some("it stands as it was wanted".to_owned()),
+        ..JournalEntry::new(now, &actor, "campaign.status")
+    };
+    journal::append(store, Some(id), &entry.of_change(change.0, change.1)).await.map(drop)
+}
+
 pub(super) async fn entry<S: Statements>(
     store: &mut S,
     id: i64,
@@ -226,7 +238,7 @@ pub(super) async fn entry<S: Statements>(
 pub(super) const WITH_STATE: &str = "JOIN campaign_state s ON s.campaign_id = c.id";
 
 /// How the campaign with the UUID $1 stands; its state alone is locked where rows are.
-const OF_CAMPAIGN: &str =
+pub(super) const OF_CAMPAIGN: &str =
     "FROM campaign_state WHERE campaign_id = (SELECT id FROM campaign WHERE uuid = $1)";
 
 fn select_entries() -> String {
@@ -414,102 +426,6 @@ impl Verb for MarkAsGone {
         journal::append_outside(store, id, "campaign.gone", None, self.now).await?;
         Ok(true)
     }
-}
-
-struct RecordDesired {
-    campaign: Uuid,
-    home_epoch: i64,
-    desired: CampaignStatus,
-    entry: JournalEntry,
-}
-
-struct RecordActual {
-    campaign: Uuid,
-    actual: CampaignStatus,
-    entry: JournalEntry,
-}
-
-struct RecordOutcome {
-    campaign: Uuid,
-    snapshot: Snapshot,
-    entry: JournalEntry,
-}
-
-impl Verb for RecordOutcome {
-    type Answer = ();
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let id = identity::campaign_id(store, self.campaign).await?;
-        refresh(store, id, &self.snapshot, self.entry.at, Some(&self.entry)).await
-    }
-}
-
-impl Verb for RecordDesired {
-    /// What it was until now.
-    type Answer = CampaignStatus;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<CampaignStatus, LedgerError> {
-        let sql = format!(
-            "SELECT campaign_id, last_entry, desired, \
-             (SELECT home_epoch FROM campaign WHERE id = campaign_id) {OF_CAMPAIGN}{}",
-            S::ROW_LOCK
-        );
-        let row = store.row(&sql, &[self.campaign.into()]).await?;
-        let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
-        let (of, before) = ((row.int()?, row.optional_int()?), row.text()?);
-        if row.int()? != self.home_epoch {
-            return Err(LedgerError::Moved);
-        }
-        // Journalled even when it is the old one: somebody acted.
-        let sql = "UPDATE campaign_state SET last_entry = $2, desired = $3, \
-                   wanted_at = CASE WHEN wanted_at < $4 THEN $4 ELSE wanted_at END \
-                   WHERE campaign_id = $1";
-        let change = (&*before, self.desired.as_str());
-        record_status(store, (of, sql), change, &self.entry).await?;
-        Ok(CampaignStatus::from_term(&before))
-    }
-}
-
-impl Verb for RecordActual {
-    /// What it is now.
-    type Answer = CampaignStatus;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<CampaignStatus, LedgerError> {
-        let sql = format!(
-            "SELECT campaign_id, last_entry, actual, fetched_at {OF_CAMPAIGN}{}",
-            S::ROW_LOCK
-        );
-        let row = store.row(&sql, &[self.campaign.into()]).await?;
-        let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
-        let (of, before) = ((row.int()?, row.optional_int()?), row.text()?);
-        if row.time()? > self.entry.at {
-            return Ok(CampaignStatus::from_term(&before));
-        }
-        if before == self.actual.as_str() {
-            let sql = "UPDATE campaign_state SET fetched_at = $2 WHERE campaign_id = $1";
-            store.execute(sql, &[of.0.into(), self.entry.at.into()]).await?;
-        } else {
-            let sql = "UPDATE campaign_state SET last_entry = $2, actual = $3, fetched_at = $4 \
-                       WHERE campaign_id = $1";
-            let change = (&*before, self.actual.as_str());
-            record_status(store, (of, sql), change, &self.entry).await?;
-        }
-        Ok(self.actual.clone())
-    }
-}
-
-/// Journals a change of the desired or the actual status, and makes it: `sql` takes the campaign, its
-/// new last entry of the journal, the status and the time.
-async fn record_status<S: Statements>(
-    store: &mut S,
-    ((id, last_entry), sql): ((i64, Option<i64>), &str),
-    (before, after): (&str, &str),
-    entry: &JournalEntry,
-) -> Result<(), LedgerError> {
-    let entry = entry.of_change(before, after);
-    let last_entry = journal::insert(store, Some((id, last_entry)), &entry).await?;
-    let parameters = [id.into(), last_entry.into(), after.into(), entry.at.into()];
-    store.execute(sql, &parameters).await.map(drop)
 }
 
 /// Without the document: it may hold phone numbers.

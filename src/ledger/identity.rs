@@ -11,10 +11,8 @@ use crate::domain::ids::{
     RefKind, VdnId,
 };
 use crate::ledger::directory::{self, DirectoryEntry, Snapshot};
-use crate::ledger::objects;
-use crate::ledger::receivers;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
-use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS, objects, receivers};
 
 /// What the ledger knows of itself; a copy of ids made under another pair is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -307,7 +305,11 @@ impl SightCampaigns {
             )
             .await?;
         let id = id.ok_or_else(|| LedgerError::Corrupt("no row was inserted".to_owned()))?;
-        directory::insert_state(store, id, &snapshot.status, self.seen_at).await?;
+        let maker = match made {
+            Some((uuid, _)) => Some(objects::maker(store, uuid).await?),
+            None => None,
+        };
+        directory::insert_state(store, id, (&snapshot.status, maker), self.seen_at).await?;
         store
             .execute(
                 "INSERT INTO external_ref (account_id, kind, native, campaign_id, is_current) \

@@ -69,15 +69,16 @@ pub(super) async fn append<S: Statements>(
     store: &mut S,
     campaign: Option<i64>,
     entry: &JournalEntry,
-) -> Result<(), LedgerError> {
-    let Some(campaign) = campaign else { return insert(store, None, entry).await.map(drop) };
+) -> Result<i64, LedgerError> {
+    let Some(campaign) = campaign else { return insert(store, None, entry).await };
     let sql =
         format!("SELECT last_entry FROM campaign_state WHERE campaign_id = $1{}", S::ROW_LOCK);
     let row = store.row(&sql, &[campaign.into()]).await?;
     let previous = row.ok_or(LedgerError::Missing("campaign"))?.optional_int()?;
     let id = insert(store, Some((campaign, previous)), entry).await?;
     let sql = "UPDATE campaign_state SET last_entry = $2 WHERE campaign_id = $1";
-    store.execute(sql, &[campaign.into(), id.into()]).await.map(drop)
+    store.execute(sql, &[campaign.into(), id.into()]).await?;
+    Ok(id)
 }
 
 /// Inserts an entry; one about a campaign comes with the campaign's last one, and the caller makes it
@@ -114,7 +115,7 @@ pub(super) async fn append_outside<S: Statements>(
     action: &str,
     change: Option<(&str, &str)>,
     now: Timestamp,
-) -> Result<(), LedgerError> {
+) -> Result<i64, LedgerError> {
     let entry = JournalEntry {
         at: now,
         actor: OUTSIDE.to_owned(),
@@ -140,7 +141,7 @@ impl Verb for Append {
             Some(uuid) => Some(identity::campaign_id(store, uuid).await?),
             None => None,
         };
-        append(store, campaign, &self.entry).await
+        append(store, campaign, &self.entry).await.map(drop)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod counters;
 pub mod deliveries;
 pub mod destinations;
 pub mod directory;
+mod handing_over;
 pub mod idempotency;
 pub mod identity;
 pub mod inbox;
@@ -40,6 +41,7 @@ pub mod sessions;
 mod snapshot;
 pub mod sqlite;
 mod statements;
+pub mod steering;
 mod telling;
 
 use statements::Verb;

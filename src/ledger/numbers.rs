@@ -386,7 +386,7 @@ impl Verb for Suppress {
         let parameters =
             [self.hash.as_str().into(), self.reason.as_str().into(), self.entry.at.into()];
         store.execute(sql, &parameters).await?;
-        journal::append(store, None, &self.entry).await
+        journal::append(store, None, &self.entry).await.map(drop)
     }
 }
 

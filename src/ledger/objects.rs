@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::domain::ids::AccountSlug;
 use crate::domain::listing::Window;
 use crate::ledger::identity::{account_id, free_list_at, lock};
+use crate::ledger::journal;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
@@ -64,6 +65,9 @@ pub struct ObjectRow {
     /// How our rendering of the bound campaign looked when `document` was written.
     pub base: Option<String>,
     pub state: ObjectState,
+    /// Of a campaign that is being made: what its client wants of it by now; None: what its job was
+    /// told.
+    pub is_wanted_running: Option<bool>,
     /// Immutable, and unique over objects and campaigns.
     pub list_at: Timestamp,
     pub updated_at: Option<Timestamp>,
@@ -79,6 +83,7 @@ pub struct ObjectChange {
     pub parent: Option<Option<Uuid>>,
     pub uses: Option<Option<Uuid>>,
     pub state: Option<ObjectState>,
+    pub is_wanted_running: Option<Option<bool>>,
 }
 
 /// Which objects a list wants. All conditions hold together.
@@ -167,6 +172,10 @@ impl Ledger {
     }
 }
 
+/// What a client wants of a campaign that is being made.
+const RUNNING: &str = "running";
+const STOPPED: &str = "stopped";
+
 /// The campaign that is being made on this account under this name, with its UUID and its place in
 /// lists; it is bound from now on. The caller holds the identity lock.
 pub(super) async fn claim<S: Statements>(
@@ -184,6 +193,18 @@ pub(super) async fn claim<S: Statements>(
         )
         .await?;
     row.map(|mut row| Ok((row.uuid()?, row.time()?))).transpose()
+}
+
+/// Who wanted the object to be made, and the request: the actor of the newest job about it.
+pub(super) async fn maker<S: Statements>(
+    store: &mut S,
+    object: Uuid,
+) -> Result<(String, Option<String>), LedgerError> {
+    let sql = "SELECT actor, request_id FROM job WHERE subject = $1 ORDER BY id DESC LIMIT 1";
+    match store.row(sql, &[object.into()]).await? {
+        Some(mut row) => Ok((row.text()?, row.optional_text()?)),
+        None => Ok((journal::OUTSIDE.to_owned(), None)),
+    }
 }
 
 impl ObjectKind {
@@ -225,7 +246,7 @@ impl ObjectState {
 }
 
 const COLUMNS: &str = "o.uuid, o.kind, a.slug, o.shape, o.parent, o.uses, o.name, o.document, \
-     o.base, o.state, o.list_at, o.updated_at, o.deleted_at";
+     o.base, o.state, o.wanted, o.list_at, o.updated_at, o.deleted_at";
 const TABLES: &str = "object o JOIN account a ON a.id = o.account_id";
 
 fn read(mut row: Row) -> Result<ObjectRow, LedgerError> {
@@ -240,6 +261,7 @@ fn read(mut row: Row) -> Result<ObjectRow, LedgerError> {
         document: row.text()?,
         base: row.optional_text()?,
         state: ObjectState::from_term(&row.text()?).ok_or_else(|| row.corrupt("a state"))?,
+        is_wanted_running: row.optional_text()?.map(|wanted| wanted == RUNNING),
         list_at: row.time()?,
         updated_at: row.optional_time()?,
         deleted_at: row.optional_time()?,
@@ -400,10 +422,12 @@ impl Verb for ChangeObject {
         let id = id.ok_or(LedgerError::Missing("object"))?.int()?;
         let known = find(store, self.uuid).await?.ok_or(LedgerError::Missing("object"))?;
         let change = self.change.clone();
+        let wanted = change.is_wanted_running.unwrap_or(known.is_wanted_running);
+        let wanted = wanted.map(|runs| if runs { RUNNING } else { STOPPED });
         store
             .execute(
                 "UPDATE object SET name = $2, document = $3, base = $4, parent = $5, uses = $6, \
-                 state = $7, updated_at = $8 WHERE id = $1",
+                 state = $7, updated_at = $8, wanted = $9 WHERE id = $1",
                 &[
                     id.into(),
                     change.name.unwrap_or(known.name).as_str().into(),
@@ -413,6 +437,7 @@ impl Verb for ChangeObject {
                     change.uses.unwrap_or(known.uses).into(),
                     change.state.unwrap_or(known.state).as_str().into(),
                     self.now.into(),
+                    Value::optional_text(wanted),
                 ],
             )
             .await?;

@@ -98,7 +98,7 @@ impl Verb for NameReceiver {
         if let Some(before) = before.filter(|before| Some(*before) != receiver) {
             self.release(store, before).await?;
         }
-        journal::append(store, campaign, &self.entry).await
+        journal::append(store, campaign, &self.entry).await.map(drop)
     }
 }
 

@@ -98,6 +98,14 @@ impl Adapter {
         }
     }
 
+    /// A campaign's name as it is sent: the platform may allow less than a client's does.
+    pub fn name_as_sent(&self, name: &str) -> String {
+        match self {
+            Adapter::Voipbin(_) => name.to_owned(),
+            Adapter::Isales(_) => isales::convert::name_as_sent(name),
+        }
+    }
+
     /// Whether contacts may be added while a campaign dials. CC-iSales installations before 2025-11
     /// refuse them (reference 3.14).
     pub fn adds_to_running(&self) -> bool {

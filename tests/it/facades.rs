@@ -14,6 +14,7 @@ mod releases;
 mod repeated;
 mod shared_rules;
 mod sharing;
+mod steering;
 mod troubles;
 pub mod voipbin_draft;
 mod voipbin_life;

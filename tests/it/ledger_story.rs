@@ -27,6 +27,7 @@ mod outcomes;
 mod people;
 mod receivers;
 mod search;
+mod steering;
 mod work;
 
 /// Makes two tests of every story: one per implementation.

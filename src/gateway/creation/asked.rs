@@ -7,11 +7,14 @@ use uuid::Uuid;
 use super::{Input, KIND, progress};
 use crate::domain::ids::{AccountSlug, CampaignKey, VdnId};
 use crate::gateway::campaigns::CampaignView;
-use crate::gateway::error::GatewayError;
+use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::idempotency::Keyed;
-use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::jobs::{JobRow, JobState, NewJob};
+use crate::gateway::steering::{Desire, Repeat};
+use crate::gateway::{Asked, Shared, WorkerGateway};
+use crate::ledger::jobs::{JobFilter, JobRow, JobState, NewJob};
+use crate::ledger::journal::JournalEntry;
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+use crate::platforms::Operation;
 
 /// A facade answers within 25 s; this is what it waits for a campaign to be made.
 const PATIENCE: Duration = Duration::from_secs(18);
@@ -43,7 +46,8 @@ impl WorkerGateway {
         asked.client.check_account(&new.account)?;
         self.may_write(asked, &new.account)?;
         let clock = &self.shared.clock;
-        self.refuse_known_name(&new.account, &new.name).await?;
+        let name = self.name_on(&new.account, &new.name)?;
+        self.refuse_known_name(&new.account, &name).await?;
         let object = NewObject {
             uuid: clock.new_uuid(),
             kind: ObjectKind::Campaign,
@@ -51,7 +55,7 @@ impl WorkerGateway {
             shape: asked.platform.as_str().to_owned(),
             parent: None,
             uses: None,
-            name: new.name,
+            name,
             document: new.document,
             base: None,
             state: ObjectState::Creating,
@@ -100,15 +104,77 @@ impl WorkerGateway {
     ) -> Result<CampaignView, GatewayError> {
         asked.client.check_account(&draft.account)?;
         self.may_write(asked, &draft.account)?;
-        let change = ObjectChange { state: Some(ObjectState::Creating), ..ObjectChange::default() };
-        let now = self.shared.clock.now();
-        let object = match draft.state {
-            ObjectState::Draft => self.shared.ledger.change_object(draft.uuid, change, now).await?,
-            ObjectState::Creating | ObjectState::Bound => draft.clone(),
+        let change = ObjectChange {
+            state: (draft.state == ObjectState::Draft).then_some(ObjectState::Creating),
+            name: Some(self.name_on(&draft.account, &draft.name)?),
+            is_wanted_running: Some(Some(true)),
+            ..ObjectChange::default()
         };
+        let now = self.shared.clock.now();
+        let object = self.shared.ledger.change_object(draft.uuid, change, now).await?;
         let job = self.shared.clock.new_uuid();
         let job = self.submit_creation(asked, &object, (None, true), job).await?;
         self.made_by(asked, job).await
+    }
+
+    /// Stops a draft that is being made: it does not dial when it is there. Waits for that, and answers
+    /// the campaign; None when there is none, because it could not be made.
+    ///
+    /// # Errors
+    /// `Forbidden` when client or account may not write, `Unclear` with the job's id when it takes
+    /// longer than a facade may.
+    pub async fn stop_draft(
+        &self,
+        asked: &Asked,
+        draft: &ObjectRow,
+    ) -> Result<Option<CampaignView>, GatewayError> {
+        self.may_write(asked, &draft.account)?;
+        let Shared { ledger, clock, .. } = &*self.shared;
+        let entry = JournalEntry {
+            request_id: Some(asked.request_id.clone()),
+            after: Some(format!("{} {}", draft.kind.as_str(), draft.uuid)),
+            reason: Some("stopped while it is being made".to_owned()),
+            ..JournalEntry::new(clock.now(), &asked.client.name, Operation::CampaignStop.as_str())
+        };
+        ledger.append_journal(entry).await?;
+        let change =
+            ObjectChange { is_wanted_running: Some(Some(false)), ..ObjectChange::default() };
+        ledger.change_object(draft.uuid, change, clock.now()).await?;
+        let under_way = JobFilter {
+            accounts: vec![draft.account.clone()],
+            states: vec![JobState::Waiting, JobState::Running],
+            subject: Some(draft.uuid),
+            before: None,
+        };
+        let job = ledger.list_jobs(under_way, 1).await?.pop();
+        if let Some(job) = job.filter(|job| job.kind == KIND) {
+            match self.made_by(asked, job).await {
+                // It cannot be made, so nothing dials.
+                Ok(_) | Err(GatewayError::State(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let now = ledger.find_object(draft.uuid).await?;
+        let now = now.ok_or(GatewayError::NotFound(Noun::Campaign))?;
+        let key = CampaignKey::Uuid(draft.uuid);
+        match (now.state, now.is_wanted_running) {
+            (ObjectState::Draft, _) => Ok(None),
+            (ObjectState::Creating, _) => {
+                Err(GatewayError::unavailable("the campaign is being made on its home"))
+            }
+            (ObjectState::Bound, Some(true)) => self.campaign(asked, key).await.map(Some),
+            (ObjectState::Bound, _) => {
+                self.set_desired(asked, key, Desire::Stop, Repeat::Done).await.map(Some)
+            }
+        }
+    }
+
+    /// A campaign's name as it is sent to the account's platform, which may allow less.
+    fn name_on(&self, account: &AccountSlug, name: &str) -> Result<String, GatewayError> {
+        let home = self.homes.get(account);
+        let home =
+            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
+        Ok(home.adapter.name_as_sent(name))
     }
 
     async fn submit_creation(

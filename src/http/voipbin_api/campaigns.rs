@@ -184,6 +184,9 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
 async fn make(call: &Call<'_>, sent: wire::Campaign, bytes: &Bytes) -> Result<Bytes, GatewayError> {
     let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
     if platform == PlatformKind::Voipbin {
+        if call.gateway.chains(&account) {
+            references::check_next(call, &sent.next_campaign_id).await?;
+        }
         let exchange =
             Exchange::new(Operation::CampaignCreate, "POST", "/campaigns").with_body(bytes.clone());
         let target = Target::Account(account.clone());
@@ -234,7 +237,11 @@ async fn change(
                     let row = change_draft(&call, row, edit, sent).await?;
                     Ok(json(draft(&row, call.profile)?))
                 }
-                Ok((_, Route::Native)) => {
+                Ok((identity, Route::Native)) => {
+                    // The platform does not look at all of it, nor knows whose campaigns are whose.
+                    if edit.names_next() && call.gateway.chains(&identity.home) {
+                        references::check_next(&call, &sent.next_campaign_id).await?;
+                    }
                     let path = format!("/campaigns/{{campaign}}{}", edit.below());
                     let exchange = Exchange::new(edit.operation(), "PUT", path).with_body(bytes);
                     let target = Target::Campaign(key);
@@ -274,6 +281,9 @@ async fn change_elsewhere(
         {
             after.outplan = Some(serde_json::from_str(&row.document).map_err(unreadable)?);
         }
+    }
+    if edit == CampaignEdit::Next {
+        references::check_next(call, &after.campaign.next_campaign_id).await?;
     }
     let context = &change.before.context;
     let said = |bundle: &wire::CampaignBundle| convert::campaign_to_domain(bundle, context).value.0;
@@ -330,9 +340,12 @@ async fn steer_draft(call: &Call<'_>, id: Uuid, desire: Desire) -> Result<HttpRe
         return Err(GatewayError::State("it is deleted".to_owned()).into());
     }
     if desire == Desire::Stop {
-        if row.state == ObjectState::Creating {
-            return Err(being_made().into());
+        if row.state == ObjectState::Creating
+            && let Some(view) = call.gateway.stop_draft(&call.asked, &row).await?
+        {
+            return Ok(json(render(&view, call.profile)?));
         }
+        let row = call.gateway.draft(&call.asked, id).await?;
         return Ok(json(draft(&row, call.profile)?));
     }
     // References may have gone since they were set (reference 9.1).

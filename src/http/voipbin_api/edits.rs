@@ -39,6 +39,11 @@ impl CampaignEdit {
         }
     }
 
+    /// Whether it says which campaign follows.
+    pub fn names_next(self) -> bool {
+        matches!(self, CampaignEdit::Resources | CampaignEdit::Next)
+    }
+
     pub fn operation(self) -> Operation {
         match self {
             CampaignEdit::Next => Operation::CampaignChain,

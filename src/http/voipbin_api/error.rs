@@ -156,7 +156,10 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
             said(("NOT_FOUND", StatusCode::NOT_FOUND, not_found(*noun, doing)), &message)
         }
         GatewayError::Forbidden(
-            Refusal::ForeignAccount | Refusal::ReadOnlyClient | Refusal::WritesDenied,
+            Refusal::ForeignAccount
+            | Refusal::ReadOnlyClient
+            | Refusal::WritesDenied
+            | Refusal::UnknownActor,
         ) => said(("PERMISSION_DENIED", StatusCode::FORBIDDEN, "PERMISSION_DENIED"), &message),
         // The platform's managers refuse a state with the same untyped 400 as bad members.
         GatewayError::Invalid { .. } | GatewayError::State(_) => {

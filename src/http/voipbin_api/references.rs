@@ -3,9 +3,9 @@
 
 use uuid::Uuid;
 
-use crate::domain::ids::{AccountSlug, CampaignKey, CampaignPart};
+use crate::domain::ids::{AccountSlug, CampaignPart};
 use crate::gateway::drafts::{ObjectKind, ObjectRow};
-use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::error::GatewayError;
 use crate::gateway::parts::PartHome;
 use crate::http::voipbin_api::Call;
 use crate::http::voipbin_api::edits::{part_of, set_id};
@@ -43,13 +43,17 @@ pub async fn check(
     {
         return Err(unusable(error, "queue_id"));
     }
-    if let Some(next) = set_id(&campaign.next_campaign_id) {
-        match call.gateway.resolve(&call.asked, CampaignKey::Uuid(next)).await {
-            Ok(_) | Err(GatewayError::NotFound(Noun::Draft)) => {}
-            Err(error) => return Err(unusable(error, "next_campaign_id")),
-        }
-    }
-    Ok(())
+    check_next(call, &campaign.next_campaign_id).await
+}
+
+/// Checks the campaign that is to follow: one of the client's, a draft perhaps, that is not deleted.
+///
+/// # Errors
+/// `Invalid` when it cannot be used.
+pub async fn check_next(call: &Call<'_>, next: &str) -> Result<(), GatewayError> {
+    let Some(next) = set_id(next) else { return Ok(()) };
+    let usable = call.gateway.check_next(&call.asked, next).await;
+    usable.map_err(|error| unusable(error, "next_campaign_id"))
 }
 
 fn is_usable(row: &ObjectRow, account: &AccountSlug, own: Option<Uuid>) -> bool {

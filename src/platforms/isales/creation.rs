@@ -153,12 +153,12 @@ impl Client {
         if !in_doubt {
             return Ok(None);
         }
+        let sent = convert::name_as_sent(&new.definition.name);
         let mut cursor: Option<String> = None;
         loop {
             let page = self.list_campaigns(lane, cursor.as_deref()).await?;
             let mut found = page.campaigns.iter().filter(|known| {
-                known.definition.name == new.definition.name
-                    && known.status != CampaignStatus::Ended
+                known.definition.name == sent && known.status != CampaignStatus::Ended
             });
             if let Some(known) = found.next() {
                 return Ok(CampaignPath::parse(&known.native));

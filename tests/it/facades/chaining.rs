@@ -125,3 +125,70 @@ async fn a_campaign_elsewhere_is_followed_when_its_time_is_over() {
     until(async || calls(&app, &second).await > 0).await;
     app.finish().await;
 }
+
+/// The id of another client's campaign can be guessed.
+#[tokio::test]
+async fn another_clients_campaign_does_not_follow() {
+    let app = TestApp::simulators(chained).await;
+    let (first, outdial) = short_campaign(&app, "first").await;
+    let foreign = app.foreign_voipbin_campaign().await;
+    let app = app.serve().await;
+    add_target(&app, &outdial).await;
+    let unknown = "183c0d5c-691e-42f3-af2b-9bffc2740f83";
+    for next in [&*foreign, unknown] {
+        let parts = json!({"outdial_id": outdial, "next_campaign_id": next});
+        let made = json!({"name": "n", "detail": "d", "type": "call", "service_level": 100,
+            "end_handle": "stop", "actions": [], "next_campaign_id": next});
+        let cases = [
+            (
+                "PUT",
+                format!("/campaigns/{first}/next_campaign_id"),
+                json!({"next_campaign_id": next}),
+            ),
+            ("PUT", format!("/campaigns/{first}/resource_info"), parts),
+            ("POST", "/campaigns".to_owned(), made),
+        ];
+        for (method, path, body) in cases {
+            let reply = app.vb(method, &path, Some(body)).await;
+            assert_eq!((reply.status, &*reply.reason()), (400, "INVALID_ARGUMENT"), "{path}");
+        }
+    }
+    // Said on the platform itself, it is not done either.
+    steer(&app, &first, "run").await;
+    let body = Some(json!({"next_campaign_id": foreign}));
+    app.on_voipbin("PUT", &format!("/campaigns/{first}/next_campaign_id"), body).await;
+    until(async || watchers(&app).await.iter().any(|job| job["state"] == "failed")).await;
+    let why = watchers(&app).await[0]["error"].as_str().unwrap().to_owned();
+    assert!(why.contains("another account"), "{why}");
+    assert!(app.voipbin.journal.dials().iter().all(|dial| dial.campaign == first));
+    app.finish().await;
+}
+
+/// What a job does is done with the rights that its client has then.
+#[tokio::test]
+async fn nothing_follows_for_a_client_that_was_removed() {
+    let app = TestApp::simulators(chained).await;
+    let (first, first_outdial) = short_campaign(&app, "first").await;
+    let (second, second_outdial) = short_campaign(&app, "second").await;
+    let app = app.serve().await;
+    add_target(&app, &second_outdial).await;
+    follows(&app, &first, &second).await;
+    // It waits for somebody to call, and has its end with the next gateway.
+    let basic = json!({"name": "first", "detail": "d", "type": "call", "service_level": 100,
+        "end_handle": "continue"});
+    app.on_voipbin("PUT", &format!("/campaigns/{first}"), Some(basic.clone())).await;
+    steer(&app, &first, "run").await;
+    add_target(&app, &first_outdial).await;
+    let app = app.stopped().await.reconfigured(|config| {
+        config.clients.retain(|client| client.name != "both");
+    });
+    let mut basic = basic;
+    basic["end_handle"] = json!("stop");
+    app.on_voipbin("PUT", &format!("/campaigns/{first}"), Some(basic)).await;
+    let app = app.serve().await;
+    until(async || watchers(&app).await.iter().any(|job| job["state"] == "failed")).await;
+    let why = watchers(&app).await[0]["error"].as_str().unwrap().to_owned();
+    assert!(why.contains("not configured any more"), "{why}");
+    assert_eq!(calls(&app, &second).await, 0);
+    app.finish().await;
+}

@@ -14,7 +14,7 @@ const NIL: &str = "00000000-0000-0000-0000-000000000000";
 /// An id that nobody has.
 const UNKNOWN: &str = "183c0d5c-691e-42f3-af2b-9bffc2740f83";
 /// A queue that is bound to skill 5.
-const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
+pub const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
 
 /// The client creates on the CC-iSales account, whose campaigns may call all day.
 pub fn on_isales(config: &mut Config) {

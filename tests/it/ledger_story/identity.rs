@@ -196,13 +196,13 @@ async fn an_old_sighting_changes_nothing(place: Place) {
     let ledger = place.ledger().await;
     let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
     let entry = journal_entry("campaign.start", 10);
-    ledger.record_actual_status(campaign, CampaignStatus::Running, entry).await.unwrap();
+    ledger.record_actual_status(campaign, CampaignStatus::Running, entry, None).await.unwrap();
     // Fetched before the start, heard of after it.
     let late = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(9)).await.unwrap();
     assert_eq!(late[0].snapshot.status, CampaignStatus::Running);
     // Nor does one that is older than the same start again, which changed nothing.
     let entry = journal_entry("campaign.start", 12);
-    ledger.record_actual_status(campaign, CampaignStatus::Running, entry).await.unwrap();
+    ledger.record_actual_status(campaign, CampaignStatus::Running, entry, None).await.unwrap();
     let late = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(11)).await.unwrap();
     assert_eq!(late[0].snapshot.status, CampaignStatus::Running);
     let fresh = ledger.sight_campaigns(slug("pairs"), vec![paired(1)], at(13)).await.unwrap();
@@ -215,10 +215,11 @@ async fn an_old_outcome_changes_nothing(place: Place) {
     let identity = sight(&ledger, "pairs", paired(1)).await.identity;
     let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
     let wish = journal_entry("campaign.stop", 20);
-    ledger.record_desired_status(&identity, stopped.clone(), wish).await.unwrap();
+    ledger.record_desired_status(&identity, stopped.clone(), wish, None).await.unwrap();
     let record = async |status: &CampaignStatus, micros| {
         let entry = journal_entry("campaign.steered", micros);
-        ledger.record_actual_status(identity.uuid, status.clone(), entry).await.unwrap()
+        let recorded = ledger.record_actual_status(identity.uuid, status.clone(), entry, None);
+        recorded.await.unwrap().actual
     };
     assert_eq!(record(&running, 11).await, running, "another's wish does not make it void");
     assert_eq!(record(&stopped, 22).await, stopped);
@@ -243,13 +244,13 @@ async fn wishes_and_their_outcome_are_journalled(place: Place) {
         ..journal_entry("campaign.start", 1)
     };
     let running = CampaignStatus::Running;
-    ledger.record_desired_status(&identity, running.clone(), entry.clone()).await.unwrap();
+    ledger.record_desired_status(&identity, running.clone(), entry.clone(), None).await.unwrap();
     let wanted = ledger.find_entry(campaign).await.unwrap().unwrap();
     assert_eq!(wanted.desired, running);
     assert_eq!(wanted.snapshot.status, CampaignStatus::Stopped, "not before the platform says so");
     for micros in [2, 3] {
         let entry = journal_entry("campaign.started", micros);
-        ledger.record_actual_status(campaign, running.clone(), entry).await.unwrap();
+        ledger.record_actual_status(campaign, running.clone(), entry, None).await.unwrap();
     }
     ledger.append_journal(journal_entry("account.checked", 4)).await.unwrap();
     let note = JournalEntry { campaign: Some(campaign), ..journal_entry("note", 5) };
@@ -267,10 +268,11 @@ async fn wishes_and_their_outcome_are_journalled(place: Place) {
     assert_eq!(ledger.history(campaign, 1).await.unwrap(), [note], "the newest");
 
     let moved = CampaignIdentity { home_epoch: 2, ..identity.clone() };
-    let moved = ledger.record_desired_status(&moved, running.clone(), journal_entry("x", 6)).await;
+    let entry = journal_entry("x", 6);
+    let moved = ledger.record_desired_status(&moved, running.clone(), entry, None).await;
     assert_eq!(moved, Err(LedgerError::Moved));
     let nobody = CampaignIdentity { uuid: uuid(9), ..identity };
-    let nobody = ledger.record_desired_status(&nobody, running, journal_entry("x", 6)).await;
+    let nobody = ledger.record_desired_status(&nobody, running, journal_entry("x", 6), None).await;
     assert_eq!(nobody, Err(LedgerError::Missing("campaign")));
     let nobody = JournalEntry { campaign: Some(uuid(9)), ..journal_entry("x", 6) };
     assert_eq!(ledger.append_journal(nobody).await, Err(LedgerError::Missing("campaign")));

@@ -156,6 +156,12 @@ impl TestApp {
         self
     }
 
+    /// The next gateway has another configuration.
+    pub fn reconfigured(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
     /// The next gateway reaches no platform.
     pub fn cut_off(mut self) -> Self {
         for account in &mut self.config.accounts {

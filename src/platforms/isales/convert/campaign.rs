@@ -485,11 +485,16 @@ fn date_time_text(at: DateTime) -> String {
 }
 
 fn name(name: &str, findings: &mut Vec<Finding>) -> String {
-    if name.chars().count() <= NAME_MAX_CHARS {
-        return name.to_owned();
+    let sent = name_as_sent(name);
+    if sent != name {
+        let reason = "CC-iSales allows 100 characters; cut";
+        findings.push(Finding::domain("name", Outcome::Approximated, reason));
     }
-    let reason = "CC-iSales allows 100 characters; cut";
-    findings.push(Finding::domain("name", Outcome::Approximated, reason));
+    sent
+}
+
+/// The name under which the platform has the campaign, and lists it.
+pub fn name_as_sent(name: &str) -> String {
     name.chars().take(NAME_MAX_CHARS).collect()
 }
 

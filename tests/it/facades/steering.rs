@@ -1,0 +1,224 @@
+//! A stop is not lost, whatever is under way when it comes; and the journal knows what was ours.
+
+use serde_json::{Value, json};
+
+use super::voipbin_draft::{QUEUE, on_isales};
+use crate::support::{Reply, TestApp, VDN, until};
+
+async fn steer(app: &TestApp, campaign: &str, status: &str) -> Reply {
+    app.vb("PUT", &format!("/campaigns/{campaign}/status"), Some(json!({"status": status}))).await
+}
+
+async fn history(app: &TestApp, campaign: &str) -> Vec<Value> {
+    let history = app.api(&format!("/campaigns/{campaign}/history")).await;
+    history["items"].as_array().unwrap().clone()
+}
+
+async fn no_job_is_left(app: &TestApp) {
+    until(async || {
+        let jobs = app.api("/jobs").await;
+        let jobs = jobs["items"].as_array().unwrap();
+        jobs.iter().all(|job| job["state"] != "waiting" && job["state"] != "running")
+    })
+    .await;
+}
+
+async fn status_there(app: &TestApp, number: i64) -> i64 {
+    let path = format!("v1/openapi/campaigns/{VDN}/{number}");
+    app.on_isales("GET", &path, None).await["returnObject"]["status"].as_i64().unwrap()
+}
+
+/// A draft that calls one person, as its client made it.
+async fn draft(app: &TestApp, name: &str) -> String {
+    let ok = async |method: &str, path: &str, body: Value| {
+        let reply = app.vb(method, path, Some(body)).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        reply.json()["id"].as_str().unwrap().to_owned()
+    };
+    let outplan = json!({"name": "p", "detail": "d", "dial_timeout": 30_000, "try_interval": 60_000,
+        "source": {"type": "tel", "target": "+862061000000"}, "max_try_count_0": 2});
+    let outplan = ok("POST", "/outplans", outplan).await;
+    let campaign = json!({"name": name, "detail": "d", "type": "call", "service_level": 100,
+        "end_handle": "continue", "actions": []});
+    let campaign = ok("POST", "/campaigns", campaign).await;
+    let outdial = json!({"campaign_id": campaign, "name": "n", "detail": "d", "data": "x"});
+    let outdial = ok("POST", "/outdials", outdial).await;
+    let target = json!({"name": "n", "detail": "d", "data": "x",
+        "destination_0": {"type": "tel", "target": "+8613100000001"}});
+    ok("POST", &format!("/outdials/{outdial}/targets"), target).await;
+    let parts = json!({"outplan_id": outplan, "outdial_id": outdial, "queue_id": QUEUE});
+    ok("PUT", &format!("/campaigns/{campaign}/resource_info"), parts).await
+}
+
+#[tokio::test]
+async fn a_draft_that_is_stopped_while_it_is_made_does_not_dial() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    for (round, wait_ms) in [0, 20, 100, 400].into_iter().enumerate() {
+        let campaign = draft(&app, &format!("draft {round}")).await;
+        app.isales.faults.set("delay=3s..9s".parse().unwrap());
+        let stop = async {
+            // From here on it is being made.
+            until(async || app.vb_get(&format!("/campaigns/{campaign}")).await["status"] == "run")
+                .await;
+            tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+            steer(&app, &campaign, "stop").await
+        };
+        let (run, stop) = tokio::join!(steer(&app, &campaign, "run"), stop);
+        assert!(run.status == 200 || run.status == 503, "{}", run.text);
+        assert_eq!((stop.status, &stop.json()["status"]), (200, &json!("stop")), "{}", stop.text);
+        let dialled = app.isales.journal.dials().len();
+        no_job_is_left(&app).await;
+        app.isales.faults.set("".parse().unwrap());
+        let shown = app.vb_get(&format!("/campaigns/{campaign}")).await;
+        assert_eq!(shown["status"], "stop", "{wait_ms}");
+        assert_eq!(app.isales.journal.dials().len(), dialled, "{wait_ms}");
+        let outside = history(&app, &campaign).await.iter().any(|e| e["actor"] == "outside");
+        assert!(!outside, "{:?}", history(&app, &campaign).await);
+        if app.isales.journal.contacts().len() <= round {
+            app.one_target_is_a_draft();
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_drafts_own_start_is_nobody_elses() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let campaign = draft(&app, "own").await;
+    assert_eq!(steer(&app, &campaign, "run").await.status, 200);
+    no_job_is_left(&app).await;
+    let number = app.number_of(VDN, "own").await;
+    until(async || status_there(&app, number).await == 2).await;
+    app.vb_get(&format!("/campaigns/{campaign}")).await;
+    let entries = history(&app, &campaign).await;
+    assert!(entries.iter().all(|entry| entry["actor"] == "both"), "{entries:?}");
+    assert!(entries.iter().any(|entry| entry["after"] == "running"), "{entries:?}");
+    // What is done on the platform itself is.
+    let path = format!("v1/openapi/campaigns/{VDN}/{number}/pause");
+    app.on_isales("PUT", &path, None).await;
+    app.vb_get(&format!("/campaigns/{campaign}")).await;
+    assert_eq!(history(&app, &campaign).await.last().unwrap()["actor"], "outside");
+    app.finish().await;
+}
+
+/// Starts that are on their way when the last stop comes, in whatever order the home gets them.
+#[tokio::test]
+async fn after_the_last_stop_nothing_dials() {
+    let app = TestApp::simulators(|_| {}).await;
+    let number = app.isales_campaign("steered").await;
+    let ids = app.voipbin_campaign("there").await;
+    let app = app.serve().await;
+    let records: Vec<Value> =
+        (0..20).map(|n| json!({"called": format!("131000000{n:02}")})).collect();
+    let path = format!("v1/openapi/campaigns/{VDN}/calldata/{number}");
+    app.on_isales("POST", &path, Some(json!({"callDataList": records}))).await;
+    (0..20).for_each(|_| app.one_in_doubt());
+    let campaign = app.uuid_of("steered").await;
+    for faults in ["delay=0s..20s", "delay=2s..9s", "delay=0s..12s,lost-answer@0.3"] {
+        for (home, campaign) in [(&app.isales, &campaign), (&app.voipbin, &ids.campaign)] {
+            home.faults.set(faults.parse().unwrap());
+            let before = history(&app, campaign).await.len();
+            let starts = async {
+                let (a, b) = (steer(&app, campaign, "run"), steer(&app, campaign, "stop"));
+                tokio::join!(a, b, steer(&app, campaign, "run"))
+            };
+            let stop = async {
+                until(async || history(&app, campaign).await.len() >= before + 2).await;
+                steer(&app, campaign, "stop").await
+            };
+            let (_, mut last) = tokio::join!(starts, stop);
+            // Whatever was recorded after it, the next one is the last.
+            if last.status == 200 {
+                last = steer(&app, campaign, "stop").await;
+            }
+            let dialled = home.journal.dials().len();
+            assert!(last.status == 200 || last.status == 503, "{faults}: {}", last.text);
+            no_job_is_left(&app).await;
+            home.faults.set("".parse().unwrap());
+            let shown = app.vb_get(&format!("/campaigns/{campaign}")).await;
+            assert_ne!(shown["status"], "run", "{faults}: {:?}", history(&app, campaign).await);
+            if last.status == 200 {
+                assert_eq!(home.journal.dials().len(), dialled, "{faults}");
+            }
+            let entries = history(&app, campaign).await;
+            assert!(entries.iter().all(|e| e["actor"] != "outside"), "{faults}: {entries:?}");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_that_was_lost_is_repeated() {
+    let app = TestApp::simulators(|_| {}).await;
+    let number = app.isales_campaign("lost").await;
+    let ids = app.voipbin_campaign("there").await;
+    let app = app.serve().await;
+    let campaign = app.uuid_of("lost").await;
+    for (home, campaign) in [(&app.isales, &campaign), (&app.voipbin, &ids.campaign)] {
+        assert_eq!(steer(&app, campaign, "run").await.status, 200);
+        home.faults.set("drop#2".parse().unwrap());
+        let reply = steer(&app, campaign, "stop").await;
+        assert_eq!((reply.status, reply.reason().as_str()), (503, "OUTCOME_UNKNOWN"));
+        let job = reply.json()["error"]["details"][0]["job_id"].clone();
+        until(async || app.vb_get(&format!("/campaigns/{campaign}")).await["status"] == "stop")
+            .await;
+        let job = app.api(&format!("/jobs/{}", job.as_str().unwrap())).await;
+        assert_eq!((&job["kind"], &job["subject"]), (&json!("campaign.settle"), &json!(campaign)));
+        let entries = history(&app, campaign).await;
+        assert!(entries.iter().all(|entry| entry["actor"] != "outside"), "{entries:?}");
+    }
+    assert_eq!(status_there(&app, number).await, 3);
+    app.finish().await;
+}
+
+/// The home has the campaign under a name that is not all of what its client said.
+#[tokio::test]
+async fn a_lost_creation_is_found_by_the_name_that_was_sent() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let name = "n".repeat(120);
+    let campaign = draft(&app, &name).await;
+    app.isales.faults.set("lost-answer#1".parse().unwrap());
+    let run = steer(&app, &campaign, "run").await;
+    assert_eq!((run.status, &run.json()["id"]), (200, &json!(campaign)), "{}", run.text);
+    assert_eq!(run.json()["name"], name.as_str());
+    no_job_is_left(&app).await;
+    let path = format!("v1/openapi/campaigns/{VDN}?status=0&deviceType=0&curPage=1&rowsPerPage=10");
+    assert_eq!(app.on_isales("GET", &path, None).await["totalSize"], 1);
+    until(async || app.vb_get(&format!("/campaigns/{campaign}")).await["status"] == "run").await;
+    assert_eq!(app.vb_get("/campaigns").await["result"].as_array().unwrap().len(), 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_was_removed_has_nothing_done() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let campaign = draft(&app, "removed").await;
+    app.isales.faults.set("5xx".parse().unwrap());
+    let run = async {
+        tokio::select! {
+            reply = steer(&app, &campaign, "run") => panic!("{}", reply.text),
+            () = until(async || {
+                let jobs = app.api("/jobs").await;
+                jobs["items"].as_array().unwrap().iter().any(|job| job["attempts"] != 0)
+            }) => {}
+        }
+    };
+    run.await;
+    let app = app.stopped().await.reconfigured(|config| {
+        config.clients.retain(|client| client.name != "both");
+    });
+    app.isales.faults.set("".parse().unwrap());
+    let app = app.serve().await;
+    until(async || {
+        let jobs = app.api("/jobs").await;
+        let jobs = jobs["items"].as_array().unwrap();
+        jobs.iter().any(|job| {
+            job["state"] == "failed"
+                && job["error"].as_str().unwrap_or_default().contains("not configured any more")
+        })
+    })
+    .await;
+    assert!(app.isales.journal.contacts().is_empty());
+    app.one_target_is_a_draft();
+    app.finish().await;
+}

@@ -1,0 +1,131 @@
+//! Wishes and turns: one steers at a time, a newer wish is not taken back, and what was ours is not
+//! found from outside.
+
+use dialbridge::domain::campaign::CampaignStatus;
+use dialbridge::ledger::steering::{Claim, SteeringTurn};
+
+use super::identity::journal_entry;
+use super::{Place, at, paired, sight, slug, stories, uuid};
+
+stories!(
+    one_at_a_time_has_the_turn,
+    a_newer_wish_is_not_taken_back,
+    what_is_seen_in_a_turn_is_not_from_outside,
+    a_turn_does_not_end_with_what_nobody_wants,
+);
+
+fn claim(n: i64, until: i64) -> Claim {
+    Claim { by: uuid(n), until: at(until) }
+}
+
+async fn one_at_a_time_has_the_turn(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let start = journal_entry("campaign-start", 1);
+    let first = ledger.record_desired_status(&identity, running.clone(), start, Some(claim(1, 50)));
+    let first = first.await.unwrap();
+    assert_eq!((first.turn, first.before), (SteeringTurn::Ours, stopped.clone()));
+    let stop = journal_entry("campaign-stop", 2);
+    let second = ledger.record_desired_status(&identity, stopped.clone(), stop, Some(claim(2, 60)));
+    let second = second.await.unwrap();
+    assert_eq!((second.turn, second.before), (SteeringTurn::Others(at(50)), running.clone()));
+    assert!(second.number > first.number);
+    let ask = async |n, if_wanted, now| {
+        let claimed = ledger.claim_steering(&identity, claim(n, 70), if_wanted, at(now)).await;
+        claimed.unwrap().0
+    };
+    assert_eq!(ask(2, None, 49).await, SteeringTurn::Others(at(50)));
+    assert_eq!(ask(2, Some(running.clone()), 50).await, SteeringTurn::NotWanted);
+    assert_eq!(ledger.unsettled_campaigns(vec![slug("pairs")], at(49), 9).await.unwrap(), []);
+    let unsettled = ledger.unsettled_campaigns(vec![slug("pairs")], at(50), 9).await.unwrap();
+    assert_eq!((unsettled[0].campaign, unsettled[0].by), (identity.uuid, uuid(1)));
+    assert_eq!(ask(2, None, 50).await, SteeringTurn::Ours, "it ran out");
+    ledger.end_steering(identity.uuid, uuid(1), None).await.unwrap();
+    assert_eq!(ask(3, None, 51).await, SteeringTurn::Others(at(70)), "it was not the first one's");
+    ledger.end_steering(identity.uuid, uuid(2), Some(at(52))).await.unwrap();
+    assert_eq!(ask(3, None, 52).await, SteeringTurn::Ours);
+    ledger.end_steering(identity.uuid, uuid(3), None).await.unwrap();
+    assert_eq!(ledger.unsettled_campaigns(vec![slug("pairs")], at(99), 9).await.unwrap(), []);
+}
+
+async fn a_newer_wish_is_not_taken_back(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let wish = async |desired: &CampaignStatus, micros| {
+        let entry = journal_entry("wish", micros);
+        let wished = ledger.record_desired_status(&identity, desired.clone(), entry, None).await;
+        wished.unwrap().number
+    };
+    let (first, second) = (wish(&running, 1).await, wish(&stopped, 2).await);
+    let refused = journal_entry("refused", 3);
+    let replace = async |number, desired: &CampaignStatus| {
+        let (campaign, number) = (identity.uuid, Some(number));
+        let replaced =
+            ledger.replace_wish(campaign, number, desired.clone(), refused.clone(), None).await;
+        replaced.unwrap()
+    };
+    assert!(!replace(first, &running).await);
+    assert_eq!(ledger.wish(identity.uuid).await.unwrap().desired, stopped);
+    assert!(replace(second, &running).await);
+    let now = ledger.wish(identity.uuid).await.unwrap();
+    assert_eq!((now.desired, now.action.as_deref()), (running, Some("refused")));
+    assert!(now.number > Some(second), "taking it back is a wish");
+    assert_eq!(ledger.history(identity.uuid, 10).await.unwrap().len(), 4);
+}
+
+async fn what_is_seen_in_a_turn_is_not_from_outside(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let seen = async |status: CampaignStatus, micros| {
+        let mut sighting = paired(1);
+        sighting.snapshot.status = status;
+        let seen = ledger.sight_campaigns(slug("pairs"), vec![sighting], at(micros)).await;
+        seen.unwrap().remove(0)
+    };
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let start = journal_entry("campaign-start", 1);
+    let turn = Some(claim(1, 50));
+    ledger.record_desired_status(&identity, running.clone(), start, turn).await.unwrap();
+    assert_eq!(seen(running.clone(), 60).await.snapshot.status, stopped, "also past its time");
+    let started = journal_entry("campaign-start", 5);
+    let by = Some(uuid(1));
+    ledger.record_actual_status(identity.uuid, running.clone(), started, by).await.unwrap();
+    // It is stopped, and gets there by and by.
+    let stop = journal_entry("campaign-stop", 70);
+    let turn = Some(claim(2, 99));
+    ledger.record_desired_status(&identity, stopped.clone(), stop, turn).await.unwrap();
+    let stopping = journal_entry("campaign-stop", 71);
+    let (by, on_its_way) = (Some(uuid(2)), CampaignStatus::Stopping);
+    ledger.record_actual_status(identity.uuid, on_its_way, stopping, by).await.unwrap();
+    assert_eq!(seen(stopped.clone(), 72).await.snapshot.status, stopped);
+    let history = ledger.history(identity.uuid, 10).await.unwrap();
+    assert!(history.iter().all(|entry| entry.actor == "a client"), "{history:?}");
+    // And what nobody here wanted is from outside, and wanted from now on.
+    assert_eq!(seen(running.clone(), 80).await.desired, running);
+    let history = ledger.history(identity.uuid, 10).await.unwrap();
+    assert_eq!(history.last().unwrap().actor, "outside");
+}
+
+async fn a_turn_does_not_end_with_what_nobody_wants(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let start = journal_entry("campaign-start", 1);
+    let turn = Some(claim(1, 50));
+    ledger.record_desired_status(&identity, running.clone(), start, turn).await.unwrap();
+    let stop = journal_entry("campaign-stop", 2);
+    ledger.record_desired_status(&identity, stopped.clone(), stop, None).await.unwrap();
+    let started = journal_entry("campaign-start", 3);
+    let by = Some(uuid(1));
+    let recorded = ledger.record_actual_status(identity.uuid, running, started, by).await.unwrap();
+    assert!(recorded.runs_unwanted);
+    let (turn, _) = ledger.claim_steering(&identity, claim(2, 60), None, at(4)).await.unwrap();
+    assert_eq!(turn, SteeringTurn::Others(at(50)), "whoever started it stops it");
+    let paused = journal_entry("campaign-stop", 5);
+    let recorded = ledger.record_actual_status(identity.uuid, stopped, paused, by).await.unwrap();
+    assert!(!recorded.runs_unwanted);
+    let (turn, _) = ledger.claim_steering(&identity, claim(2, 60), None, at(6)).await.unwrap();
+    assert_eq!(turn, SteeringTurn::Ours);
+}
