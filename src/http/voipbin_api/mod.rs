@@ -237,13 +237,22 @@ impl Call<'_> {
     fn body<T: DeserializeOwned>(&self, body: &Body) -> Result<T, Refused> {
         let body = body.as_ref().map_err(|_| self.cut_off())?;
         // The parser's own message could quote a member's value.
-        serde_json::from_slice(body).map_err(|error| {
+        let unreadable = |member: String, error: &serde_json::Error| {
             Refused::InvalidBody(format!(
-                "the body is not the JSON that is expected (line {}, column {})",
+                "the body is not the JSON that is expected ({member}line {}, column {})",
                 error.line(),
                 error.column()
             ))
-        })
+        };
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path();
+            let is_member = path.iter().next().is_some();
+            let member = if is_member { format!("{path}, ") } else { String::new() };
+            unreadable(member, error.inner())
+        })?;
+        json.end().map_err(|error| unreadable(String::new(), &error))?;
+        Ok(read)
     }
 }
 
