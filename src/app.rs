@@ -393,7 +393,14 @@ pub async fn open_ledger(
             Ledger::open_postgres(url.expose_secret(), *connections).await
         }
     }
-    .context("opening the ledger")
+    .with_context(|| format!("opening the ledger {} (ledger.url)", place_of(settings)))
+}
+
+fn place_of(settings: &LedgerConfig) -> String {
+    match settings {
+        LedgerConfig::Sqlite { path } => path.display().to_string(),
+        LedgerConfig::Postgres { url, .. } => Ledger::place_of_postgres(url.expose_secret()),
+    }
 }
 
 /// What the ledger knows the configured master keys by.

@@ -68,6 +68,8 @@ pub enum Refusal {
     WritesDenied,
     /// Whoever asked for it is not configured any more.
     UnknownActor,
+    /// The operator has not listed the request among those that go through to the account.
+    NotPassedThrough,
 }
 
 /// How long a client is told to wait where nobody said how long.
@@ -164,7 +166,10 @@ impl From<LedgerError> for GatewayError {
     fn from(error: LedgerError) -> Self {
         tracing::error!(%error, "ledger");
         match error {
-            LedgerError::Unavailable(_) => GatewayError::unavailable("the ledger is busy"),
+            // Which disk, folder or database it is, is the operator's to know, and in the log.
+            LedgerError::Unavailable(_) => {
+                GatewayError::unavailable("the ledger is not available; the gateway's log says why")
+            }
             LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),
             LedgerError::Moved => GatewayError::unavailable("the campaign has moved; ask again"),
             // A verb that may have been done is safe to ask again: every verb is insert-or-get or
@@ -197,8 +202,13 @@ impl std::fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::ForeignAccount => "it belongs to another account",
             Refusal::ReadOnlyClient => "this client may only read",
-            Refusal::WritesDenied => "the account is configured with writes = \"deny\"",
             Refusal::UnknownActor => "the client that asked for it is not configured any more",
+            Refusal::WritesDenied => {
+                "the account is configured with writes = \"deny\"; an operator may allow them"
+            }
+            Refusal::NotPassedThrough => {
+                "the client's pass_through does not list this request; an operator may add it"
+            }
         })
     }
 }

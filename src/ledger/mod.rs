@@ -99,6 +99,11 @@ impl Ledger {
         postgres::PostgresLedger::open(url, connections).await.map(Ledger::Postgres)
     }
 
+    /// Where a database is, for messages: hosts, ports and its name, never a password.
+    pub fn place_of_postgres(url: &str) -> String {
+        postgres::place(url)
+    }
+
     /// Creates the file or brings its schema up to date; a new ledger gets its id from `clock`.
     ///
     /// # Errors

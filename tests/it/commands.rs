@@ -120,3 +120,30 @@ fn keys_are_rotated_and_never_shown() {
     assert_eq!((code, text.as_str()), (Some(1), ""));
     assert!(errors.contains("line 1") && !errors.contains("short"), "{errors}");
 }
+
+/// A message names the setting, the path or address, and what to do; never a password.
+#[tokio::test]
+async fn what_cannot_be_opened_is_named_with_its_setting() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("dialbridge.toml");
+    let missing = directory.path().join("missing");
+    for (url, says) in [
+        (
+            format!("sqlite:{}/ledger.db", missing.display()),
+            format!("the folder {} does not exist", missing.display()),
+        ),
+        (
+            "postgres://someone:hunter2@127.0.0.1:1/calls".to_owned(),
+            "opening the ledger 127.0.0.1:1/calls (ledger.url)".to_owned(),
+        ),
+    ] {
+        std::fs::write(&config, format!("ledger.url = \"{url}\"\n")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        command.args(["check", "--offline", "--config"]).arg(&config);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&says) && said.contains("ledger.url"), "{said}");
+        assert!(!said.contains("busy") && !said.contains("hunter2"), "{said}");
+    }
+}

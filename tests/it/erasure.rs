@@ -149,7 +149,7 @@ async fn a_copy_that_is_put_back_has_a_new_epoch_and_gives_out_no_old_number() {
     let app = TestApp::simulators(|_| {}).await;
     app.voipbin_campaign("first").await;
     let app = app.serve().await;
-    let copied = ask(&app, "backup", json!({})).await;
+    let copied = app.ask_api("operator", ("POST", "/backup"), None).await;
     assert_eq!(copied.status, 200, "{}", copied.text);
     let copy = std::path::PathBuf::from(copied.json()["file"].as_str().unwrap());
     let first = app.row_of("first").await;
@@ -168,5 +168,21 @@ async fn a_copy_that_is_put_back_has_a_new_epoch_and_gives_out_no_old_number() {
     assert_eq!(app.row_of("first").await["id"], first["id"], "what was there is there");
     let second = app.number_of(crate::support::VIRTUAL_VDN, "second").await;
     assert!(second > 100_000, "{second} may be another campaign's");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_has_no_folder_says_which() {
+    let app = TestApp::simulators(|config| {
+        config.backup_directory = Some("/no/such/folder".into());
+    })
+    .await;
+    let app = app.serve().await;
+    let refused = app.ask_api("operator", ("POST", "/backup"), None).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    for said in ["/no/such/folder", "backup.directory", "create it"] {
+        assert!(refused.text.contains(said), "{}", refused.text);
+    }
+    assert!(!refused.text.contains("busy"), "{}", refused.text);
     app.finish().await;
 }

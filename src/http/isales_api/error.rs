@@ -153,7 +153,12 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,
         E::Unavailable { .. } | E::Unclear { .. } | E::Quota { .. } | E::Internal(_) => SYSTEM,
         E::NotFound(_)
-        | E::Forbidden(Refusal::ReadOnlyClient | Refusal::WritesDenied | Refusal::UnknownActor)
+        | E::Forbidden(
+            Refusal::ReadOnlyClient
+            | Refusal::WritesDenied
+            | Refusal::UnknownActor
+            | Refusal::NotPassedThrough,
+        )
         | E::Duplicate(_)
         | E::Invalid { .. }
         | E::Unsupported(_)

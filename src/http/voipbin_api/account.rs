@@ -152,7 +152,7 @@ async fn set_native(call: &Call<'_>, settings: Settings) -> Result<Bytes, Refuse
     let path = ["customer".to_owned()];
     let may = call.pass_through.iter().any(|rule| rule.allows("PUT", &path));
     if !may && settings.of_the_customer().iter().any(changes) {
-        return Err(GatewayError::Forbidden(Refusal::WritesDenied).into());
+        return Err(GatewayError::Forbidden(Refusal::NotPassedThrough).into());
     }
     let present = present.text("webhook_uri").unwrap_or_default();
     let ours = call.gateway.own_push_address(&call.asked, &present)?;

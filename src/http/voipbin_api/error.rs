@@ -159,7 +159,8 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
             Refusal::ForeignAccount
             | Refusal::ReadOnlyClient
             | Refusal::WritesDenied
-            | Refusal::UnknownActor,
+            | Refusal::UnknownActor
+            | Refusal::NotPassedThrough,
         ) => said(("PERMISSION_DENIED", StatusCode::FORBIDDEN, "PERMISSION_DENIED"), &message),
         // The platform's managers refuse a state with the same untyped 400 as bad members.
         GatewayError::Invalid { .. } | GatewayError::State(_) => {

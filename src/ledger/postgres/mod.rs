@@ -7,6 +7,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio::sync::Semaphore;
+use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
 
@@ -201,7 +202,7 @@ fn asks_to_repeat(error: &tokio_postgres::Error) -> bool {
 }
 
 fn pool(url: &str, connections: u32) -> Result<Pool, LedgerError> {
-    let invalid = |_| LedgerError::Unavailable("its URL cannot be read".to_owned());
+    let invalid = |_| LedgerError::Unavailable("ledger.url cannot be read".to_owned());
     let mut config: tokio_postgres::Config = url.parse().map_err(invalid)?;
     config.connect_timeout(CONNECT_TIMEOUT);
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -217,6 +218,21 @@ fn pool(url: &str, connections: u32) -> Result<Pool, LedgerError> {
         }))
         .build()
         .map_err(|error| LedgerError::Unavailable(error.to_string()))
+}
+
+/// Where a database is, without what may be secret in its address.
+pub(super) fn place(url: &str) -> String {
+    let Ok(config) = url.parse::<tokio_postgres::Config>() else {
+        return "an address that cannot be read".to_owned();
+    };
+    let ports = config.get_ports();
+    let port = |place: usize| ports.get(place).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().enumerate().map(|(place, host)| match host {
+        Host::Tcp(name) => format!("{name}:{}", port(place)),
+        Host::Unix(folder) => folder.display().to_string(),
+    });
+    let hosts: Vec<String> = hosts.collect();
+    format!("{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
 async fn checkout(pool: &Pool) -> Result<Object, LedgerError> {

@@ -200,8 +200,18 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
+/// Names the folder where that is what is missing.
 pub fn unavailable(path: &Path, error: &io::Error) -> LedgerError {
-    LedgerError::Unavailable(format!("{}: {error}", path.display()))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    LedgerError::Unavailable(match folder {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound => {
+            format!(
+                "the folder {} does not exist; create it, or change ledger.url",
+                folder.display()
+            )
+        }
+        _ => format!("{}: {error}", path.display()),
+    })
 }
 
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
