@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -18,6 +17,7 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::gateway::error::GatewayError;
 use crate::gateway::pushes::PushRefused;
 use crate::gateway::retry::{self, Decision};
+use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Gateway, Home, Shared, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::AttemptRow;
@@ -229,24 +229,23 @@ impl InboxProcessor {
         let mut forgets_at = clock.now();
         // Pushes whose outcome is on its way into the ledger; the next are read meanwhile.
         let mut held = HashSet::new();
-        let mut settling = FuturesUnordered::new();
+        let mut settling = UnderWay::new();
         let mut may_be_more = true;
         loop {
             if clock.now() >= forgets_at {
-                self.forget().await;
+                settling.beside(self.forget()).await;
                 forgets_at = clock.now() + FORGET_INTERVAL;
             }
             if may_be_more && held.len() < AT_ONCE {
-                let read = self.read_due(&held).await;
+                let read = settling.beside(self.read_due(&held)).await;
                 may_be_more = !read.is_empty();
                 held.extend(read.iter().map(|(row, _)| row.id));
-                settling.extend(
-                    parts(read)
-                        .map(|part| async move { (self.settle(Arc::clone(&part)).await, part) }),
-                );
+                for part in parts(read) {
+                    settling.push(async move { (self.settle(Arc::clone(&part)).await, part) });
+                }
             }
             tokio::select! {
-                Some((is_kept, part)) = settling.next() => {
+                (is_kept, part) = settling.next() => {
                     // What is not kept is due still, and read again after a pause.
                     may_be_more &= is_kept;
                     for (row, _) in part.iter() {

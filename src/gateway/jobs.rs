@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +15,7 @@ use uuid::Uuid;
 use crate::gateway::adoption::TakeOver;
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry::{self, Decision};
+use crate::gateway::under_way::UnderWay;
 use crate::gateway::{
     Shared, WorkerGateway, adoption, chaining, creation, endings, holding, reconcile, settling,
     unkept,
@@ -128,19 +127,20 @@ impl JobWorker {
             Err(error) => tracing::warn!(%error, "jobs of a process that ended are left to wait"),
         }
         self.gateway.begin_reconciling().await;
-        let mut under_way = FuturesUnordered::new();
         let mut unsettled_at = clock.now();
+        let mut under_way = UnderWay::new();
         loop {
             if clock.now() >= unsettled_at {
-                self.gateway.take_up_unsettled().await;
+                under_way.beside(self.gateway.take_up_unsettled()).await;
                 unsettled_at = clock.now() + UNSETTLED_INTERVAL;
             }
             let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));
             let news = self.gateway.shared.board.news.notified();
-            let leased = self.lease(free).await;
-            under_way.extend(leased.into_iter().map(|row| self.work(row)));
+            for row in under_way.beside(self.lease(free)).await {
+                under_way.push(self.work(row));
+            }
             tokio::select! {
-                Some(()) = under_way.next(), if !under_way.is_empty() => {}
+                () = under_way.next() => {}
                 () = news => {}
                 () = self.gateway.shared.clock.sleep(POLL_INTERVAL) => {}
             }

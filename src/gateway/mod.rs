@@ -48,6 +48,7 @@ mod settling;
 mod sharing;
 pub mod statistics;
 pub mod steering;
+mod under_way;
 mod unkept;
 mod written;
 

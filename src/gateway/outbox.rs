@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -19,6 +18,7 @@ use uuid::Uuid;
 use crate::domain::destination::{Destination, DestinationState};
 use crate::forwarding::{Label, Outcome, Parcel, Sent};
 use crate::gateway::retry::{self, Decision};
+use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Shared, WorkerGateway};
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
@@ -92,6 +92,12 @@ struct Recorded {
     gone: Vec<Uuid>,
 }
 
+/// What was under way.
+enum Ended {
+    Delivery(Done),
+    Recording(Recorded),
+}
+
 /// A delivery that was tried.
 struct Done {
     destination: Uuid,
@@ -109,42 +115,63 @@ impl OutboxWorker {
     pub async fn run(&self) {
         let Shared { clock, outbox, .. } = &*self.gateway.shared;
         let mut traffic: HashMap<Uuid, Traffic> = HashMap::new();
-        let mut under_way = FuturesUnordered::new();
-        let mut recording = FuturesUnordered::new();
+        let mut under_way: UnderWay<BoxFuture<'_, Ended>> = UnderWay::new();
+        // Tries that are to be recorded, and how many recordings are under way.
+        let (mut done, mut recordings) = (Vec::new(), 0);
         let (mut looks_at, mut forgets_at) = (clock.now(), clock.now());
         loop {
             let now = clock.now();
             if now >= looks_at || outbox.has_changed.swap(false, Ordering::AcqRel) {
-                self.look(&mut traffic).await;
+                under_way.beside(self.look(&mut traffic)).await;
                 looks_at = now + LOOK_INTERVAL;
             }
             if now >= forgets_at {
-                self.forget(now).await;
+                under_way.beside(self.forget(now)).await;
                 forgets_at = now + FORGET_INTERVAL;
             }
             for traffic in traffic.values_mut() {
-                self.lease(traffic, &mut under_way).await;
+                for delivery in under_way.beside(self.lease(traffic)).await {
+                    let (destination, breaker) =
+                        (Arc::clone(&traffic.destination), Arc::clone(&traffic.breaker));
+                    let delivered = self.deliver(destination, breaker, delivery);
+                    under_way.push(Box::pin(async { Ended::Delivery(delivered.await) }));
+                }
             }
             let soonest = traffic.values().filter_map(|traffic| traffic.wakes_at(now)).min();
             let wake_at = soonest.map_or(looks_at, |soonest| soonest.min(looks_at));
             tokio::select! {
-                Some(done) = under_way.next(), if recording.len() < RECORDINGS => {
-                    let done = first_and_ready(done, &mut under_way);
-                    for done in &done {
-                        if let Some(traffic) = traffic.get_mut(&done.destination) {
-                            traffic.sending -= 1;
-                            traffic.look_at = Some(now);
+                ended = under_way.next() => {
+                    // What has ended by now is recorded together.
+                    let mut next = Some(ended);
+                    while let Some(ended) = next {
+                        match ended {
+                            Ended::Delivery(one) => {
+                                if let Some(traffic) = traffic.get_mut(&one.destination) {
+                                    traffic.sending -= 1;
+                                    traffic.look_at = Some(now);
+                                }
+                                done.push(one);
+                            }
+                            Ended::Recording(recorded) => {
+                                recordings -= 1;
+                                under_way.beside(self.let_go(recorded, &mut traffic)).await;
+                            }
                         }
+                        next = under_way.next_now();
                     }
-                    recording.push(self.record(done));
                 }
-                Some(recorded) = recording.next() => self.let_go(recorded, &mut traffic).await,
                 () = outbox.came.notified() => {
                     for traffic in traffic.values_mut() {
                         traffic.look_at = Some(now);
                     }
                 }
                 () = clock.sleep_until(wake_at) => {}
+            }
+            while recordings < RECORDINGS && !done.is_empty() {
+                let rest = done.split_off(done.len().min(RECORDED_AT_ONCE));
+                let recorded = self.record(std::mem::replace(&mut done, rest));
+                under_way.push(Box::pin(async { Ended::Recording(recorded.await) }));
+                recordings += 1;
             }
         }
     }
@@ -184,17 +211,13 @@ impl OutboxWorker {
         }
     }
 
-    /// Leases what is due, as far as the destination may be sent to, and begins to send it.
-    async fn lease<'a>(
-        &'a self,
-        traffic: &mut Traffic,
-        under_way: &mut FuturesUnordered<BoxFuture<'a, Done>>,
-    ) {
+    /// Leases what is due and is to be sent now, as far as the destination may be sent to.
+    async fn lease(&self, traffic: &mut Traffic) -> Vec<LeasedDelivery> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let now = clock.now();
         let room = traffic.room(now);
         if room == 0 || traffic.look_at.is_none_or(|at| now < at) {
-            return;
+            return Vec::new();
         }
         let (uuid, until) = (traffic.destination.uuid, now + LEASE);
         let lease = async |redriven: bool| {
@@ -210,7 +233,7 @@ impl OutboxWorker {
             Err(error) => {
                 tracing::error!(%error, "deliveries cannot be leased; it is tried again");
                 traffic.look_at = Some(now + LOOK_INTERVAL);
-                return;
+                return Vec::new();
             }
         };
         if leased.is_empty() {
@@ -223,17 +246,13 @@ impl OutboxWorker {
                 later
             };
             traffic.look_at = next;
-            return;
+            return leased;
         }
         let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
         traffic.held.extend(leased.iter().map(|delivery| delivery.number));
         traffic.sending += count;
         traffic.take_turns(count, now);
-        for delivery in leased {
-            let destination = Arc::clone(&traffic.destination);
-            let breaker = Arc::clone(&traffic.breaker);
-            under_way.push(Box::pin(self.deliver(destination, breaker, delivery)));
-        }
+        leased
     }
 
     async fn deliver(
@@ -430,22 +449,6 @@ fn put_back(destination: &Destination, delivery: &LeasedDelivery, at: Timestamp)
             answer: None,
         },
     }
-}
-
-/// What has just ended, and what else has by now.
-fn first_and_ready(
-    first: Done,
-    under_way: &mut FuturesUnordered<BoxFuture<'_, Done>>,
-) -> Vec<Done> {
-    use futures_util::FutureExt as _;
-    let mut done = vec![first];
-    while done.len() < RECORDED_AT_ONCE {
-        match under_way.next().now_or_never() {
-            Some(Some(next)) => done.push(next),
-            _ => break,
-        }
-    }
-    done
 }
 
 impl Traffic {

@@ -18,7 +18,7 @@ use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 
-/// Destinations that a ledger holds at most, with those that were removed.
+/// Destinations that a ledger holds at most; those that were removed take no place.
 pub const MAX_DESTINATIONS: i64 = 1000;
 
 /// A destination with its books: created = delivered + dead + pending.
@@ -107,7 +107,7 @@ pub(super) async fn insert<S: Statements>(
     it: &Destination,
     now: Timestamp,
 ) -> Result<i64, LedgerError> {
-    let row = store.row("SELECT COUNT(*) FROM destination", &[]).await?;
+    let row = store.row("SELECT COUNT(*) FROM destination WHERE state <> 'removed'", &[]).await?;
     let there = row.map_or(Ok(0), |mut row| row.int())?;
     if there >= MAX_DESTINATIONS {
         return Err(LedgerError::Conflict("there are too many destinations".to_owned()));

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-mod cluster;
+pub mod cluster;
 mod counters;
 mod files;
 mod identity;
@@ -28,6 +28,7 @@ mod people;
 mod receivers;
 mod search;
 mod steering;
+mod unusable;
 mod work;
 
 /// Makes two tests of every story: one per implementation.

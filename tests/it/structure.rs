@@ -186,6 +186,7 @@ fn the_house_stands() {
         platform_kinds(file, &mut violations);
         sizes(file, &mut violations);
         leftovers(file, &mut violations);
+        unpolled(file, &mut violations);
     }
     for document in DOCUMENTS {
         paths_in_document(&house.root, document, &mut violations);
@@ -196,6 +197,28 @@ fn the_house_stands() {
         let _ = writeln!(report, "{violation}");
     }
     assert!(violations.is_empty(), "{} violation(s):\n{report}", violations.len());
+}
+
+/// What is under way in the gateway is in the one kind of set beside which others are waited for.
+fn unpolled(file: &Source, violations: &mut Vec<String>) {
+    let is_bound = file.path.starts_with("src/") && !file.path.starts_with("src/simulators/");
+    if !is_bound || file.path == "src/gateway/under_way.rs" {
+        return;
+    }
+    if file.bare.contains("FuturesUnordered") {
+        violations.push(format!("{}: futures stand still in it; use `UnderWay`", file.path));
+    }
+    // From where a worker has a set to the end of that function.
+    for body in file.bare.split("UnderWay::new()").skip(1) {
+        let body = body.split("\n    }\n").next().unwrap_or_default();
+        for line in body.lines().filter(|line| line.contains(".await")) {
+            // What is pushed goes on by itself.
+            if !line.contains(".beside(") && !line.contains(".push(") {
+                let line = line.trim();
+                violations.push(format!("{}: its set stands still in `{line}`", file.path));
+            }
+        }
+    }
 }
 
 struct House {

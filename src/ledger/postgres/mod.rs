@@ -1,5 +1,7 @@
 //! The ledger on PostgreSQL: a pool of connections, a transaction per verb.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,17 +78,13 @@ impl PostgresLedger {
 
     pub(super) async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let mut client = checkout(&self.pool).await?;
-        // All statements of a reading verb see one state of the database.
-        let transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(|error| ledger_error(&error))?;
-        let answer = verb.run(&mut PostgresStatements::new(On::Transaction(&transaction))).await?;
-        transaction.rollback().await.map_err(|error| ledger_error(&error))?;
-        Ok(answer)
+        match read_once(&mut client, &verb).await {
+            Err(Failure { remedy: Remedy::NewSession, .. }) => {
+                let mut client = self.fresh(client, Haste::Soon).await?;
+                read_once(&mut client, &verb).await.map_err(|failure| failure.error)
+            }
+            done => done.map_err(|failure| failure.error),
+        }
     }
 
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
@@ -100,27 +98,44 @@ impl PostgresLedger {
             }
         };
         let mut client = self.checkout(V::HASTE).await?;
-        let mut runs = 0;
+        let (mut runs, mut is_fresh) = (0, false);
         loop {
             runs += 1;
             match write_once(&mut client, &verb).await {
-                Err(Failure { repeat: true, .. }) if runs < MAX_RUNS => {}
+                Err(Failure { remedy: Remedy::Repeat, .. }) if runs < MAX_RUNS => {}
+                Err(Failure { remedy: Remedy::NewSession, .. }) if !is_fresh => {
+                    client = self.fresh(client, V::HASTE).await?;
+                    is_fresh = true;
+                }
                 Err(Failure { error, .. }) => return Err(error),
                 Ok(answer) => return Ok(answer),
             }
         }
     }
 
-    /// Runs a verb that is one statement, which the server does or leaves undone as a whole.
+    /// Runs a verb that is one statement, which the server does or leaves undone as a whole. Only what
+    /// may be done twice is run so: where the session ends meanwhile it is run once more, and whether
+    /// the first run was done nobody knows.
     pub(super) async fn write_at_once<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let client = self.checkout(V::HASTE).await?;
-        let mut statements = PostgresStatements::new(On::Connection(&client));
-        verb.run(&mut statements).await.map_err(|error| match error {
-            _ if client.is_closed() => {
-                LedgerError::Unclear(format!("connection lost while committing: {error}"))
+        match run_at_once(&client, &verb).await {
+            Err(Failure { remedy: Remedy::NewSession, .. }) => {
+                let client = self.fresh(client, V::HASTE).await?;
+                run_at_once(&client, &verb).await.map_err(|failure| failure.error)
             }
-            error => error,
-        })
+            done => done.map_err(|failure| failure.error),
+        }
+    }
+
+    /// Another session in the place of one that is unusable. What made it so - a server that was
+    /// stopped or changed its part, a schema that changed - made the idle ones so, too.
+    async fn fresh(&self, unusable: Object, haste: Haste) -> Result<Object, LedgerError> {
+        drop(Object::take(unusable));
+        for pool in [&self.pool, &self.urgent] {
+            pool.retain(|_, _| false);
+        }
+        tracing::info!("a database session is unusable; its verb is run again in a new one");
+        self.checkout(haste).await
     }
 
     async fn checkout(&self, haste: Haste) -> Result<Object, LedgerError> {
@@ -166,39 +181,101 @@ async fn lock_row(keeper: &mut Object) -> Result<deadpool_postgres::Transaction<
     Ok(transaction)
 }
 
-/// Why one run of a verb failed, and whether the database asks for another.
+/// Why one run of a verb failed. With a remedy it is known that nothing was committed.
 struct Failure {
     error: LedgerError,
-    repeat: bool,
+    remedy: Remedy,
+}
+
+/// What lets a verb that failed succeed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Remedy {
+    #[default]
+    None,
+    /// The same again: the database asks for it.
+    Repeat,
+    /// The same in another session: this one is unusable.
+    NewSession,
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self { remedy: remedy(&error), error: ledger_error(&error) }
+    }
+}
+
+async fn read_once<V: Verb>(client: &mut Object, verb: &V) -> Result<V::Answer, Failure> {
+    // All statements of a reading verb see one state of the database.
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
+    let answer = run_in(&transaction, verb).await?;
+    transaction.rollback().await?;
+    Ok(answer)
 }
 
 async fn write_once<V: Verb>(client: &mut Object, verb: &V) -> Result<V::Answer, Failure> {
-    let failed = |error: tokio_postgres::Error| Failure {
-        repeat: asks_to_repeat(&error),
-        error: ledger_error(&error),
-    };
-    let transaction = client.transaction().await.map_err(failed)?;
-    let mut statements = PostgresStatements::new(On::Transaction(&transaction));
-    let answer = verb
-        .run(&mut statements)
-        .await
-        .map_err(|error| Failure { repeat: statements.asked_to_repeat(), error })?;
+    let transaction = client.transaction().await?;
+    let answer = run_in(&transaction, verb).await?;
     match transaction.commit().await {
         Ok(()) => Ok(answer),
-        // The server said no: nothing was committed.
-        Err(error) if error.code().is_some() => Err(failed(error)),
+        // The server said no, and goes on: nothing was committed.
+        Err(error) if error.code().is_some() && remedy(&error) != Remedy::NewSession => {
+            Err(error.into())
+        }
         Err(error) => Err(Failure {
-            repeat: false,
+            remedy: Remedy::None,
             error: LedgerError::Unclear(format!("connection lost while committing: {error}")),
         }),
     }
 }
 
-fn asks_to_repeat(error: &tokio_postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
-    )
+async fn run_in<V: Verb>(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    verb: &V,
+) -> Result<V::Answer, Failure> {
+    let mut statements = PostgresStatements::new(On::Transaction(transaction));
+    let answer = verb.run(&mut statements).await;
+    answer.map_err(|error| Failure { remedy: statements.remedy(), error })
+}
+
+async fn run_at_once<V: Verb>(client: &Object, verb: &V) -> Result<V::Answer, Failure> {
+    let mut statements = PostgresStatements::new(On::Connection(client));
+    let answer = verb.run(&mut statements).await;
+    answer.map_err(|error| {
+        let remedy = statements.remedy();
+        let error = match error {
+            _ if client.is_closed() => {
+                LedgerError::Unclear(format!("connection lost while committing: {error}"))
+            }
+            error => error,
+        };
+        Failure { error, remedy }
+    })
+}
+
+fn remedy(error: &tokio_postgres::Error) -> Remedy {
+    let Some(code) = error.code() else {
+        let is_broken =
+            error.is_closed() || error.source().is_some_and(<dyn Error>::is::<io::Error>);
+        return if is_broken { Remedy::NewSession } else { Remedy::None };
+    };
+    match *code {
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => Remedy::Repeat,
+        // A server that became a standby, a plan or a statement that a changed schema made void, a
+        // server that ends, ended or begins.
+        SqlState::READ_ONLY_SQL_TRANSACTION
+        | SqlState::FEATURE_NOT_SUPPORTED
+        | SqlState::INVALID_SQL_STATEMENT_NAME
+        | SqlState::ADMIN_SHUTDOWN
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::CANNOT_CONNECT_NOW => Remedy::NewSession,
+        ref other if other.code().starts_with("08") => Remedy::NewSession,
+        _ => Remedy::None,
+    }
 }
 
 fn pool(url: &str, connections: u32) -> Result<Pool, LedgerError> {

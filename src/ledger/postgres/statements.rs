@@ -9,11 +9,12 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use crate::ledger::LedgerError;
 use crate::ledger::statements::{Row, Statements, Value};
 
-use super::asks_to_repeat;
+use super::{Remedy, remedy};
 
 pub struct PostgresStatements<'c> {
     on: On<'c>,
-    asked_to_repeat: bool,
+    /// Of the statements that failed.
+    remedy: Remedy,
 }
 
 /// Where statements run.
@@ -25,16 +26,16 @@ pub enum On<'c> {
 
 impl<'c> PostgresStatements<'c> {
     pub fn new(on: On<'c>) -> Self {
-        Self { on, asked_to_repeat: false }
+        Self { on, remedy: Remedy::None }
     }
 
-    /// Whether a statement failed in a way that another run of the transaction may not.
-    pub fn asked_to_repeat(&self) -> bool {
-        self.asked_to_repeat
+    /// What lets another run succeed where a statement failed.
+    pub fn remedy(&self) -> Remedy {
+        self.remedy
     }
 
     fn failed(&mut self, error: &tokio_postgres::Error) -> LedgerError {
-        self.asked_to_repeat |= asks_to_repeat(error);
+        self.remedy = self.remedy.max(remedy(error));
         ledger_error(error)
     }
 }

@@ -3,10 +3,12 @@
 use dialbridge::domain::destination::{
     Destination, DestinationFilter, DestinationState, SecretVersions,
 };
-use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::SeenAttempt;
+use dialbridge::ledger::destinations::{DestinationChange, MAX_DESTINATIONS};
 use dialbridge::ledger::journal::JournalEntry;
 use dialbridge::ledger::receivers::Names;
+use dialbridge::ledger::{Ledger, LedgerError};
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::inbox::seen;
@@ -15,6 +17,7 @@ use super::{Place, at, paired, sight, slug, stories, uuid};
 stories! {
     campaigns_with_one_address_share_a_receiver,
     what_was_meant_for_a_campaign_is_its_own_when_it_is_met,
+    a_destination_that_was_removed_takes_no_place,
 }
 
 fn receiver(n: i64, url: &str) -> Destination {
@@ -106,4 +109,21 @@ async fn what_was_meant_for_a_campaign_is_its_own_when_it_is_met(place: Place) {
     // What was not made after all leaves nothing behind.
     name(&ledger, meant("never made"), None).await;
     assert_eq!(books(&ledger).await, [(ONE.to_owned(), 1)]);
+}
+
+async fn a_destination_that_was_removed_takes_no_place(place: Place) {
+    let ledger = place.ledger().await;
+    let entry = || JournalEntry::new(at(1), "operator", "destination");
+    let add = async |n: i64| {
+        let destination = Destination { is_receiver: false, ..receiver(n, ONE) };
+        ledger.add_destination(destination, entry()).await
+    };
+    let added = join_all((0..MAX_DESTINATIONS).map(add)).await;
+    assert!(added.into_iter().all(|added| added.is_ok()));
+    let refused = add(MAX_DESTINATIONS).await;
+    assert!(matches!(refused, Err(LedgerError::Conflict(_))), "{refused:?}");
+    let removed = DestinationChange::State { state: DestinationState::Removed, reason: None };
+    ledger.change_destination(uuid(7000), removed, entry()).await.unwrap();
+    add(MAX_DESTINATIONS).await.unwrap();
+    assert!(add(MAX_DESTINATIONS + 1).await.is_err(), "it has the place now");
 }
