@@ -12,3 +12,4 @@ pub mod moment;
 pub mod phone;
 pub mod policy;
 pub mod traces;
+pub mod verbatim;
