@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 use dialbridge::mapping::check::TableSource;
 use dialbridge::mapping::table::Tables;
 use dialbridge::platforms::voipbin::callback::Event;
-use dialbridge::platforms::voipbin::{self, auth::VerifiedWebhook};
-use dialbridge::platforms::{ConvertContext, isales, neutral_context};
+use dialbridge::platforms::{ConvertContext, isales, neutral_context, voipbin};
 use dialbridge::signing::keys::MasterKeys;
 use dialbridge::signing::{c2, webhook};
 use secrecy::SecretString;
@@ -48,9 +47,11 @@ pub fn isales_callback(body: &[u8]) {
 
 /// A body that came to the address of a VoIPBin account and is genuine.
 pub fn voipbin_callback(body: &[u8]) {
-    match voipbin::callback::parse(VerifiedWebhook::by_address(body)) {
+    let Ok(body) = std::str::from_utf8(body) else { return };
+    match voipbin::callback::parse(body) {
         Err(error) => quotes_no_number(&error.to_string()),
-        Ok(Event::Campaigncall(call)) => {
+        Ok((Event::Campaigncall(call), data)) => {
+            assert!(body.contains(data.get()), "the bytes of a row are the body's");
             let reason = call.result.clone();
             let plain = voipbin::convert::call_to_domain(&call, None, context()).value;
             let closer = voipbin::convert::call_to_domain(&call, Some(&reason), context()).value;

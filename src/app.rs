@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listeners};
 use crate::forwarding::Courier;
 use crate::gateway::discovery::Discovery;
-use crate::gateway::inbox::InboxProcessor;
+use crate::gateway::inbox::{Asker, InboxProcessor};
 use crate::gateway::jobs::JobWorker;
 use crate::gateway::outbox::OutboxWorker;
 use crate::gateway::pushes::Refresher;
@@ -307,6 +307,9 @@ impl Plan {
         for refresher in gateway.refreshers()? {
             tasks.push(spawn("refresher", refresh(refresher, stop.clone())));
         }
+        for asker in gateway.askers()? {
+            tasks.push(spawn("asker", ask(asker, stop.clone())));
+        }
         let Listeners { facades: facing, callbacks: called, admin: own, .. } = &config.listeners;
         let mut open = Opened::default();
         // What platforms push is taken before anything else is.
@@ -467,6 +470,19 @@ async fn refresh(refresher: Refresher, stop: CancellationToken) {
     let again_and_again = async {
         loop {
             refresher.run_once().await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = again_and_again => {}
+    }
+}
+
+/// Asks for campaigns that pushes name and nobody knows. Rows that wait for one are due again.
+async fn ask(asker: Asker, stop: CancellationToken) {
+    let again_and_again = async {
+        loop {
+            asker.run_once().await;
         }
     };
     tokio::select! {

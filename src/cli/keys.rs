@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::cli::{Exit, print_out};
@@ -79,7 +79,11 @@ fn read(file: &Path) -> anyhow::Result<Option<MasterKeys>> {
 /// Writes the file anew beside the old one, so that no half of it is ever there.
 fn rotate(file: &Path) -> anyhow::Result<()> {
     let newest = read(file)?.map_or(0, |keys| keys.newest_version());
-    let mut text = if newest > 0 { fs::read_to_string(file)? } else { String::new() };
+    let mut text = if newest > 0 {
+        config::read_secret(file)?.expose_secret().to_owned()
+    } else {
+        String::new()
+    };
     ensure!(newest < u32::MAX, "there is no higher version");
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 
+use crate::decoding;
 use crate::mapping::table::{Kind, TableProblem, Tables};
 use crate::platforms::translation::Direction;
 use crate::platforms::{ConvertContext, PlatformKind, neutral_context};
@@ -152,7 +153,8 @@ fn read_document(file: Option<&PathBuf>) -> anyhow::Result<Value> {
     if u64::try_from(length).is_ok_and(|length| length > INPUT_LIMIT_BYTES) {
         bail!("{name}: larger than {INPUT_LIMIT_BYTES} bytes");
     }
-    serde_json::from_slice(&text).with_context(|| format!("{name}: not JSON"))
+    let text = decoding::file_text(text).with_context(|| format!("{name}: not UTF-8"))?;
+    serde_json::from_str(&text).with_context(|| format!("{name}: not JSON"))
 }
 
 fn anyhow_of(problems: &[TableProblem]) -> anyhow::Error {

@@ -10,6 +10,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::decoding;
+
 /// A mistake in a settings file: where, what was expected, what was found. Never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -345,7 +347,8 @@ pub fn variable_name(path: &str) -> String {
     format!("DIALBRIDGE_{}", path.chars().map(upper).collect::<String>())
 }
 
-/// Reads a file of at most `limit_bytes`, also one that does not say how long it is.
+/// Reads a file of at most `limit_bytes`, also one that does not say how long it is, without the byte
+/// order mark that some editors put before it.
 ///
 /// # Errors
 /// The file cannot be read, is not UTF-8, or is larger.
@@ -355,7 +358,7 @@ pub fn read_limited(path: &Path, limit_bytes: u64) -> io::Result<String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit_bytes {
         return Err(io::Error::other(format!("expected at most {limit_bytes} bytes")));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("expected UTF-8"))
+    decoding::file_text(bytes).ok_or_else(|| io::Error::other("expected UTF-8"))
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

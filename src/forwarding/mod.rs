@@ -13,7 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::clock::Clock;
-use crate::domain::destination::{Destination, RAW, STANDARD, SecretVersions};
+use crate::decoding::Declared;
+use crate::domain::destination::{Destination, RAW, SecretVersions};
 use crate::domain::ids::AccountSlug;
 use crate::domain::phone::PhoneNumber;
 use crate::platforms::notice::{self, Notice};
@@ -52,7 +53,7 @@ pub enum Shape {
 impl Shape {
     pub fn from_term(term: &str) -> Option<Self> {
         match term {
-            STANDARD => Some(Shape::Standard),
+            "standard" => Some(Shape::Standard),
             RAW => Some(Shape::Raw),
             _ => {
                 let named = |kind: &PlatformKind| kind.as_str() == term;
@@ -63,7 +64,7 @@ impl Shape {
 
     pub fn as_str(self) -> &'static str {
         match self {
-            Shape::Standard => STANDARD,
+            Shape::Standard => "standard",
             Shape::Raw => RAW,
             Shape::Platform(platform) => platform.as_str(),
         }
@@ -96,7 +97,13 @@ pub enum Parcel<'a> {
         context: &'a ConvertContext,
     },
     /// A push of that platform as it came.
-    Push { platform: PlatformKind, body: &'a str, proof: Option<&'a str> },
+    Push {
+        platform: PlatformKind,
+        body: &'a [u8],
+        proof: Option<&'a str>,
+        /// What its sender declared, where it is not JSON in UTF-8.
+        declared: Declared<'a>,
+    },
     /// To find out whether a receiver answers.
     Trial,
 }
@@ -256,10 +263,16 @@ impl Courier {
         let Some(body) = body(shape, &parcel) else {
             return unsendable("there is nothing to say in its shape");
         };
+        let declared = match &parcel {
+            Parcel::Push { declared, .. } => *declared,
+            Parcel::Attempt { .. } | Parcel::Trial => Declared::default(),
+        };
         let mut headers = vec![
-            ("content-type", "application/json".to_owned()),
+            ("content-type", declared.content_type.unwrap_or("application/json").to_owned()),
             (standard_webhooks::ID_HEADER, id.to_owned()),
         ];
+        let packing = declared.content_encoding.map(str::to_owned);
+        headers.extend(packing.map(|packing| ("content-encoding", packing)));
         if is_redrive {
             headers.push((REDRIVE_HEADER, "true".to_owned()));
         }
@@ -322,7 +335,7 @@ fn body(shape: Shape, parcel: &Parcel<'_>) -> Option<Vec<u8>> {
         (Shape::Platform(platform), Parcel::Attempt { notice, context, .. }) => {
             notice::body(platform, notice, context)
         }
-        (Shape::Raw, Parcel::Push { body, .. }) => Some(body.as_bytes().to_vec()),
+        (Shape::Raw, Parcel::Push { body, .. }) => Some(body.to_vec()),
         (Shape::Platform(platform), Parcel::Trial) => Some(notice::trial(platform).to_vec()),
         (Shape::Standard | Shape::Raw, Parcel::Trial) => Some(standard::TRIAL.to_vec()),
         (Shape::Standard | Shape::Platform(_), Parcel::Push { .. })

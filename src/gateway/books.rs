@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::domain::ids::AccountSlug;
 use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::overview::AccountOverview;
@@ -18,6 +19,8 @@ pub struct Books {
     /// Pushes are not made durable in time.
     pub is_failing: bool,
     pub inbox: Vec<InboxCounts>,
+    /// Genuine pushes about other things, since the program started.
+    pub foreign: HashMap<AccountSlug, u64>,
     pub accounts: Vec<AccountOverview>,
     pub destinations: Vec<DestinationRow>,
     /// Since when each destination has something pending.
@@ -41,6 +44,7 @@ impl Gateway {
             at: self.shared.clock.now(),
             is_failing: self.inbox_failing_since().is_some(),
             inbox: ledger.inbox_counts().await?,
+            foreign: self.foreign_pushes(),
             accounts: self.accounts().await?,
             destinations: ledger.destinations().await?,
             pending_since: ledger.oldest_pending().await?,

@@ -75,7 +75,7 @@ use crate::gateway::discovery::{Discovery, Memory};
 use crate::gateway::error::GatewayError;
 use crate::gateway::flight::Flights;
 use crate::gateway::holding::Holds;
-use crate::gateway::inbox::{InboxNews, InboxProcessor};
+use crate::gateway::inbox::{Asker, InboxNews, InboxProcessor, Questions};
 use crate::gateway::jobs::{Board, JobWorker};
 use crate::gateway::outbox::{OutboxNews, OutboxWorker};
 use crate::gateway::outcomes::Unknown;
@@ -187,6 +187,8 @@ struct Shared {
     actors: Actors,
     holds: Holds,
     inbox: InboxNews,
+    /// Campaigns that pushes have named and that nobody knows yet.
+    questions: Questions,
     outbox: OutboxNews,
     courier: Courier,
     reconcile_interval: Option<Duration>,
@@ -218,6 +220,7 @@ impl Gateway {
         let kept_for = |account: &AccountConfig| (account.slug.clone(), account.cache_ttl);
         let reads = ReadCache::new(parts.accounts.iter().map(kept_for));
         let stale = Stale::new(parts.accounts.iter().map(|account| account.slug.clone()));
+        let questions = Questions::new(parts.accounts.iter().map(|account| account.slug.clone()));
         let mut accounts = HashMap::new();
         for settings in parts.accounts {
             let (tables, bindings) = (Arc::clone(&parts.tables), Arc::clone(&parts.bindings));
@@ -246,6 +249,7 @@ impl Gateway {
             actors: parts.actors,
             holds: Holds::default(),
             inbox: InboxNews::default(),
+            questions,
             outbox: OutboxNews::default(),
             courier: parts.courier,
             reconcile_interval: parts.reconcile_interval,
@@ -308,6 +312,16 @@ impl Gateway {
     pub fn refreshers(&self) -> anyhow::Result<Vec<Refresher>> {
         let worker = self.for_worker()?;
         let of = |slug: &AccountSlug| Refresher::new(worker.clone(), slug.clone());
+        Ok(self.shared.accounts.keys().map(of).collect())
+    }
+
+    /// What asks for each account's campaigns that pushes name and nobody knows; `app` gives each a task.
+    ///
+    /// # Errors
+    /// When a client for one of the accounts cannot be built.
+    pub fn askers(&self) -> anyhow::Result<Vec<Asker>> {
+        let worker = self.for_worker()?;
+        let of = |slug: &AccountSlug| Asker::new(worker.clone(), slug.clone());
         Ok(self.shared.accounts.keys().map(of).collect())
     }
 

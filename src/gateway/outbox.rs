@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::decoding::Declared;
 use crate::domain::destination::{Destination, DestinationState};
 use crate::forwarding::{Label, Outcome, Parcel, Sent};
 use crate::gateway::retry::{self, Decision};
@@ -23,8 +24,7 @@ use crate::gateway::{Shared, WorkerGateway};
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
-use crate::platforms::PlatformKind;
-use crate::platforms::notice::{Notice, Words};
+use crate::platforms::notice::Notice;
 use crate::telemetry::traces;
 use crate::transport::breaker::Breaker;
 
@@ -330,7 +330,7 @@ impl OutboxWorker {
         match &event.what {
             Told::Attempt(told) => {
                 let id = format!("{}-{}", told.uuid.simple(), told.revision);
-                let Some(notice) = notice_of(told, home.adapter.platform()) else {
+                let Some(notice) = notice_of(told) else {
                     return Sent::not_sent("its campaign has no public pair");
                 };
                 let parcel = Parcel::Attempt {
@@ -342,11 +342,15 @@ impl OutboxWorker {
                 let label = Label { id: &id, is_redrive: delivery.is_redrive, trace };
                 shared.courier.send(destination, label, parcel).await
             }
-            Told::Push { body, proof } => {
+            Told::Push { body, proof, content } => {
                 // After a restore numbers may come again, at another time.
                 let id = format!("push-{}-{}", event.number, event.at.as_microsecond());
                 let (platform, proof) = (home.adapter.platform(), proof.as_deref());
-                let parcel = Parcel::Push { platform, body, proof };
+                let declared = Declared {
+                    content_type: content.kind.as_deref(),
+                    content_encoding: content.packing.as_deref(),
+                };
+                let parcel = Parcel::Push { platform, body, proof, declared };
                 let label = Label { id: &id, is_redrive: delivery.is_redrive, trace };
                 shared.courier.send(destination, label, parcel).await
             }
@@ -423,7 +427,7 @@ impl OutboxWorker {
     }
 }
 
-fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
+fn notice_of(told: &ToldAttempt) -> Option<Notice<'_>> {
     let reference = told.attempt.contact_reference.as_deref();
     Some(Notice {
         attempt_id: told.uuid,
@@ -434,7 +438,6 @@ fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
         // Contacts that were added through the gateway are called by their ids.
         contact: reference.and_then(|reference| Uuid::try_parse(reference).ok()),
         attempt: &told.attempt,
-        words: told.raw.as_deref().map(|row| Words { platform, row }),
     })
 }
 

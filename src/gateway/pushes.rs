@@ -7,18 +7,20 @@
 //! push says is believed but the name, so copies, late ones and wrong orders do no harm. What is not
 //! read in the end is met by the next discovery.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::decoding;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::gateway::error::GatewayError;
-use crate::gateway::inbox::Taken;
+use crate::gateway::inbox::{Arrived, Genuine};
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::{Home, Shared, WorkerGateway};
-use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, Push, PushError, Pushed};
+use crate::platforms::{PlatformError, PlatformErrorKind, PlatformKind, Push, PushError, PushedTo};
 use crate::transport::pacing::Lane;
 
 /// Campaigns of one account that wait to be read again; a push for one more is refused for now.
@@ -69,40 +71,39 @@ impl WorkerGateway {
         self.homes.get(account).is_some_and(|home| home.adapter.platform() == platform)
     }
 
-    /// Takes a push of `platform` to one of its accounts.
+    /// Takes a push of `platform` to one of its accounts, which came with this signature to the address
+    /// with this token.
     ///
     /// # Errors
     /// `NotNow` when it may be genuine and cannot be proved or kept at present.
     pub async fn receive_push(
         &self,
         (platform, account): (PlatformKind, &AccountSlug),
-        push: Push<'_>,
+        (proof, token): (Option<&str>, Option<&str>),
+        arrived: Arrived<'_>,
     ) -> Result<(), PushRefused> {
-        let home = self.homes.get(account);
-        let home = home.filter(|home| home.adapter.platform() == platform);
-        let home = home.ok_or(PushRefused::UnknownAccount)?;
-        let Push { body, proof, .. } = push;
-        match home.adapter.open_push(push).await {
-            Ok(Pushed::Campaign(native)) => {
-                self.pass_on(account, body, proof).await?;
-                self.shared.reads.drop_campaign(account, &native);
-                if self.shared.stale.add(account, native) {
-                    return Ok(());
+        let home = self.home_of_pushes(platform, account)?;
+        let proved = home.adapter.prove_push(Push { body: arrived.body, proof, token }).await;
+        let proved = match proved {
+            Err(PushError::NotGenuine) => {
+                // The platform signs what it sends; a proxy may have packed it afterwards.
+                let packing = arrived.declared.content_encoding;
+                match decoding::unpack(arrived.body, packing, arrived.limit_bytes) {
+                    Ok(Cow::Owned(body)) => {
+                        home.adapter.prove_push(Push { body: &body, proof, token }).await
+                    }
+                    Ok(Cow::Borrowed(_)) | Err(_) => Err(PushError::NotGenuine),
                 }
-                tracing::warn!(%account, "too many campaigns wait to be read again");
-                Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
-            Ok(Pushed::Results) => {
-                self.take_in(account, Taken { body, proof, campaign: None }).await
-            }
-            Ok(Pushed::Other) => self.pass_on(account, body, proof).await,
-            Ok(Pushed::Unreadable(why)) => {
-                // It would not become readable by being sent again.
-                tracing::warn!(%account, why, bytes = body.len(), "a genuine push says nothing");
-                self.pass_on(account, body, proof).await
+            proved => proved,
+        };
+        match proved {
+            Ok(()) => {
+                self.take_in((account, home), Genuine { arrived, proof, campaign: None }).await
             }
             Err(PushError::NotGenuine) => {
-                tracing::warn!(%account, bytes = body.len(), "a push is not genuine");
+                tracing::warn!(%account, bytes = arrived.body.len(), "a push is not genuine");
+                self.keep_unproved(account, arrived, "its signature does not hold").await;
                 Err(PushRefused::NotGenuine)
             }
             Err(PushError::Unproved(error)) => {
@@ -110,6 +111,39 @@ impl WorkerGateway {
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
         }
+    }
+
+    /// Takes results that `platform` pushes to one of its accounts, at the address with this token.
+    ///
+    /// # Errors
+    /// `NotNow` when they could not be made durable in time.
+    pub async fn receive_results(
+        &self,
+        (platform, account): (PlatformKind, &AccountSlug),
+        token: &str,
+        arrived: Arrived<'_>,
+    ) -> Result<(), PushRefused> {
+        let home = self.home_of_pushes(platform, account)?;
+        let campaign = match home.adapter.callbacks().verify(token) {
+            Some(PushedTo::Account) => None,
+            Some(PushedTo::Campaign(native)) => Some(native),
+            None => {
+                tracing::warn!(%account, bytes = arrived.body.len(), "a push to a wrong address");
+                self.keep_unproved(account, arrived, "it came to a wrong address").await;
+                return Err(PushRefused::NotGenuine);
+            }
+        };
+        self.take_in((account, home), Genuine { arrived, proof: None, campaign }).await
+    }
+
+    fn home_of_pushes(
+        &self,
+        platform: PlatformKind,
+        account: &AccountSlug,
+    ) -> Result<&Home, PushRefused> {
+        let home = self.homes.get(account);
+        let home = home.filter(|home| home.adapter.platform() == platform);
+        home.ok_or(PushRefused::UnknownAccount)
     }
 }
 

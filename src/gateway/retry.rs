@@ -47,6 +47,17 @@ pub fn decide_delivery(
     Decision::Again(now + wait.max(retry_after.unwrap_or_default()))
 }
 
+/// The longest wait of a pushed row.
+pub const LONGEST_PUSH_WAIT: Duration = Duration::from_secs(900);
+
+/// How long a pushed row waits that could not be processed after `tries` others: twice as long each
+/// time, up to a quarter of an hour, each up to half shorter by chance.
+pub fn push_wait(tries: i64, fraction: f64) -> Duration {
+    let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or_default();
+    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_PUSH_WAIT);
+    wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0)
+}
+
 /// Whether the same request may succeed later, or may have succeeded.
 pub fn is_worth_it(error: &PlatformError) -> bool {
     match error.kind {
@@ -100,6 +111,13 @@ mod tests {
         assert_eq!([wait(0, None, 0.0), wait(0, None, 1.0)], [Some(9), Some(11)]);
         assert_eq!([wait(1, None, 0.5), wait(2, None, 0.5)], [Some(100), None]);
         assert_eq!(wait(0, Some(Duration::from_secs(60)), 0.5), Some(60));
+    }
+
+    #[test]
+    fn a_pushed_row_waits_ever_longer_up_to_a_quarter_of_an_hour() {
+        let waits = [0, 1, 3, 9, 10, 60].map(|tries| push_wait(tries, 1.0).as_secs());
+        assert_eq!(waits, [1, 2, 8, 512, 900, 900]);
+        assert_eq!(push_wait(60, 0.0).as_secs(), 450);
     }
 
     #[test]

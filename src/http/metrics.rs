@@ -52,6 +52,18 @@ fn describe() {
         Unit::Seconds,
         "Age of the oldest push that is not processed yet."
     );
+    describe_gauge!(
+        "dialbridge_quarantine",
+        "Bodies and rows in quarantine that are the platform's: see `dialbridge inbox list`."
+    );
+    describe_gauge!(
+        "dialbridge_quarantine_unproved",
+        "Bodies in quarantine that were not proved to be the platform's."
+    );
+    describe_counter!(
+        "dialbridge_foreign_pushes_total",
+        "Genuine pushes about other things than campaigns and their calls, since the start."
+    );
     describe_gauge!("dialbridge_inbox_failing", "1 while pushes cannot be made durable in time.");
     describe_gauge!(
         "dialbridge_account_list_age_seconds",
@@ -90,6 +102,10 @@ fn accounts(books: &Books) {
         let labels = [("account", account)];
         gauge!("dialbridge_unknown_outcomes", &labels).set(number(unknown));
         gauge!("dialbridge_inbox_waiting", &labels).set(number(row.waiting));
+        gauge!("dialbridge_quarantine_unproved", &labels).set(number(row.unproved));
+        gauge!("dialbridge_quarantine", &labels).set(number(row.quarantined));
+        let foreign = books.foreign.get(&row.account).copied().unwrap_or_default();
+        counter!("dialbridge_foreign_pushes_total", &labels).absolute(foreign);
         let age = row.oldest_waiting.map_or(0.0, |at| books.age_s(at));
         gauge!("dialbridge_inbox_oldest_waiting_seconds", &labels).set(age);
     }

@@ -11,19 +11,19 @@ use crate::domain::call::CallAttempt;
 use crate::domain::destination::RAW;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::{Recorded, SeenAttempt};
-use crate::ledger::identity::account_id;
+use crate::ledger::quarantine::{self, Place};
 use crate::ledger::recording::Recorder;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
 use crate::ledger::telling::{IS_WANTED, PushNews, announce_pushes};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
-/// Quarantined bodies of one account; the oldest give way.
-pub const MAX_QUARANTINED: i64 = 10_000;
-
 /// A push that has come.
 pub struct NewPush {
     pub account: AccountSlug,
+    /// What it says.
     pub body: String,
+    /// How it came, where that is not the body in UTF-8.
+    pub original: Option<Original>,
     /// The signature that came with it.
     pub proof: Option<String>,
     /// The only campaign of which results may come to the address that it came to.
@@ -35,8 +35,24 @@ pub struct NewPush {
 impl NewPush {
     pub(super) fn news(&self) -> PushNews<'_> {
         let (proof, trace) = (self.proof.as_deref(), self.trace.as_deref());
-        PushNews { body: &self.body, proof, trace }
+        PushNews { body: &self.body, original: self.original.as_ref(), proof, trace }
     }
+}
+
+/// A body as it came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Original {
+    pub bytes: Vec<u8>,
+    pub content: Content,
+}
+
+/// What a sender declared about a body.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Content {
+    /// `Content-Type`.
+    pub kind: Option<String>,
+    /// `Content-Encoding`.
+    pub packing: Option<String>,
 }
 
 /// A push that waits to be processed.
@@ -48,6 +64,8 @@ pub struct InboxRow {
     pub body: String,
     /// How often it could not be processed.
     pub tries: i64,
+    /// The places of its rows that are not settled yet; None: none is.
+    pub waiting: Option<Vec<usize>>,
     /// The only campaign of which it may tell.
     pub campaign: Option<NativeId>,
     /// The `traceparent` of its arrival.
@@ -59,6 +77,22 @@ pub struct InboxRow {
 pub struct Quarantined {
     pub reason: String,
     pub body: Vec<u8>,
+    pub content: Content,
+}
+
+impl Quarantined {
+    /// Text, as it was read.
+    pub fn new(reason: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self { reason: reason.into(), body: body.into(), content: Content::default() }
+    }
+}
+
+/// Rows of a push that may be processed later.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Their places in the push.
+    pub rows: Vec<usize>,
+    pub until: Timestamp,
 }
 
 /// What came of a push.
@@ -71,6 +105,8 @@ pub struct Processed {
     pub explained: Vec<(Uuid, CallAttempt)>,
     /// It is about nothing of ours, and not kept.
     pub is_foreign: bool,
+    /// What is not settled by this.
+    pub waiting: Option<Waiting>,
     /// The `traceparent` of its processing.
     pub trace: Option<String>,
 }
@@ -81,8 +117,10 @@ pub struct InboxCounts {
     pub account: AccountSlug,
     /// Pushes that are not processed yet.
     pub waiting: u64,
-    /// Bodies and rows in quarantine.
+    /// Bodies and rows in quarantine that were proved to be the platform's.
     pub quarantined: u64,
+    /// Bodies in quarantine that were not.
+    pub unproved: u64,
     pub oldest_waiting: Option<Timestamp>,
     pub rows: RowTally,
 }
@@ -140,16 +178,6 @@ impl Ledger {
     /// Lets a push wait that cannot be processed yet.
     pub async fn postpone_inbox(&self, id: i64, until: Timestamp) -> Result<(), LedgerError> {
         self.write(Postpone { id, until }).await
-    }
-
-    /// Keeps what cannot even be appended to the inbox.
-    pub async fn quarantine(
-        &self,
-        account: AccountSlug,
-        what: Quarantined,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.write(Quarantine { account, what, now }).await
     }
 
     /// Forgets pushes that were processed before then, at most `limit`; answers how many.
@@ -256,7 +284,8 @@ impl Verb for Due {
     type Answer = Vec<InboxRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
-        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.only_campaign, i.trace \
+        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.waiting, i.only_campaign, \
+                   i.trace \
                    FROM inbox i JOIN account a ON a.id = i.account_id \
                    WHERE i.processed_at IS NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
         let rows = store.rows(sql, &[self.now.into(), i64::from(self.limit).into()]).await?;
@@ -267,6 +296,7 @@ impl Verb for Due {
                 received_at: row.time()?,
                 body: row.text()?,
                 tries: row.int()?,
+                waiting: read_places(&mut row)?,
                 campaign: row.optional_text()?.map(NativeId::new),
                 trace: row.optional_text()?,
             })
@@ -289,7 +319,7 @@ impl Verb for Settle {
         let mut recorder = Recorder::new(store, self.now).await?;
         let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
         for (row, processed) in self.settled.iter() {
-            if !mark_processed(store, row.id, processed.is_foreign, self.now).await? {
+            if !mark(store, row, processed, self.now).await? {
                 continue;
             }
             recorder.trace(processed.trace.clone());
@@ -308,11 +338,15 @@ impl Verb for Settle {
                 *merged += 1;
             }
             for what in &processed.quarantined {
-                keep(store, account, what, row.received_at).await?;
+                let place = Place { account, campaign: row.campaign.as_ref(), is_proved: true };
+                quarantine::keep(store, place, what, row.received_at).await?;
                 *quarantined += 1;
             }
         }
         recorder.close(store).await?;
+        for account in books.iter().filter(|(_, rows)| rows[2] > 0).map(|(account, _)| *account) {
+            quarantine::trim(store, account).await?;
+        }
         // Last: all results of an account meet in this row.
         for (account, rows) in books {
             count(store, account, rows).await?;
@@ -321,25 +355,43 @@ impl Verb for Settle {
     }
 }
 
-/// False when it was processed before.
-async fn mark_processed<S: Statements>(
+/// False when it was processed meanwhile, or some of it was.
+async fn mark<S: Statements>(
     store: &mut S,
-    id: i64,
-    is_foreign: bool,
+    row: &InboxRow,
+    processed: &Processed,
     now: Timestamp,
 ) -> Result<bool, LedgerError> {
-    let changed = if is_foreign {
-        let sql = "DELETE FROM inbox WHERE id = $1 AND processed_at IS NULL";
-        store.execute(sql, &[id.into()]).await?
-    } else {
-        let sql = "UPDATE inbox SET processed_at = $2 WHERE id = $1 AND processed_at IS NULL";
-        store.execute(sql, &[id.into(), now.into()]).await?
+    // Who settles a part of it counts a try.
+    let unchanged = "WHERE id = $1 AND processed_at IS NULL AND tries = $2";
+    let (id, tries): (Value, Value) = (row.id.into(), row.tries.into());
+    let changed = match &processed.waiting {
+        Some(Waiting { rows, until }) => {
+            let sql = format!(
+                "UPDATE inbox SET waiting = $3, due_at = $4, tries = tries + 1 {unchanged}"
+            );
+            let places = serde_json::to_string(rows)
+                .map_err(|_| LedgerError::Corrupt("places cannot be written down".to_owned()))?;
+            store.execute(&sql, &[id, tries, places.as_str().into(), (*until).into()]).await?
+        }
+        None if processed.is_foreign => {
+            store.execute(&format!("DELETE FROM inbox {unchanged}"), &[id, tries]).await?
+        }
+        None => {
+            let sql = format!("UPDATE inbox SET processed_at = $3 {unchanged}");
+            store.execute(&sql, &[id, tries, now.into()]).await?
+        }
     };
     Ok(changed > 0)
 }
 
+fn read_places(row: &mut Row) -> Result<Option<Vec<usize>>, LedgerError> {
+    let Some(text) = row.optional_text()? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|_| row.corrupt("places of rows"))
+}
+
 /// Adds rows that were stored, merged and quarantined to the account's books.
-async fn count<S: Statements>(
+pub(super) async fn count<S: Statements>(
     store: &mut S,
     account: i64,
     [stored, merged, quarantined]: [i64; 3],
@@ -371,54 +423,6 @@ impl Verb for Postpone {
     }
 }
 
-struct Quarantine {
-    account: AccountSlug,
-    what: Quarantined,
-    now: Timestamp,
-}
-
-impl Verb for Quarantine {
-    type Answer = ();
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let account = account_id(store, &self.account).await?;
-        keep(store, account, &self.what, self.now).await?;
-        count(store, account, [0, 0, 1]).await
-    }
-}
-
-async fn keep<S: Statements>(
-    store: &mut S,
-    account: i64,
-    what: &Quarantined,
-    at: Timestamp,
-) -> Result<(), LedgerError> {
-    let (encoding, body) = match std::str::from_utf8(&what.body) {
-        Ok(text) if !text.contains('\0') => ("text", text.to_owned()),
-        _ => ("hex", in_hex(&what.body)),
-    };
-    let sql = "INSERT INTO quarantine (account_id, received_at, reason, encoding, body) \
-               VALUES ($1, $2, $3, $4, $5)";
-    let reason = what.reason.as_str();
-    let parameters: [Value; 5] =
-        [account.into(), at.into(), reason.into(), encoding.into(), body.as_str().into()];
-    store.execute(sql, &parameters).await?;
-    let surplus = "DELETE FROM quarantine WHERE account_id = $1 AND id <= (SELECT id FROM \
-                   quarantine WHERE account_id = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)";
-    store.execute(surplus, &[account.into(), MAX_QUARANTINED.into()]).await?;
-    Ok(())
-}
-
-pub(super) fn in_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-    }
-    text
-}
-
 struct Forget {
     before: Timestamp,
     limit: u32,
@@ -443,7 +447,8 @@ impl Verb for Count {
         let waiting = "FROM inbox i WHERE i.account_id = a.id AND i.processed_at IS NULL";
         let sql = format!(
             "SELECT a.slug, (SELECT COUNT(*) {waiting}), (SELECT MIN(i.received_at) {waiting}), \
-             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id), \
+             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id AND q.is_proved), \
+             (SELECT COUNT(*) FROM quarantine q WHERE q.account_id = a.id AND NOT q.is_proved), \
              COALESCE(y.received, 0), COALESCE(y.stored, 0), COALESCE(y.merged, 0), \
              COALESCE(y.quarantined, 0) FROM account a \
              LEFT JOIN account_tally y ON y.account_id = a.id ORDER BY a.slug"
@@ -454,6 +459,7 @@ impl Verb for Count {
                 waiting: row.count()?,
                 oldest_waiting: row.optional_time()?,
                 quarantined: row.count()?,
+                unproved: row.count()?,
                 rows: RowTally {
                     received: row.count()?,
                     stored: row.count()?,
@@ -475,6 +481,7 @@ impl fmt::Debug for InboxRow {
             .field("received_at", &self.received_at)
             .field("body_bytes", &self.body.len())
             .field("tries", &self.tries)
+            .field("waiting", &self.waiting)
             .field("campaign", &self.campaign)
             .field("trace", &self.trace)
             .finish()
@@ -486,6 +493,6 @@ impl fmt::Debug for Quarantined {
         f.debug_struct("Quarantined")
             .field("reason", &self.reason)
             .field("body_bytes", &self.body.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -32,6 +32,7 @@ pub mod objects;
 pub mod outbox;
 pub mod outcomes;
 pub mod postgres;
+pub mod quarantine;
 pub mod readings;
 pub mod receivers;
 pub mod reconcile;

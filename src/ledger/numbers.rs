@@ -49,13 +49,7 @@ const PLACES: [Place; 8] = [
         account: "x.account_id",
         also: ", erased_at = COALESCE(erased_at, $2)",
     },
-    Place {
-        name: "events",
-        table: "event",
-        columns: &["body", "raw"],
-        account: "x.account_id",
-        also: "",
-    },
+    Place { name: "events", table: "event", columns: &["body"], account: "x.account_id", also: "" },
     Place { name: "pushes", table: "inbox", columns: &["body"], account: "x.account_id", also: "" },
     Place {
         name: "quarantine",
@@ -295,24 +289,13 @@ impl Step {
     /// Bodies that are no text are kept as hexadecimal digits.
     fn masked(&self, place: &Place, text: &str) -> Option<String> {
         if place.name == "quarantine"
-            && let Some(bytes) = from_hex(text)
+            && let Some(bytes) = super::quarantine::from_hex(text)
         {
             let masked = (self.mask)(&String::from_utf8_lossy(&bytes))?;
-            return Some(super::inbox::in_hex(masked.as_bytes()));
+            return Some(super::quarantine::in_hex(masked.as_bytes()));
         }
         (self.mask)(text)
     }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    let digit = |digit: &u8| char::from(*digit).to_digit(16);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
-            _ => None,
-        })
-        .collect()
 }
 
 async fn replace<S: Statements>(

@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use crate::domain::call::CallAttempt;
 use crate::domain::ids::{AccountSlug, PublicPair};
+use crate::ledger::inbox::Content;
+use crate::ledger::quarantine::decoded;
 use crate::ledger::snapshot;
 use crate::ledger::statements::{Haste, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -43,8 +45,9 @@ pub enum Told {
     Attempt(Box<ToldAttempt>),
     /// A push as it came, with the signature that came with it.
     Push {
-        body: String,
+        body: Vec<u8>,
         proof: Option<String>,
+        content: Content,
     },
 }
 
@@ -57,8 +60,6 @@ pub struct ToldAttempt {
     pub campaign: Uuid,
     pub pair: Option<PublicPair>,
     pub attempt: CallAttempt,
-    /// The platform's own words, where somebody who is told speaks as it does.
-    pub raw: Option<String>,
 }
 
 /// How a try of a delivery went.
@@ -249,7 +250,7 @@ impl Verb for Lease {
 
 async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, LedgerError> {
     let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, e.trace, t.uuid, t.list_at, \
-               c.uuid, e.raw, c.vdn, c.number FROM event e JOIN account a ON a.id = e.account_id \
+               c.uuid, c.vdn, c.number, e.encoding, e.content_type, e.content_encoding FROM event e JOIN account a ON a.id = e.account_id \
                LEFT JOIN attempt t ON t.id = e.attempt_id \
                LEFT JOIN campaign c ON c.id = e.campaign_id WHERE e.id = $1";
     let row = store.row(sql, &[event.into()]).await?;
@@ -259,18 +260,16 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
     let trace = row.optional_text()?;
     let (attempt, list_at, campaign) =
         (row.optional_uuid()?, row.optional_time()?, row.optional_uuid()?);
-    let raw = row.optional_text()?;
-    let what = match (attempt, list_at, campaign) {
-        (Some(uuid), Some(list_at), Some(campaign)) => Told::Attempt(Box::new(ToldAttempt {
-            uuid,
-            revision,
-            list_at,
-            campaign,
-            pair: row.pair()?,
-            attempt: snapshot::read(&body).ok_or_else(|| row.corrupt("an attempt"))?,
-            raw,
-        })),
-        _ => Told::Push { body, proof },
+    let pair = row.pair()?;
+    let encoding = row.optional_text()?.unwrap_or_default();
+    let content = Content { kind: row.optional_text()?, packing: row.optional_text()? };
+    let what = if let (Some(uuid), Some(list_at), Some(campaign)) = (attempt, list_at, campaign) {
+        let attempt = snapshot::read(&body).ok_or_else(|| row.corrupt("an attempt"))?;
+        let told = ToldAttempt { uuid, revision, list_at, campaign, pair, attempt };
+        Told::Attempt(Box::new(told))
+    } else {
+        let body = decoded(&encoding, body).ok_or_else(|| row.corrupt("a push"))?;
+        Told::Push { body, proof, content }
     };
     Ok(Event { number, account, at, what, trace })
 }

@@ -22,8 +22,8 @@ const MIGRATIONS: [(&str, &str); 15] = [
     ("V9__outcomes", include_str!("migrations/V9__outcomes.sql")),
     ("V10__traces", include_str!("migrations/V10__traces.sql")),
     ("V12__campaign_state", include_str!("migrations/V12__campaign_state.sql")),
+    ("V13__quarantine", include_str!("migrations/V13__quarantine.sql")),
     ("V15__keys", include_str!("migrations/V15__keys.sql")),
-    ("V17__own_words", include_str!("migrations/V17__own_words.sql")),
     ("V18__steering", include_str!("migrations/V18__steering.sql")),
     ("V22__destination_settings", include_str!("migrations/V22__destination_settings.sql")),
 ];

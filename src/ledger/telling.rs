@@ -5,15 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::destination::{DestinationFilter, DestinationState, RAW, STANDARD};
+use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
-use crate::ledger::inbox::NewPush;
+use crate::ledger::inbox::{NewPush, Original};
 use crate::ledger::outbox::{DeliveryState, NEVER};
-use crate::ledger::snapshot;
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{quarantine, snapshot};
 
 impl Ledger {
     /// A push that is told to those who want everything as it comes, and nobody else. Answers whether
@@ -27,8 +27,6 @@ impl Ledger {
 struct Taker {
     id: i64,
     is_raw: bool,
-    /// It speaks as a platform does.
-    speaks_natively: bool,
     /// It takes only what names it.
     is_receiver: bool,
     is_ordered: bool,
@@ -50,6 +48,8 @@ pub(super) struct Takers {
 #[derive(Clone, Copy)]
 pub(super) struct PushNews<'a> {
     pub body: &'a str,
+    /// How it came, where that is not the body in UTF-8.
+    pub original: Option<&'a Original>,
     /// The signature that came with it.
     pub proof: Option<&'a str>,
     pub trace: Option<&'a str>,
@@ -96,11 +96,9 @@ impl Takers {
                    dispositions FROM destination WHERE state <> 'removed' ORDER BY id";
         let mut all = Vec::new();
         for mut row in store.rows(sql, &[]).await? {
-            let (id, shape) = (row.int()?, row.text()?);
             all.push(Taker {
-                id,
-                is_raw: shape == RAW,
-                speaks_natively: shape != RAW && shape != STANDARD,
+                id: row.int()?,
+                is_raw: row.text()? == RAW,
                 is_receiver: row.bool()?,
                 is_ordered: row.bool()?,
                 state: DestinationState::from_term(&row.text()?)
@@ -113,12 +111,11 @@ impl Takers {
         Ok(Self { all, trace: None })
     }
 
-    /// Tells an attempt, in the revision that it has now; `words` are the platform's own, by which it
-    /// became known.
+    /// Tells an attempt, in the revision that it has now.
     pub async fn announce<S: Statements>(
         &mut self,
         store: &mut S,
-        (row, words): (&AttemptRow, &str),
+        row: &AttemptRow,
         of: Subject,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
@@ -129,15 +126,14 @@ impl Takers {
                 && taker.filter.takes_account(&row.account)
                 && taker.filter.takes(row.campaign, row.attempt.disposition)
         };
-        let mut takers: Vec<&mut Taker> = self.all.iter_mut().filter(takes).collect();
-        if takers.is_empty() {
+        let mut takers = self.all.iter_mut().filter(takes).peekable();
+        if takers.peek().is_none() {
             return Ok(());
         }
-        let words = takers.iter().any(|taker| taker.speaks_natively).then_some(words);
         let body = snapshot::write(&row.attempt)
             .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
         let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body, \
-                   trace, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                   trace) VALUES ($1, $2, $3, $4, $5, $6, $7)";
         let parameters = [
             of.account.id.into(),
             of.campaign.id.into(),
@@ -146,11 +142,10 @@ impl Takers {
             now.into(),
             body.as_str().into(),
             Value::optional_text(self.trace.as_deref()),
-            Value::optional_text(words),
         ];
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
-        for taker in &mut takers {
+        for taker in takers {
             deliver(store, taker, (event, Some(of.campaign.id)), now).await?;
         }
         Ok(())
@@ -160,7 +155,7 @@ impl Takers {
         &mut self,
         store: &mut S,
         (account, slug): (Named, &AccountSlug),
-        PushNews { body, proof, trace }: PushNews<'_>,
+        PushNews { body, original, proof, trace }: PushNews<'_>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let takes = |taker: &&mut Taker| {
@@ -172,10 +167,23 @@ impl Takers {
         if takers.peek().is_none() {
             return Ok(());
         }
-        let sql = "INSERT INTO event (account_id, revision, at, body, proof, trace) \
-                   VALUES ($1, 1, $2, $3, $4, $5)";
-        let (proof, trace) = (Value::optional_text(proof), Value::optional_text(trace));
-        let parameters = [account.id.into(), now.into(), body.into(), proof, trace];
+        let sql = "INSERT INTO event (account_id, revision, at, body, proof, trace, encoding, \
+                   content_type, content_encoding) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)";
+        let came = original.map(|came| (quarantine::encoded(&came.bytes), &came.content));
+        let (encoding, body, content) = match &came {
+            Some(((encoding, body), content)) => (Some(*encoding), body.as_str(), Some(*content)),
+            None => (None, body, None),
+        };
+        let parameters = [
+            account.id.into(),
+            now.into(),
+            body.into(),
+            Value::optional_text(proof),
+            Value::optional_text(trace),
+            Value::optional_text(encoding),
+            Value::optional_text(content.and_then(|content| content.kind.as_deref())),
+            Value::optional_text(content.and_then(|content| content.packing.as_deref())),
+        ];
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
         for taker in takers {
@@ -199,6 +207,20 @@ impl Takers {
 /// Whether somebody takes pushes as they come; $1 is [`RAW`].
 pub(super) const IS_WANTED: &str =
     "EXISTS (SELECT 1 FROM destination WHERE shape = $1 AND state <> 'removed')";
+
+/// Tells pushes as they came to those who take pushes, if there are any; answers whether there are.
+pub(super) async fn announce_if_wanted<S: Statements>(
+    store: &mut S,
+    pushes: &[Arc<NewPush>],
+    now: Timestamp,
+) -> Result<bool, LedgerError> {
+    let row = store.row(&format!("SELECT {IS_WANTED}"), &[RAW.into()]).await?;
+    let is_told = row.map_or(Ok(false), |mut row| row.bool())?;
+    if is_told {
+        announce_pushes(store, pushes, now).await?;
+    }
+    Ok(is_told)
+}
 
 /// Tells pushes as they came to those who take pushes.
 pub(super) async fn announce_pushes<S: Statements>(
@@ -286,11 +308,6 @@ impl Verb for AnnouncePush {
     type Answer = bool;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
-        let row = store.row(&format!("SELECT {IS_WANTED}"), &[RAW.into()]).await?;
-        let is_told = row.map_or(Ok(false), |mut row| row.bool())?;
-        if is_told {
-            announce_pushes(store, std::slice::from_ref(&self.push), self.now).await?;
-        }
-        Ok(is_told)
+        announce_if_wanted(store, std::slice::from_ref(&self.push), self.now).await
     }
 }

@@ -400,15 +400,23 @@ impl Adapter {
         }
     }
 
-    /// Reads a push of the platform's: its body, and what came with it to prove it. What checks that
-    /// may have to be asked of the platform.
+    /// Proves a push of the platform's by what came with it. What checks that may have to be asked of
+    /// the platform.
     ///
     /// # Errors
     /// `NotGenuine` always where pushes are not signed: such prove themselves by their address.
-    pub async fn open_push(&self, push: Push<'_>) -> Result<Pushed, PushError> {
+    pub async fn prove_push(&self, push: Push<'_>) -> Result<(), PushError> {
         match self {
-            Adapter::Voipbin(client) => client.open_push(push).await,
+            Adapter::Voipbin(client) => client.prove_push(push).await,
             Adapter::Isales(_) => Err(PushError::NotGenuine),
+        }
+    }
+
+    /// What a push is about that was proved.
+    pub fn read_push(&self, body: &str) -> Pushed {
+        match self {
+            Adapter::Voipbin(_) => voipbin::client::Client::read_push(body),
+            Adapter::Isales(_) => Pushed::Results,
         }
     }
 
@@ -455,7 +463,7 @@ impl Adapter {
     }
 
     /// The results that a push holds, which was proved genuine when it came. None when it holds none.
-    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
+    pub fn read_results(&self, body: &str) -> Option<Vec<PushedRow>> {
         match self {
             Adapter::Voipbin(client) => client.read_results(body),
             Adapter::Isales(client) => client.read_results(body),

@@ -357,7 +357,7 @@ async fn the_description_is_readable_in_a_browser_and_lets_in_nothing_from_elsew
     // Every path that answers is described, and no other is.
     let described = Described::read(&app).await;
     let paths: Vec<&String> = described.document["paths"].as_object().unwrap().keys().collect();
-    assert_eq!(paths.len(), 29, "{paths:?}");
+    assert_eq!(paths.len(), 31, "{paths:?}");
     for path in paths {
         let methods = described.document["paths"][path].as_object().unwrap();
         let method = methods.keys().next().unwrap().to_uppercase();

@@ -30,19 +30,20 @@ const PLATFORMS_INSIDE: &[&str] = &["platforms::voipbin", "platforms::isales"];
 
 const LAYERS: &[Layer] = &[
     Layer { part: "domain", may: &[], never: &[] },
-    Layer { part: "mapping", may: &[], never: &[] },
+    Layer { part: "mapping", may: &["decoding"], never: &[] },
     Layer { part: "clock", may: &[], never: &[] },
+    Layer { part: "decoding", may: &[], never: &[] },
     Layer { part: "signing", may: &["clock"], never: &[] },
     Layer { part: "telemetry", may: &["clock", "config", "domain"], never: &[] },
     Layer { part: "transport", may: &["clock", "config", "domain", "telemetry"], never: &[] },
     // The loader fills types that the platforms' front declares (Bindings, NumberPlan …).
-    Layer { part: "config", may: &["domain", "platforms"], never: PLATFORMS_INSIDE },
+    Layer { part: "config", may: &["decoding", "domain", "platforms"], never: PLATFORMS_INSIDE },
     Layer { part: "platforms", may: BELOW_PLATFORMS, never: &[] },
     Layer { part: "platforms::voipbin", may: INSIDE_PLATFORMS, never: &["platforms::isales"] },
     Layer { part: "platforms::isales", may: INSIDE_PLATFORMS, never: &["platforms::voipbin"] },
     Layer {
         part: "forwarding",
-        may: &["clock", "domain", "platforms", "signing", "telemetry", "transport"],
+        may: &["clock", "decoding", "domain", "platforms", "signing", "telemetry", "transport"],
         never: PLATFORMS_INSIDE,
     },
     Layer { part: "ledger", may: &["clock", "domain"], never: &[] },
@@ -52,6 +53,7 @@ const LAYERS: &[Layer] = &[
         may: &[
             "clock",
             "config",
+            "decoding",
             "domain",
             "forwarding",
             "idcache",
@@ -72,12 +74,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         part: "http",
-        may: &["clock", "config", "domain", "gateway", "platforms", "telemetry"],
+        may: &["clock", "config", "decoding", "domain", "gateway", "platforms", "telemetry"],
         never: PLATFORMS_INSIDE,
     },
     Layer {
         part: "http::callbacks",
-        may: &["clock", "config", "domain", "gateway", "http", "platforms", "signing"],
+        may: &["clock", "config", "decoding", "domain", "gateway", "http", "platforms", "signing"],
         never: PLATFORMS_INSIDE,
     },
     Layer {
@@ -139,9 +141,10 @@ const LAYERS: &[Layer] = &[
     },
 ];
 
-const BELOW_PLATFORMS: &[&str] = &["clock", "config", "domain", "mapping", "signing", "transport"];
+const BELOW_PLATFORMS: &[&str] =
+    &["clock", "config", "decoding", "domain", "mapping", "signing", "transport"];
 const INSIDE_PLATFORMS: &[&str] =
-    &["clock", "config", "domain", "mapping", "platforms", "signing", "transport"];
+    &["clock", "config", "decoding", "domain", "mapping", "platforms", "signing", "transport"];
 
 /// The parts that know everyone.
 const TOP: &[&str] = &["app", "cli", "lib", "main"];

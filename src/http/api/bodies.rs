@@ -153,6 +153,8 @@ pub struct InboxOverview {
     pub waiting_since: Option<Timestamp>,
     /// Bodies and rows that mean nothing, at most 10,000.
     pub quarantined: u64,
+    /// Bodies that were not proved to be the platform's, and were answered 401.
+    pub unproved: u64,
     /// Rows that were pushed so far: received = stored + merged + quarantined.
     pub rows: RowTally,
 }

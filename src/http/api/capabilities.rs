@@ -5,10 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::config::ApiScope;
 use crate::gateway::overview;
-use crate::http::api::bodies::{
-    Account, Accounts, Capabilities, Inbox, InboxOverview, OperationRoute, ProblemDocument,
-    RowTally,
-};
+use crate::http::api::bodies::{Account, Accounts, Capabilities, OperationRoute, ProblemDocument};
 use crate::http::api::error::Problem;
 use crate::http::api::{Api, Call};
 use crate::platforms::PlatformKind;
@@ -21,31 +18,6 @@ use crate::platforms::PlatformKind;
 pub async fn accounts(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     api.answer(&request, ApiScope::Read, async |call| Ok(Accounts { items: mine(&call).await? }))
         .await
-}
-
-/// What was pushed to the token's accounts and is not processed, or means nothing.
-#[utoipa::path(get, path = "/api/v1/inbox", tag = "accounts", responses(
-    (status = 200, body = Inbox),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
-))]
-pub async fn inbox(api: Data<Api>, request: HttpRequest) -> HttpResponse {
-    api.answer(&request, ApiScope::Read, async |call| {
-        let rows = call.gateway.inbox_counts(&call.operator.accounts).await?;
-        let items = rows.into_iter().map(|row| InboxOverview {
-            account: row.account.to_string(),
-            waiting: row.waiting,
-            waiting_since: row.oldest_waiting,
-            quarantined: row.quarantined,
-            rows: RowTally {
-                received: row.rows.received,
-                stored: row.rows.stored,
-                merged: row.rows.merged,
-                quarantined: row.rows.quarantined,
-            },
-        });
-        Ok(Inbox { items: items.collect() })
-    })
-    .await
 }
 
 /// What can be done on the token's accounts in either platform's words, and how.

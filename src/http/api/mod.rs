@@ -13,6 +13,7 @@ mod capabilities;
 mod deliveries;
 mod destinations;
 mod error;
+mod inbox;
 mod jobs;
 mod numbers;
 mod openapi;
@@ -32,6 +33,7 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::config::ApiScope;
+use crate::decoding;
 use crate::domain::ids::AccountSlug;
 use crate::gateway::WorkerGateway;
 use crate::gateway::destinations::OperatorView;
@@ -91,7 +93,9 @@ pub(super) fn configure(
         .service(resource("/jobs").route(web::get().to(jobs::list)))
         .service(resource("/jobs/{id}").route(web::get().to(jobs::detail)))
         .service(resource("/accounts").route(web::get().to(capabilities::accounts)))
-        .service(resource("/inbox").route(web::get().to(capabilities::inbox)))
+        .service(resource("/inbox").route(web::get().to(inbox::overview)))
+        .service(resource("/inbox/quarantine").route(web::get().to(inbox::quarantine)))
+        .service(resource("/inbox/reprocess").route(web::post().to(inbox::reprocess)))
         .service(
             resource("/destinations")
                 .route(web::get().to(destinations::list))
@@ -254,7 +258,7 @@ fn words(query: &str) -> Result<HashMap<String, String>, Problem> {
 
 /// A document of the request; what is wrong with it is told by its place, for a value may be secret.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    serde_json::from_slice(decoding::without_mark(body)).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Problem::invalid("the body", &format!("it is no such document at {place}"))
     })

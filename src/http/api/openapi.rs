@@ -10,8 +10,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use crate::http::api::{
-    adoption, backup, campaigns, capabilities, deliveries, destinations, jobs, numbers, outcomes,
-    ready, reconcile,
+    adoption, backup, campaigns, capabilities, deliveries, destinations, inbox, jobs, numbers,
+    outcomes, ready, reconcile,
 };
 
 /// The page's own scripts and styles and nothing else; Swagger UI sets styles inline and draws its
@@ -38,7 +38,9 @@ const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
         jobs::list,
         jobs::detail,
         capabilities::accounts,
-        capabilities::inbox,
+        inbox::overview,
+        inbox::quarantine,
+        inbox::reprocess,
         capabilities::list,
         destinations::list,
         destinations::add,

@@ -1,9 +1,9 @@
 //! Results that CC-iSales pushes (reference 6): rows of one or several attempts, not signed, so the
 //! address has a token. Anything but the one answer makes the platform push again.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{Receiver, refuse};
 use crate::domain::ids::AccountSlug;
@@ -16,6 +16,7 @@ const ACCEPTED: &str = r#"{"retCode":"0","retMsg":"success"}"#;
 
 pub async fn receive(
     receiver: Data<Receiver>,
+    request: HttpRequest,
     address: Path<(String, String)>,
     body: Payload,
 ) -> HttpResponse {
@@ -26,8 +27,10 @@ pub async fn receive(
         return refuse(PushRefused::UnknownAccount);
     };
     let sent_to = (PlatformKind::Isales, &account);
-    let hand_on =
-        async |body: Bytes| receiver.gateway.receive_results(sent_to, &token, &body).await;
+    let hand_on = async |body: Bytes| {
+        let arrived = receiver.arrived(&request, &body);
+        receiver.gateway.receive_results(sent_to, &token, arrived).await
+    };
     let accepted = || {
         HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json;charset=UTF-8"))

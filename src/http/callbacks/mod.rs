@@ -13,12 +13,14 @@ mod voipbin;
 use std::time::Duration;
 
 use actix_web::guard::{Guard, fn_guard};
-use actix_web::http::header::RETRY_AFTER;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::web::{self, Bytes, Data, Payload, ServiceConfig, post};
-use actix_web::{HttpResponse, Route};
+use actix_web::{HttpRequest, HttpResponse, Route};
 use tokio::sync::Semaphore;
 
+use crate::decoding::Declared;
 use crate::gateway::WorkerGateway;
+use crate::gateway::inbox::Arrived;
 use crate::gateway::pushes::PushRefused;
 
 pub use sources::Sources;
@@ -36,6 +38,16 @@ struct Receiver {
 }
 
 impl Receiver {
+    /// A body with what its sender declared about it.
+    fn arrived<'a>(&self, request: &'a HttpRequest, body: &'a [u8]) -> Arrived<'a> {
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let declared = Declared {
+            content_type: header(CONTENT_TYPE),
+            content_encoding: header(CONTENT_ENCODING),
+        };
+        Arrived { body, declared, limit_bytes: self.body_limit_bytes }
+    }
+
     /// Reads a body in its turn and hands it on; `accepted` is the answer when it is taken.
     async fn take(
         &self,

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{Receiver, refuse};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::pushes::PushRefused;
-use crate::platforms::{PlatformKind, Push};
+use crate::platforms::PlatformKind;
 use crate::signing::webhook::SIGNATURE_HEADER;
 
 pub async fn receive(
@@ -29,7 +29,8 @@ pub async fn receive(
     }
     let sent_to = (PlatformKind::Voipbin, &account);
     let hand_on = async |body: Bytes| {
-        receiver.gateway.receive_push(sent_to, Push { body: &body, proof, token }).await
+        let arrived = receiver.arrived(&request, &body);
+        receiver.gateway.receive_push(sent_to, (proof, token), arrived).await
     };
     receiver.take(body, hand_on, || HttpResponse::Ok().finish()).await
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
+use crate::decoding;
 use crate::mapping::check::rows::{Reader, Row};
 use crate::mapping::engine::Outcome;
 use crate::mapping::engine::path::without_indexes;
@@ -89,8 +90,9 @@ pub(super) fn read_overlay(
             problems.push(file_problem(&path, "larger than 1 MiB", "a table"));
             continue;
         }
-        match fs::read_to_string(&path) {
-            Ok(text) => files.push((path.display().to_string(), text)),
+        match fs::read(&path).map(decoding::file_text) {
+            Ok(None) => problems.push(file_problem(&path, "not UTF-8", "a text file")),
+            Ok(Some(text)) => files.push((path.display().to_string(), text)),
             Err(error) => problems.push(file_problem(&path, &error.to_string(), "a text file")),
         }
     }

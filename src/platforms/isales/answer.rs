@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::{refusal, wire};
+use crate::decoding;
+use crate::domain::json;
 use crate::platforms::{Operation, PlatformError};
 use crate::transport::{self, Access};
 
@@ -53,11 +55,35 @@ impl Answer {
         if answer.status != 200 {
             return Err(refusal::read_status(operation, access, answer));
         }
+        let body = decoding::readable(&answer.body, answer.content_type.as_deref());
+        let read = |body: &Bytes| Self::read_body(operation, access, body);
+        // One escape that is none must not cost a whole page of rows.
+        let mended =
+            || read(&Bytes::from(json::mended(std::str::from_utf8(&body).ok()?).into_owned()));
+        read(&body).or_else(mended).unwrap_or_else(|| {
+            // The parser's text may quote the document, so it is not passed on.
+            let detail = "status 200 with a body that is no answer";
+            Err(PlatformError::malformed(operation, access, detail))
+        })
+    }
+
+    /// None when the body is no JSON, or no answer.
+    fn read_body(
+        operation: Operation,
+        access: Access,
+        body: &Bytes,
+    ) -> Option<Result<Self, PlatformError>> {
+        let whole = serde_json::from_slice(body).ok()?;
+        Some(Self::judge(operation, access, body, whole))
+    }
+
+    fn judge(
+        operation: Operation,
+        access: Access,
+        body: &Bytes,
+        whole: Whole<'_>,
+    ) -> Result<Self, PlatformError> {
         let malformed = |detail| PlatformError::malformed(operation, access, detail);
-        let body = &answer.body;
-        // The parser's text may quote the document, so it is not passed on.
-        let whole: Whole<'_> = serde_json::from_slice(body)
-            .map_err(|_| malformed("status 200 with a body that is no answer"))?;
         let filled = |code: Option<String>| code.filter(|code| !code.is_empty());
         match filled(whole.result_code).or_else(|| filled(whole.return_code)).as_deref() {
             Some(wire::SUCCESS) => {}

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::convert;
 use super::wire::ResultRow;
+use crate::decoding;
 use crate::domain::call::CallResult;
+use crate::domain::json;
 use crate::platforms::ConvertContext;
 use crate::platforms::notice::Notice;
 
@@ -44,17 +46,14 @@ pub fn parse(body: &[u8]) -> Result<Vec<PushedRow<'_>>, Unreadable> {
             },
         },
     };
-    let read = |raw: &'_ RawValue| serde_json::from_str::<ResultRow>(raw.get()).ok();
+    let read = |raw: &'_ RawValue| json::read::<ResultRow>(raw.get());
     Ok(rows.into_iter().map(|raw| PushedRow { row: read(raw), raw: raw.get() }).collect())
 }
 
 /// The push about an attempt; None while the call is under way, for only outcomes are pushed.
-pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
     if notice.attempt.result == CallResult::InProgress {
         return None;
-    }
-    if let Some(row) = own.and_then(|own| convert::pushed_row(own, notice.pair).ok()) {
-        return Some(format!("[{row}]").into_bytes());
     }
     let mut row = convert::call_from_domain(notice.attempt, ctx).value;
     row.campaign_id = Some(notice.pair.number.to_string());
@@ -83,16 +82,12 @@ enum Code {
 /// `retCode` 0 (page 4046). The page counts no answer as failed whose status is 200, so this is only for
 /// receivers that say by it that they did not take a push.
 pub fn is_receipt(answer: &[u8]) -> bool {
-    let answer = answer.strip_prefix(UTF8_BOM).unwrap_or(answer);
-    match serde_json::from_slice::<Receipt>(answer) {
+    match serde_json::from_slice::<Receipt>(decoding::without_mark(answer)) {
         Ok(Receipt { code: Code::Text(text) }) => text.trim() == "0",
         Ok(Receipt { code: Code::Number(number) }) => number == 0,
         Err(_) => false,
     }
 }
-
-/// Some servers begin every text with it.
-const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[cfg(test)]
 mod tests {
@@ -122,7 +117,8 @@ mod tests {
         let body = format!(r#"[{{"callStatus":"six"}},7,{ROW}]"#);
         let rows = parse(body.as_bytes()).unwrap();
         let read: Vec<bool> = rows.iter().map(|row| row.row.is_some()).collect();
-        assert_eq!(read, [false, false, true]);
+        assert_eq!(read, [true, false, true]);
+        assert_eq!(rows[0].row.as_ref().unwrap().call_status, None);
         assert_eq!(rows[1].raw, "7");
     }
 

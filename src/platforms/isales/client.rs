@@ -19,6 +19,7 @@ use crate::config::{AccountConfig, IsalesRelease, PlatformSettings};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::json;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
@@ -317,9 +318,12 @@ impl Client {
 
     /// Rows of VDNs that are the account's; a result that does not say when and by which code is kept
     /// nowhere (reference 6).
-    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
-        let rows = callback::parse(body).ok()?;
-        Some(rows.into_iter().map(|pushed| self.pushed(&pushed)).collect())
+    pub fn read_results(&self, body: &str) -> Option<Vec<PushedRow>> {
+        let read = |body: &str| -> Option<Vec<PushedRow>> {
+            let rows = callback::parse(body.as_bytes()).ok()?;
+            Some(rows.iter().map(|pushed| self.pushed(pushed)).collect())
+        };
+        read(body).or_else(|| read(&json::mended(body)))
     }
 
     fn pushed(&self, pushed: &callback::PushedRow<'_>) -> PushedRow {
@@ -335,8 +339,7 @@ impl Client {
         let Some(path) = campaign.as_ref().and_then(CampaignPath::parse) else {
             return PushedRow::Unusable { reason: "it names no campaign", raw };
         };
-        let has_time = row.call_time_str.as_deref().is_some_and(|at| !at.is_empty());
-        if !has_time || row.call_status.is_none() {
+        if !row.is_result() {
             return PushedRow::Unusable {
                 reason: "it does not say when, or with what result",
                 raw,
@@ -381,8 +384,8 @@ impl Client {
         let attempts: Vec<FetchedAttempt> = rows
             .iter()
             .filter_map(|raw| {
-                let row: wire::ResultRow = serde_json::from_slice(raw).ok()?;
-                Some(FetchedAttempt {
+                let row: wire::ResultRow = json::read(std::str::from_utf8(raw).ok()?)?;
+                row.is_result().then(|| FetchedAttempt {
                     native: requests::attempt_id(&path, &row, &self.shared.signer),
                     contact: None,
                     call: None,

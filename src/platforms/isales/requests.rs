@@ -31,6 +31,8 @@ impl CampaignPath {
     pub fn parse(native: &NativeId) -> Option<Self> {
         let (vdn, id) = native.as_str().split_once('/')?;
         let digits = (1..=20).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit());
+        // The platform numbers its campaigns: another spelling of a number is no id of its own.
+        let digits = digits && (id.len() == 1 || !id.starts_with('0'));
         let vdn = VdnId::new(vdn.parse().ok()?).ok()?;
         digits.then(|| Self { vdn, id: id.to_owned() })
     }

@@ -319,6 +319,14 @@ pub struct ResultRow {
     pub extra: Map<String, Value>,
 }
 
+impl ResultRow {
+    /// Whether it says when somebody was called, and with what result.
+    pub fn is_result(&self) -> bool {
+        let has_time = self.call_time_str.as_deref().is_some_and(|at| !at.is_empty());
+        has_time && self.call_status.is_some()
+    }
+}
+
 impl Envelope {
     /// The code of whichever pair is present.
     pub fn code(&self) -> Option<&str> {

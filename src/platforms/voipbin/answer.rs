@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::domain::json;
 use crate::platforms::{Operation, PlatformError};
 use crate::transport::Access;
 
@@ -47,21 +48,41 @@ pub fn page<T: DeserializeOwned>(
     operation: Operation,
     body: &Bytes,
 ) -> Result<Page<T>, PlatformError> {
-    let page: RawPage<'_> = serde_json::from_slice(body).map_err(|_| {
+    page_of(operation, body, |row| serde_json::from_str(row).ok())
+}
+
+/// A page whose rows are read so; a row that cannot be read must not cost the others.
+///
+/// # Errors
+/// When the body is no page.
+pub fn page_of<T>(
+    operation: Operation,
+    body: &Bytes,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Page<T>, PlatformError> {
+    let mended = || {
+        let mended = json::mended(std::str::from_utf8(body).ok()?).into_owned();
+        read_page(&Bytes::from(mended), &read)
+    };
+    read_page(body, &read).or_else(mended).ok_or_else(|| {
         PlatformError::malformed(operation, Access::Read, "status 200 with a body that is no page")
-    })?;
+    })
+}
+
+fn read_page<T>(body: &Bytes, read: impl Fn(&str) -> Option<T>) -> Option<Page<T>> {
+    let page: RawPage<'_> = serde_json::from_slice(body).ok()?;
     let raw_rows = page.result.unwrap_or_default();
     let count = raw_rows.len();
     let rows: Vec<(T, Bytes)> = raw_rows
         .into_iter()
         .filter_map(|raw| {
-            let row = serde_json::from_str(raw.get()).ok()?;
+            let row = read(raw.get())?;
             Some((row, body.slice_ref(raw.get().as_bytes())))
         })
         .collect();
     // An empty page is the end; so is a page without a token, from which nothing can follow.
     let next = page.next_page_token.filter(|token| count > 0 && !token.is_empty());
-    Ok(Page { unreadable: count - rows.len(), rows, next })
+    Some(Page { unreadable: count - rows.len(), rows, next })
 }
 
 /// A time of either generation; the sentinel of the year 9999 means that it never happened (1.5).

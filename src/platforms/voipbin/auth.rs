@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::signing::webhook;
 use crate::transport::Target;
 
 /// The access key goes into the query: there is no header form (reference 1.2).
@@ -63,29 +62,5 @@ impl AccessKey {
     pub fn is_in(&self, text: &str) -> bool {
         let key = self.0.expose_secret();
         text.contains(key) || percent_decode_str(text).decode_utf8_lossy().contains(key)
-    }
-}
-
-/// The bytes of a webhook whose signature held, or that came to an address that nobody else knows.
-#[derive(Clone, Copy)]
-pub struct VerifiedWebhook<'a>(&'a [u8]);
-
-/// Checks `X-VoIPBIN-Signature` (reference 10.2).
-pub fn verify_webhook<'a>(
-    secret: &SecretString,
-    signature: &str,
-    body: &'a [u8],
-) -> Option<VerifiedWebhook<'a>> {
-    webhook::verify(secret, signature, body).then_some(VerifiedWebhook(body))
-}
-
-impl<'a> VerifiedWebhook<'a> {
-    /// For a customer that signs nothing.
-    pub fn by_address(body: &'a [u8]) -> Self {
-        Self(body)
-    }
-
-    pub fn bytes(self) -> &'a [u8] {
-        self.0
     }
 }

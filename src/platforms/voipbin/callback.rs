@@ -2,8 +2,6 @@
 //! (reference 10). There is no event for the end of a call: it is `campaigncall_updated` with
 //! `status` done.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -11,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::auth::{Reading, SECRET_READ_PAUSE, VerifiedWebhook, verify_webhook};
+use super::auth::{Reading, SECRET_READ_PAUSE};
 use super::client::Client;
 use super::convert;
-use super::wire::{Call, Campaign, Campaigncall, NIL_UUID, is_unset};
+use super::wire::{Call, Campaigncall, Identified, NIL_UUID, is_unset};
 use crate::domain::call::CallResult;
 use crate::domain::ids::{CampaignPart, NativeId};
-use crate::domain::verbatim::Document;
+use crate::domain::json::{self, Members};
 use crate::platforms::notice::Notice;
 use crate::platforms::{
     ConvertContext, FetchedAttempt, Operation, PlatformError, PlatformErrorKind, Push, PushAddress,
@@ -31,9 +29,8 @@ pub const PROOF_HEADER: &str = webhook::SIGNATURE_HEADER;
 /// An event that concerns the gateway.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Created, updated, or its status changed.
-    Campaign(Box<Campaign>),
-    CampaignDeleted(Box<Campaign>),
+    /// Created, updated, deleted, or its status changed: nothing but its id is believed.
+    Campaign(String),
     /// Created or updated; the attempt is over when its status is `done`.
     Campaigncall(Box<Campaigncall>),
     /// A call has ended; it need not be a campaign's.
@@ -43,40 +40,34 @@ pub enum Event {
 }
 
 /// A genuine webhook whose body is not an event.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a webhook whose body is not {{type, data}} or whose data does not fit its type")]
-pub struct Unreadable(#[source] serde_json::Error);
+pub struct Unreadable;
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(borrow)]
-    data: &'a RawValue,
-}
-
+/// What a webhook says, which was verified before, and the bytes of its `data`.
+///
 /// # Errors
-/// When the body is no event, or a campaign's or campaigncall's data cannot be read.
-pub fn parse(webhook: VerifiedWebhook<'_>) -> Result<Event, Unreadable> {
-    read(webhook.bytes())
-}
-
-fn read(body: &[u8]) -> Result<Event, Unreadable> {
-    let Envelope { kind, data } = serde_json::from_slice(body).map_err(Unreadable)?;
-    let campaign = || serde_json::from_str::<Box<Campaign>>(data.get()).map_err(Unreadable);
-    Ok(match kind.as_str() {
-        "campaign_deleted" => Event::CampaignDeleted(campaign()?),
+/// When the body is no event, or the data of a campaign or of a call is no object.
+pub fn parse(body: &str) -> Result<(Event, &RawValue), Unreadable> {
+    let members: Members<'_> = serde_json::from_str(body).map_err(|_| Unreadable)?;
+    let kind = members.get("type").and_then(|kind| serde_json::from_str::<String>(kind.get()).ok());
+    let (kind, data) = kind.zip(members.get("data")).ok_or(Unreadable)?;
+    let event = match kind.as_str() {
         "campaign_created"
         | "campaign_updated"
+        | "campaign_deleted"
         | "campaign_status_run"
         | "campaign_status_stopping"
-        | "campaign_status_stop" => Event::Campaign(campaign()?),
-        "campaigncall_created" | "campaigncall_updated" => {
-            Event::Campaigncall(serde_json::from_str(data.get()).map_err(Unreadable)?)
+        | "campaign_status_stop" => {
+            json::read(data.get()).map(|Identified { id }| Event::Campaign(id))
         }
-        "call_hangup" => Event::CallEnded(serde_json::from_str(data.get()).map_err(Unreadable)?),
-        _ => Event::Other,
-    })
+        "campaigncall_created" | "campaigncall_updated" => {
+            json::read(data.get()).map(Event::Campaigncall)
+        }
+        "call_hangup" => json::read(data.get()).map(Event::CallEnded),
+        _ => Some(Event::Other),
+    };
+    Ok((event.ok_or(Unreadable)?, data))
 }
 
 /// `webhook_secret` is in the customer that the platform answers, but not in its OpenAPI file
@@ -110,62 +101,61 @@ struct CustomerSettings {
 const PUSHED_BY: &str = "POST";
 
 impl Client {
-    /// Reads a webhook. With a configured secret no other counts; else the platform's own is read
+    /// Proves a webhook. With a configured secret no other counts; else the platform's own is read
     /// once, and again when a signature does not fit, for it may have been changed.
     ///
     /// # Errors
     /// `NotGenuine`, and `Unproved` when the secret is not known and the platform does not tell it.
-    pub async fn open_push(&self, push: Push<'_>) -> Result<Pushed, PushError> {
-        let verified = match push.proof {
-            Some(signature) => self.check_signature(signature, push.body).await?,
+    pub async fn prove_push(&self, push: Push<'_>) -> Result<(), PushError> {
+        let is_proved = match push.proof {
+            Some(signature) => self.check_signature(signature, push).await?,
             None => self.check_address(push).await?,
         };
-        let event = parse(verified.ok_or(PushError::NotGenuine)?);
-        Ok(match event {
-            Ok(Event::Campaign(campaign) | Event::CampaignDeleted(campaign)) => {
-                match Uuid::try_parse(&campaign.id) {
-                    Ok(id) => Pushed::Campaign(NativeId::new(id.to_string())),
-                    Err(_) => Pushed::Unreadable("a campaign without an id"),
-                }
-            }
-            Ok(Event::Campaigncall(_) | Event::CallEnded(_)) => Pushed::Results,
-            Ok(Event::Other) => Pushed::Other,
-            Err(_) => Pushed::Unreadable("no event"),
-        })
+        if is_proved { Ok(()) } else { Err(PushError::NotGenuine) }
     }
 
-    async fn check_signature<'a>(
-        &self,
-        signature: &str,
-        body: &'a [u8],
-    ) -> Result<Option<VerifiedWebhook<'a>>, PushError> {
+    /// What a webhook is about that was proved.
+    pub fn read_push(body: &str) -> Pushed {
+        let event = parse(body).map(|(event, _)| event);
+        match event.or_else(|_| parse(&json::mended(body)).map(|(event, _)| event)) {
+            Ok(Event::Campaign(id)) => match Uuid::try_parse(&id) {
+                Ok(id) => Pushed::Campaign(NativeId::new(id.to_string())),
+                Err(_) => Pushed::Unreadable("it names no campaign"),
+            },
+            Ok(Event::Campaigncall(_) | Event::CallEnded(_)) => Pushed::Results,
+            Ok(Event::Other) => Pushed::Other,
+            Err(Unreadable) => Pushed::Unreadable("it is no event"),
+        }
+    }
+
+    async fn check_signature(&self, signature: &str, push: Push<'_>) -> Result<bool, PushError> {
         let keeper = self.webhook_secret();
         let is_configured = keeper.configured.is_some();
         let known = keeper.configured.clone().or_else(|| keeper.known());
-        let verified = known.as_ref().and_then(|secret| verify_webhook(secret, signature, body));
-        if verified.is_some() || is_configured {
-            return Ok(verified);
+        let fits = |secret: &SecretString| webhook::verify(secret, signature, push.body);
+        if known.as_ref().is_some_and(fits) {
+            return Ok(true);
+        }
+        if is_configured {
+            return Ok(false);
         }
         let secret = self.read_webhook_secret(known.as_ref()).await?;
-        Ok(secret.and_then(|secret| verify_webhook(&secret, signature, body)))
+        Ok(secret.as_ref().is_some_and(fits))
     }
 
     /// A customer without a secret signs nothing (reference 10.2): then the token in the address
     /// proves a webhook.
-    async fn check_address<'a>(
-        &self,
-        push: Push<'a>,
-    ) -> Result<Option<VerifiedWebhook<'a>>, PushError> {
+    async fn check_address(&self, push: Push<'_>) -> Result<bool, PushError> {
         let keeper = self.webhook_secret();
         let token = push.token.and_then(|token| self.callbacks().verify(token));
         if token != Some(PushedTo::Account) || keeper.configured.is_some() {
-            return Ok(None);
+            return Ok(false);
         }
         let secret = match keeper.known() {
             Some(known) => Some(known),
             None => self.read_webhook_secret(None).await?,
         };
-        Ok(secret.is_none().then(|| VerifiedWebhook::by_address(push.body)))
+        Ok(secret.is_none())
     }
 
     /// Where the customer's events are pushed to.
@@ -205,22 +195,25 @@ impl Client {
     }
 
     /// The attempt of a webhook that was verified when it was received; None when it holds none.
-    pub fn read_results(&self, body: &[u8]) -> Option<Vec<PushedRow>> {
-        let event = read(body).ok()?;
-        let Envelope { data, .. } = serde_json::from_slice(body).ok()?;
+    pub fn read_results(&self, body: &str) -> Option<Vec<PushedRow>> {
+        let read = |body: &str| Some(vec![self.pushed(parse(body).ok()?)?]);
+        read(body).or_else(|| read(&json::mended(body)))
+    }
+
+    fn pushed(&self, (event, data): (Event, &RawValue)) -> Option<PushedRow> {
         let raw = Bytes::copy_from_slice(data.get().as_bytes());
         let call = match event {
             Event::Campaigncall(call) => call,
             Event::CallEnded(call) if is_unset(&call.id) => {
-                return Some(vec![PushedRow::Unusable { reason: "it names no call", raw }]);
+                return Some(PushedRow::Unusable { reason: "it names no call", raw });
             }
             Event::CallEnded(call) => {
-                return Some(vec![PushedRow::Call { call: NativeId::new(call.id), raw }]);
+                return Some(PushedRow::Call { call: NativeId::new(call.id), raw });
             }
-            _ => return None,
+            Event::Campaign(_) | Event::Other => return None,
         };
         let (Ok(campaign), false) = (Uuid::try_parse(&call.campaign_id), is_unset(&call.id)) else {
-            return Some(vec![PushedRow::Unusable { reason: "it names no campaign", raw }]);
+            return Some(PushedRow::Unusable { reason: "it names no campaign", raw });
         };
         let target = Some(&call.outdial_target_id).filter(|id| !is_unset(id));
         let attempt = FetchedAttempt {
@@ -231,7 +224,7 @@ impl Client {
             raw,
         };
         let campaign = NativeId::new(campaign.to_string());
-        Some(vec![PushedRow::Result { campaign, attempt: Box::new(attempt) }])
+        Some(PushedRow::Result { campaign, attempt: Box::new(attempt) })
     }
 
     /// The secret as the platform has it now; None when it is still the one that was `tried`, or
@@ -274,16 +267,7 @@ impl Client {
 
 /// The push about an attempt: `campaigncall_created` when it is told for the first time and the
 /// call is under way, else `campaigncall_updated`, by which an end is told too (reference 10.1).
-pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> Option<Vec<u8>> {
-    let is_over = notice.attempt.result != CallResult::InProgress;
-    let kind = if notice.revision == 1 && !is_over {
-        "campaigncall_created"
-    } else {
-        "campaigncall_updated"
-    };
-    if let Some(data) = own.and_then(|own| own_data(own, notice).ok()) {
-        return Some(format!(r#"{{"type":"{kind}","data":{data}}}"#).into_bytes());
-    }
+pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
     let mut call = convert::call_from_domain(notice.attempt, ctx).value;
     call.id = notice.attempt_id.to_string();
     call.campaign_id = notice.campaign.to_string();
@@ -293,22 +277,13 @@ pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> 
     call.outdial_target_id = notice.contact.unwrap_or_default().to_string();
     call.reference_id = notice.attempt_id.to_string();
     call.tm_create = Some(notice.list_at.to_string());
-    serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()
-}
-
-/// A campaigncall as the platform sent it, under its public ids.
-fn own_data<'a>(own: &'a str, notice: &Notice<'_>) -> Result<Cow<'a, str>, serde_json::Error> {
-    let mut document = Document::parse(own.as_bytes())?;
-    let mut is_renamed = document.rename("id", &notice.attempt_id.to_string())?;
-    is_renamed |= document.rename("campaign_id", &notice.campaign.to_string())?;
-    if let Some(contact) = notice.contact {
-        is_renamed |= document.rename("outdial_target_id", &contact.to_string())?;
-    }
-    if is_renamed {
-        serde_json::to_string(&document).map(Cow::Owned)
+    let is_over = notice.attempt.result != CallResult::InProgress;
+    let kind = if notice.revision == 1 && !is_over {
+        "campaigncall_created"
     } else {
-        Ok(Cow::Borrowed(own))
-    }
+        "campaigncall_updated"
+    };
+    serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()
 }
 
 /// The header that proves a webhook.
@@ -318,30 +293,36 @@ pub fn proof(secret: &SecretString, body: &[u8]) -> (&'static str, String) {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::SecretString;
-
     use super::*;
-    use crate::platforms::voipbin::auth::verify_webhook;
-    use crate::signing::webhook;
 
     fn parsed(body: &str) -> Result<Event, Unreadable> {
-        let secret = SecretString::from("example-secret");
-        let signature = webhook::sign(&secret, body.as_bytes());
-        assert!(verify_webhook(&SecretString::from("x"), &signature, body.as_bytes()).is_none());
-        parse(verify_webhook(&secret, &signature, body.as_bytes()).unwrap())
+        parse(body).map(|(event, _)| event)
     }
 
     #[test]
     fn events_are_told_apart() {
         let campaign = r#"{"type":"campaign_status_run","data":{"id":"a","status":"run"}}"#;
-        assert!(matches!(parsed(campaign), Ok(Event::Campaign(c)) if c.status == "run"));
+        assert_eq!(parsed(campaign), Ok(Event::Campaign("a".to_owned())));
         let call = r#"{"type":"campaigncall_updated","data":{"id":"b","status":"done"}}"#;
         assert!(matches!(parsed(call), Ok(Event::Campaigncall(c)) if c.status == "done"));
         let deleted = r#"{"data":{"id":"a"},"type":"campaign_deleted"}"#;
-        assert!(matches!(parsed(deleted), Ok(Event::CampaignDeleted(c)) if c.id == "a"));
+        assert_eq!(parsed(deleted), Ok(Event::Campaign("a".to_owned())));
         let ended = r#"{"type":"call_hangup","data":{"id":"c","hangup_reason":"busy"}}"#;
         assert!(matches!(parsed(ended), Ok(Event::CallEnded(c)) if c.hangup_reason == "busy"));
-        assert_eq!(parsed(r#"{"type":"call_ringing","data":7}"#).unwrap(), Event::Other);
+        assert_eq!(parsed(r#"{"type":"call_ringing","data":7}"#), Ok(Event::Other));
+    }
+
+    #[test]
+    fn one_odd_member_costs_itself() {
+        for odd in [r#""name":"\ud83d""#, r#""tm_create":7"#, r#""status":"x","status":"done""#] {
+            let body = format!(
+                r#"{{"type":"campaigncall_updated","data":{{"id":"b","status":"done",{odd}}}}}"#
+            );
+            let Ok(Event::Campaigncall(call)) = parsed(&body) else { panic!("{odd}") };
+            assert_eq!((&*call.id, &*call.status), ("b", "done"), "{odd}");
+        }
+        let campaign = r#"{"type":"campaign_updated","data":{"id":"a","service_level":"high"}}"#;
+        assert_eq!(parsed(campaign), Ok(Event::Campaign("a".to_owned())));
     }
 
     #[test]

@@ -19,9 +19,11 @@ use super::wire::{self, is_unset};
 use super::{answer, convert, refusal};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
+use crate::decoding;
 use crate::domain::campaign::CampaignDefinition;
 use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
+use crate::domain::json;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
@@ -310,14 +312,13 @@ impl Client {
     ) -> Result<AttemptPage, PlatformError> {
         let operation = Operation::ResultQuery;
         let path = campaign_path(operation, native, "/campaigncalls")?;
-        let page = self
-            .page::<wire::Campaigncall>(
-                operation,
-                lane,
-                &path,
-                (query.cursor.as_deref(), PAGE_SIZE),
-            )
-            .await?;
+        let query = page_query(query.cursor.as_deref(), PAGE_SIZE);
+        let body = self.get(operation, lane, &path, Some(&query)).await?;
+        // Unlike rules, a result is worth what can be read of it.
+        let read =
+            |row: &str| json::read(row).filter(|call: &wire::Campaigncall| !is_unset(&call.id));
+        let page = answer::page_of(operation, &body, read)?;
+        self.report_unreadable(operation, page.unreadable);
         let attempts = page
             .rows
             .into_iter()
@@ -369,12 +370,16 @@ impl Client {
         row: &[u8],
     ) -> Result<Option<Explained>, PlatformError> {
         let operation = Operation::ResultDetail;
-        let row: wire::Campaigncall = answer::object(operation, Access::Read, row)?;
+        let row: wire::Campaigncall = read_row(row).ok_or_else(|| {
+            PlatformError::malformed(operation, Access::Read, "the attempt's row is no object")
+        })?;
         let Some(call) = convert::call_behind(&row) else { return Ok(None) };
         let path = format!("/calls/{}", segment(call.as_str()));
         match self.get(operation, lane, &path, None).await {
             Ok(body) => {
-                let call: wire::Call = answer::object(operation, Access::Read, &body)?;
+                let call: wire::Call = read_row(&body).ok_or_else(|| {
+                    PlatformError::malformed(operation, Access::Read, "the call is no object")
+                })?;
                 Ok(Some(convert::explained(&row, &call, &self.shared.context)))
             }
             Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
@@ -384,8 +389,7 @@ impl Client {
 
     /// The same from the call as it was pushed.
     pub fn explain_by(&self, row: &[u8], call: &[u8]) -> Option<Explained> {
-        let row: wire::Campaigncall = serde_json::from_slice(row).ok()?;
-        let call: wire::Call = serde_json::from_slice(call).ok()?;
+        let (row, call) = (read_row::<wire::Campaigncall>(row)?, read_row::<wire::Call>(call)?);
         Some(convert::explained(&row, &call, &self.shared.context))
     }
 
@@ -483,20 +487,22 @@ impl Client {
         path: &str,
         (cursor, size): (Option<&str>, u32),
     ) -> Result<Page<T>, PlatformError> {
-        let token =
-            cursor.map(|token| format!("&page_token={}", segment(token))).unwrap_or_default();
-        let query = format!("page_size={size}{token}");
+        let query = page_query(cursor, size);
         let body = self.get(operation, lane, path, Some(&query)).await?;
         let page = answer::page(operation, &body)?;
-        if page.unreadable > 0 {
+        self.report_unreadable(operation, page.unreadable);
+        Ok(page)
+    }
+
+    fn report_unreadable(&self, operation: Operation, unreadable: usize) {
+        if unreadable > 0 {
             tracing::warn!(
                 account = %self.connection.endpoint().account(),
                 operation = operation.as_str(),
-                unreadable = page.unreadable,
+                unreadable,
                 "rows of a list cannot be read and are left out"
             );
         }
-        Ok(page)
     }
 
     pub(super) async fn get(
@@ -506,7 +512,8 @@ impl Client {
         path: &str,
         query: Option<&str>,
     ) -> Result<Bytes, PlatformError> {
-        self.call(Ask { operation, lane, method: "GET", path, query, body: Bytes::new() }).await
+        let ask = Ask { operation, lane, method: "GET", path, query, body: Bytes::new() };
+        Ok(decoding::readable(&self.call(ask).await?, None))
     }
 
     pub(super) async fn write<T: DeserializeOwned>(
@@ -541,6 +548,15 @@ impl Client {
             _ => Err(refusal::read(operation, access, &answer)),
         }
     }
+}
+
+fn read_row<T: DeserializeOwned>(row: &[u8]) -> Option<T> {
+    json::read(std::str::from_utf8(row).ok()?)
+}
+
+fn page_query(cursor: Option<&str>, size: u32) -> String {
+    let token = cursor.map(|token| format!("&page_token={}", segment(token))).unwrap_or_default();
+    format!("page_size={size}{token}")
 }
 
 /// The end handling of a campaign that stops when nobody is left (reference 3.1).

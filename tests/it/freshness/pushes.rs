@@ -186,11 +186,14 @@ async fn what_is_not_genuine_is_refused_for_good_and_touches_nothing() {
     let long = "x".repeat(70 * 1024);
     assert_eq!(push(&app, SECRET, &long).await.status, 413);
     assert_eq!(requests(), before, "nobody was asked");
+    // What a wrong signature came with is kept for who vouches for it.
+    until(async || app.inbox("vb").await["unproved"] == 6).await;
+    assert_eq!(app.inbox("vb").await["quarantined"], 0);
     app.finish().await;
 }
 
 #[tokio::test]
-async fn a_genuine_push_that_says_nothing_is_received() {
+async fn a_genuine_push_that_says_nothing_is_received_and_kept() {
     let app = TestApp::simulators(configured).await.serve().await;
     let before = app.voipbin.journal.pace().requests;
     for body in [
@@ -211,7 +214,15 @@ async fn a_genuine_push_that_says_nothing_is_received() {
     ] {
         assert_eq!(push(&app, SECRET, body).await.status, 200, "{body:.40}");
     }
+    // All of them but the end of a call that is nobody's.
+    until(async || app.inbox("vb").await["quarantined"] == 13).await;
     assert_eq!(app.voipbin.journal.pace().requests, before);
+    // Another kind of event is no loss: it is counted.
+    let other = json!({"type": "call_ringing", "data": {"id": "x"}}).to_string();
+    assert_eq!(push(&app, SECRET, &other).await.status, 200);
+    let metrics = app.send("GET", &format!("{}/metrics", app.admin()), &[], None).await.text;
+    assert!(metrics.contains("dialbridge_foreign_pushes_total{account=\"vb\"} 1\n"), "{metrics}");
+    assert_eq!(app.inbox("vb").await["quarantined"], 13);
     app.finish().await;
 }
 
@@ -292,9 +303,7 @@ async fn calls_are_kept_as_webhooks_tell_them() {
     let page = json!({"showDetail": 1, "pageSize": 10, "pageNum": 1});
     assert_eq!(app.cc_ok("POST", &query, Some(page)).await["totalCount"], 1);
     until(async || {
-        let inbox = app.api("/inbox").await;
-        let rows = inbox["items"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["account"] == "vb").unwrap();
+        let row = app.inbox("vb").await;
         (&row["waiting"], &row["quarantined"]) == (&json!(0), &json!(1))
     })
     .await;

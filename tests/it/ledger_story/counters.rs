@@ -171,6 +171,5 @@ fn attempt(
         },
         raw: "{}".to_owned(),
         call: None,
-        contact: None,
     }
 }

@@ -5,7 +5,11 @@ use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptScope, SeenAttempt};
-use dialbridge::ledger::inbox::{InboxRow, NewPush, Processed, Quarantined};
+use dialbridge::ledger::inbox::{InboxRow, NewPush, Processed, Quarantined, Waiting};
+use dialbridge::ledger::journal::JournalEntry;
+use dialbridge::ledger::quarantine::{
+    MAX_UNPROVED, MAX_UNPROVED_BYTES, QuarantineFilter, QuarantineRow,
+};
 use uuid::Uuid;
 
 use super::{Place, at, paired, sight, slug, stories, uuid};
@@ -14,12 +18,22 @@ stories! {
     a_push_is_processed_once_and_as_a_whole,
     a_push_that_has_to_wait_does,
     what_is_no_text_is_kept_too,
+    anybody_may_fill_only_so_much,
+    a_part_of_a_push_waits_without_the_rest,
+    what_is_understood_later_leaves_the_quarantine,
 }
 
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
 
 fn push(account: &str, body: String) -> NewPush {
-    NewPush { account: slug(account), body, proof: None, campaign: None, trace: None }
+    NewPush {
+        account: slug(account),
+        body,
+        original: None,
+        proof: None,
+        campaign: None,
+        trace: None,
+    }
 }
 
 async fn due(ledger: &Ledger, now: i64) -> Vec<InboxRow> {
@@ -45,12 +59,11 @@ pub fn seen(key: &str) -> SeenAttempt {
         },
         raw: "{}".to_owned(),
         call: None,
-        contact: None,
     }
 }
 
 fn nonsense(reason: &str) -> Quarantined {
-    Quarantined { reason: reason.to_owned(), body: b"7".to_vec() }
+    Quarantined::new(reason, *b"7")
 }
 
 async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
@@ -106,13 +119,113 @@ async fn a_push_that_has_to_wait_does(place: Place) {
     assert_eq!((rows[1].id, rows[1].tries), (first.id, 1));
 }
 
+fn all() -> QuarantineFilter {
+    let accounts = vec![slug("pairs"), slug("uuids")];
+    QuarantineFilter { accounts, ids: None, with_unproved: true, after: 0 }
+}
+
 async fn what_is_no_text_is_kept_too(place: Place) {
     let ledger = place.ledger().await;
-    for body in [&b"\xff\x00"[..], b"text with \0 in it", "h\u{e9}llo".as_bytes(), b""] {
-        let what = Quarantined { reason: "it is no text".to_owned(), body: body.to_vec() };
-        ledger.quarantine(slug("uuids"), what, at(0)).await.unwrap();
+    let bodies = [&b"\xff\x00"[..], b"text with \0 in it", "h\u{e9}llo".as_bytes(), b""];
+    for body in bodies {
+        let what = Quarantined::new("it is no text", body);
+        let push = push("uuids", String::new());
+        assert_eq!(ledger.quarantine(push, what, at(0)).await, Ok(false), "nobody is told");
     }
     let counts = ledger.inbox_counts().await.unwrap();
-    let quarantined: Vec<u64> = counts.iter().map(|row| row.quarantined).collect();
-    assert_eq!(quarantined, [0, 4]);
+    let quarantined: Vec<(u64, u64)> =
+        counts.iter().map(|row| (row.quarantined, row.rows.received)).collect();
+    assert_eq!(quarantined, [(0, 0), (4, 4)]);
+    let kept = ledger.quarantined(all(), true, 10).await.unwrap();
+    assert!(kept.iter().map(|row| &row.body[..]).eq(bodies), "byte for byte");
+    let kept = ledger.quarantined(all(), false, 10).await.unwrap();
+    assert!(kept.iter().all(|row| row.body.is_empty()) && kept[2].bytes == 6);
+}
+
+async fn anybody_may_fill_only_so_much(place: Place) {
+    let ledger = place.ledger().await;
+    let keep = async |account, reason: &str, bytes: usize| {
+        let what = Quarantined::new(reason, vec![b'x'; bytes]);
+        ledger.quarantine_unproved(slug(account), what, at(0)).await.unwrap();
+    };
+    keep("uuids", "another's", 1).await;
+    for number in 0..MAX_UNPROVED + 5 {
+        keep("pairs", &number.to_string(), 10).await;
+    }
+    let counts = ledger.inbox_counts().await.unwrap();
+    let unproved: Vec<u64> = counts.iter().map(|row| row.unproved).collect();
+    assert_eq!(unproved, [u64::try_from(MAX_UNPROVED).unwrap(), 1]);
+    assert!(counts.iter().all(|row| row.quarantined == 0 && row.rows.received == 0));
+    let third = usize::try_from(MAX_UNPROVED_BYTES / 3).unwrap();
+    for number in 0..5 {
+        keep("pairs", &format!("large {number}"), third).await;
+    }
+    let kept = ledger.quarantined(all(), false, 1000).await.unwrap();
+    let kept: Vec<&str> = kept.iter().map(|row| &*row.reason).collect();
+    assert_eq!(kept, ["another's", "large 2", "large 3", "large 4"], "the oldest give way");
+    let proved = QuarantineFilter { with_unproved: false, ..all() };
+    assert_eq!(ledger.quarantined(proved, false, 10).await.unwrap(), []);
+}
+
+async fn a_part_of_a_push_waits_without_the_rest(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    ledger.append_inbox(push("pairs", BODY.to_owned()), at(0)).await.unwrap();
+    let first = due(&ledger, 1).await.remove(0);
+    let waiting = Waiting { rows: vec![1, 4], until: at(60) };
+    let part = Processed {
+        attempts: vec![(campaign, seen("a"))],
+        waiting: Some(waiting),
+        ..Processed::default()
+    };
+    for _ in 0..2 {
+        let settled = vec![(first.clone(), part.clone())];
+        assert_eq!(ledger.settle_inbox(settled, at(2)).await, Ok(()), "once, however often");
+    }
+    assert_eq!(due(&ledger, 59).await, []);
+    let rest = due(&ledger, 60).await.remove(0);
+    assert_eq!((rest.tries, rest.waiting.as_deref()), (1, Some(&[1, 4][..])));
+    let stale = Processed { attempts: vec![(campaign, seen("b"))], ..Processed::default() };
+    ledger.settle_inbox(vec![(first, stale)], at(61)).await.unwrap();
+    assert_eq!(
+        due(&ledger, 61).await.len(),
+        1,
+        "who read it before the part was settled is too late"
+    );
+    let done = Processed { attempts: vec![(campaign, seen("b"))], ..Processed::default() };
+    ledger.settle_inbox(vec![(rest, done)], at(62)).await.unwrap();
+    assert_eq!(due(&ledger, 1000).await, []);
+    let counts = ledger.inbox_counts().await.unwrap();
+    let rows = counts.iter().find(|row| row.account == slug("pairs")).unwrap().rows;
+    assert_eq!((rows.received, rows.stored), (2, 2));
+}
+
+async fn what_is_understood_later_leaves_the_quarantine(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    for reason in ["one", "two"] {
+        ledger.quarantine(push("pairs", String::new()), nonsense(reason), at(0)).await.unwrap();
+    }
+    let rows = ledger.quarantined(all(), true, 10).await.unwrap();
+    let settle = async |rows: &[QuarantineRow]| {
+        let understood =
+            Processed { attempts: vec![(campaign, seen("a"))], ..Processed::default() };
+        let rest = Processed {
+            quarantined: vec![nonsense("still"), nonsense("and more")],
+            ..Processed::default()
+        };
+        let settled = rows.iter().cloned().zip([understood, rest]).collect();
+        let entry = JournalEntry::new(at(9), "ann", "inbox-reprocess");
+        ledger.settle_quarantined(settled, entry).await.unwrap();
+    };
+    settle(&rows).await;
+    let kept = ledger.quarantined(all(), true, 10).await.unwrap();
+    let said: Vec<(bool, &str)> =
+        kept.iter().map(|row| (row.id == rows[1].id, &*row.reason)).collect();
+    assert_eq!(said, [(true, "still"), (false, "and more")]);
+    // Somebody else took the first meanwhile.
+    settle(&rows[..1]).await;
+    let counts = ledger.inbox_counts().await.unwrap();
+    let rows = counts.iter().find(|row| row.account == slug("pairs")).unwrap().rows;
+    assert_eq!((rows.received, rows.stored, rows.merged, rows.quarantined), (3, 1, 0, 2));
 }

@@ -129,10 +129,15 @@ const UNDONE: [&str; 4] = [
      ALTER TABLE campaign_state DROP COLUMN steered_by; \
      ALTER TABLE campaign_state DROP COLUMN steered_until; \
      ALTER TABLE object DROP COLUMN wanted",
-    // 17
-    "ALTER TABLE event DROP COLUMN raw; ALTER TABLE attempt DROP COLUMN contact_id",
     // 15
     "DROP TABLE master_key",
+    // 13
+    "ALTER TABLE event DROP COLUMN encoding; ALTER TABLE event DROP COLUMN content_type; \
+     ALTER TABLE event DROP COLUMN content_encoding; ALTER TABLE inbox DROP COLUMN waiting; \
+     ALTER TABLE quarantine DROP COLUMN is_proved; ALTER TABLE quarantine DROP COLUMN bytes; \
+     ALTER TABLE quarantine DROP COLUMN only_campaign; \
+     ALTER TABLE quarantine DROP COLUMN content_type; \
+     ALTER TABLE quarantine DROP COLUMN content_encoding",
 ];
 
 /// Schema 12 took how campaigns stand out of their rows, and the journal's index away.

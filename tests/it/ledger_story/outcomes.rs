@@ -59,7 +59,6 @@ fn report(
         },
         raw: format!("{{\"says\":\"{disposition:?}\"}}"),
         call: None,
-        contact: None,
     }
 }
 
@@ -221,6 +220,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
     let push = |body: &str| NewPush {
         account: slug("pairs"),
         body: body.to_owned(),
+        original: None,
         proof: None,
         campaign: None,
         trace: None,

@@ -16,6 +16,7 @@ async fn work(ledger: &Ledger, n: i64) -> Result<(), LedgerError> {
     let push = NewPush {
         account: slug("pairs"),
         body: "[]".to_owned(),
+        original: None,
         proof: None,
         campaign: None,
         trace: None,

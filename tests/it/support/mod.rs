@@ -298,6 +298,22 @@ impl TestApp {
         reply.json()
     }
 
+    /// How an account's inbox stands.
+    pub async fn inbox(&self, account: &str) -> Value {
+        let inbox = self.api("/inbox").await;
+        let rows = inbox["items"].as_array().unwrap();
+        rows.iter().find(|row| row["account"] == account).unwrap().clone()
+    }
+
+    /// A push whose body may be no text.
+    pub async fn push_bytes(&self, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> u16 {
+        let mut request = self.http.post(url).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status().as_u16()
+    }
+
     pub fn callbacks(&self) -> String {
         format!("http://{}", self.running.as_ref().unwrap().callbacks)
     }

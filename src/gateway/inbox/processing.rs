@@ -1,0 +1,377 @@
+//! What is in the inbox becomes attempts. Rows that can be kept are, at once; one that means nothing
+//! goes to quarantine alone; one that has to wait does so without the others, ever longer, and in the
+//! end it is quarantined, not lost.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::questions::Answer;
+use crate::domain::call::CallResult;
+use crate::domain::ids::{AccountSlug, NativeId};
+use crate::gateway::error::GatewayError;
+use crate::gateway::retry;
+use crate::gateway::under_way::UnderWay;
+use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::ledger::attempts::AttemptRow;
+use crate::ledger::inbox::{InboxRow, Processed, Quarantined, Waiting};
+use crate::platforms::{FetchedAttempt, PushedRow};
+use crate::telemetry::traces;
+
+/// How often the inbox is looked at when nobody said that something has come.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Pushes that are processed at a time: they share a commit where nobody is in a hurry, and the more of
+/// them do the fewer pages are written for each.
+const AT_ONCE: usize = 512;
+/// Pushes whose outcomes are kept by one verb: those who push may have to wait for it.
+const SETTLED_AT_ONCE: usize = 8;
+/// Processed pushes that are forgotten at a time.
+const FORGOTTEN_AT_ONCE: u32 = 1000;
+/// How long the end of a call waits for its attempt, time after time; then it is let go.
+const CALL_WAITS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(20)];
+/// How often processed pushes are looked through for ones to forget.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the processing of a push stands still for campaigns that are being asked for.
+const ANSWER_WAIT: Duration = Duration::from_millis(500);
+/// Campaigns of one push that are looked up at a time.
+const LOOKED_UP_AT_ONCE: usize = 16;
+/// A row that could not be processed for so long goes to quarantine.
+pub const WAITS_AT_MOST: Duration = Duration::from_secs(3 * 86_400);
+/// So does a push of an account that is not configured any more.
+pub const UNCONFIGURED_AT_MOST: Duration = Duration::from_secs(86_400);
+
+/// Processes what is in the inbox; `app` gives it a task.
+pub struct InboxProcessor {
+    gateway: WorkerGateway,
+    /// For how long a processed push is kept as it came.
+    retention: Duration,
+}
+
+/// What was read of a push.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub processed: Processed,
+    /// Rows that may be understood later.
+    pub later: Vec<Later>,
+}
+
+/// A row that waits.
+pub(super) struct Later {
+    /// In the push.
+    place: usize,
+    at: Timestamp,
+    pub reason: String,
+    pub raw: Bytes,
+}
+
+/// A campaign that a push names.
+enum Found {
+    Here(Uuid),
+    Nowhere(String),
+    Perhaps(Timestamp, String),
+}
+
+impl Reading {
+    fn unusable(&mut self, reason: impl Into<String>, raw: &[u8]) {
+        self.processed.quarantined.push(Quarantined::new(reason, raw));
+    }
+}
+
+impl InboxProcessor {
+    pub(in crate::gateway) fn new(gateway: WorkerGateway, retention: Duration) -> Self {
+        Self { gateway, retention }
+    }
+
+    /// Works until dropped. What is under way then is done again by whoever comes next.
+    pub async fn run(&self) {
+        let Shared { clock, inbox, .. } = &*self.gateway.shared;
+        let mut forgets_at = clock.now();
+        // Pushes whose outcome is on its way into the ledger; the next are read meanwhile.
+        let mut held = HashSet::new();
+        let mut settling = UnderWay::new();
+        let mut may_be_more = true;
+        loop {
+            if clock.now() >= forgets_at {
+                settling.beside(self.forget()).await;
+                forgets_at = clock.now() + FORGET_INTERVAL;
+            }
+            if may_be_more && held.len() < AT_ONCE {
+                let read = settling.beside(self.read_due(&held)).await;
+                may_be_more = !read.is_empty();
+                held.extend(read.iter().map(|(row, _)| row.id));
+                for part in parts(read) {
+                    settling.push(async move { (self.settle(Arc::clone(&part)).await, part) });
+                }
+            }
+            tokio::select! {
+                (is_kept, part) = settling.next() => {
+                    // What is not kept is due still, and read again after a pause.
+                    may_be_more &= is_kept;
+                    for (row, _) in part.iter() {
+                        held.remove(&row.id);
+                    }
+                }
+                () = inbox.came.notified(), if !may_be_more => may_be_more = true,
+                () = clock.sleep(LOOK_INTERVAL) => may_be_more = true,
+            }
+        }
+    }
+
+    /// What pushes that are due and not held say.
+    async fn read_due(&self, held: &HashSet<i64>) -> Vec<(InboxRow, Processed)> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let looked_at = u32::try_from(AT_ONCE + held.len()).unwrap_or(u32::MAX);
+        let mut due = match ledger.due_inbox(looked_at, clock.now()).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "the inbox cannot be read; it is tried again");
+                return Vec::new();
+            }
+        };
+        due.retain(|row| !held.contains(&row.id));
+        due.truncate(AT_ONCE);
+        let read = join_all(due.into_iter().map(|row| self.process(row))).await;
+        read.into_iter().flatten().collect()
+    }
+
+    /// What is to be kept of a push; None when nothing of it can be processed yet.
+    async fn process(&self, row: InboxRow) -> Option<(InboxRow, Processed)> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let (id, account) = (row.id, row.account.clone());
+        let (trace, kind) = (row.trace.as_deref(), traces::Kind::Stored);
+        let mut span = traces::begin_behind("process push", kind, trace);
+        span.set("dialbridge.account", account.to_string());
+        let now = clock.now();
+        let wait = retry::push_wait(row.tries, clock.random_fraction());
+        let is_older = |limit: Duration| now >= row.received_at + limit;
+        let reason = if self.gateway.homes.contains_key(&account) {
+            match span.scope(self.gateway.read_rows(&row)).await {
+                Ok(reading) => {
+                    let mut processed = waiting(reading, now + wait, is_older(WAITS_AT_MOST));
+                    processed.trace = span.context();
+                    if !processed.quarantined.is_empty() {
+                        let rows = processed.quarantined.len();
+                        tracing::warn!(%account, rows, "pushed rows are in quarantine");
+                    }
+                    return Some((row, processed));
+                }
+                Err(error) => {
+                    tracing::error!(%account, push = id, %error, "a push cannot be processed yet");
+                    is_older(WAITS_AT_MOST).then(|| format!("it could not be processed: {error}"))
+                }
+            }
+        } else {
+            is_older(UNCONFIGURED_AT_MOST).then(|| "its account is not configured".to_owned())
+        };
+        if let Some(reason) = reason {
+            tracing::warn!(%account, push = id, reason, "a push is in quarantine");
+            let quarantined = vec![Quarantined::new(reason, row.body.clone())];
+            return Some((row, Processed { quarantined, ..Processed::default() }));
+        }
+        if let Err(error) = ledger.postpone_inbox(id, now + wait).await {
+            tracing::error!(%account, push = id, %error, "a push could not be postponed");
+        }
+        None
+    }
+
+    /// Keeps what came of pushes, together if that can be; answers whether all of it is kept.
+    async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> bool {
+        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
+        let kept = ledger.settle_inbox(Arc::clone(&together), clock.now()).await;
+        outbox.tell();
+        let Err(error) = kept else { return true };
+        if let [(row, _)] = &*together {
+            tracing::error!(push = row.id, %error, "what came of a push is not kept yet");
+            return false;
+        }
+        // One of them may be what keeps the others from it.
+        let mut are_kept = true;
+        for one in together.iter().cloned() {
+            are_kept &= Box::pin(self.settle(Arc::new([one]))).await;
+        }
+        are_kept
+    }
+
+    async fn forget(&self) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        let before = clock.now() - self.retention;
+        loop {
+            match ledger.forget_processed(before, FORGOTTEN_AT_ONCE).await {
+                Ok(forgotten) if forgotten == u64::from(FORGOTTEN_AT_ONCE) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old pushes are not forgotten yet");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What is kept by one verb each.
+fn parts(read: Vec<(InboxRow, Processed)>) -> impl Iterator<Item = Arc<[(InboxRow, Processed)]>> {
+    let mut read = read.into_iter();
+    std::iter::from_fn(move || {
+        let part: Arc<[_]> = read.by_ref().take(SETTLED_AT_ONCE).collect();
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+/// What is settled of a push, and what waits until then or, when it has waited long enough, is
+/// quarantined.
+fn waiting(reading: Reading, until: Timestamp, is_enough: bool) -> Processed {
+    let Reading { mut processed, later } = reading;
+    if later.is_empty() {
+        return processed;
+    }
+    if is_enough {
+        let given_up = later.into_iter().map(|row| Quarantined::new(row.reason, row.raw.to_vec()));
+        processed.quarantined.extend(given_up);
+        return processed;
+    }
+    let first = later.iter().map(|row| row.at).min().unwrap_or(until);
+    let rows = later.iter().map(|row| row.place).collect();
+    processed.is_foreign = false;
+    processed.waiting = Some(Waiting { rows, until: until.max(first) });
+    processed
+}
+
+impl WorkerGateway {
+    /// What a push says, row by row.
+    pub(super) async fn read_rows(&self, row: &InboxRow) -> Result<Reading, GatewayError> {
+        let mut reading = Reading::default();
+        let home = self.homes.get(&row.account);
+        let home =
+            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
+        let Some(rows) = home.adapter.read_results(&row.body) else {
+            reading.unusable("it holds no result rows", row.body.as_bytes());
+            return Ok(reading);
+        };
+        let waiting: Option<HashSet<usize>> =
+            row.waiting.as_ref().map(|places| places.iter().copied().collect());
+        let is_open = |place: &usize| waiting.as_ref().is_none_or(|open| open.contains(place));
+        let rows: Vec<(usize, PushedRow)> =
+            rows.into_iter().enumerate().filter(|(place, _)| is_open(place)).collect();
+        let found = self.find_campaigns(&row.account, &rows, row.campaign.as_ref()).await?;
+        for (place, pushed) in rows {
+            match pushed {
+                PushedRow::Result { campaign, attempt } => match found.get(&campaign) {
+                    Some(Found::Here(uuid)) => {
+                        self.read_result(&row.account, (*uuid, attempt), &mut reading).await?;
+                    }
+                    Some(Found::Nowhere(reason)) => reading.unusable(reason.as_str(), &attempt.raw),
+                    Some(Found::Perhaps(at, reason)) => {
+                        let (reason, raw) = (reason.clone(), attempt.raw);
+                        reading.later.push(Later { place, at: *at, reason, raw });
+                    }
+                    None => reading.unusable("it came to another campaign's address", &attempt.raw),
+                },
+                PushedRow::Call { call, raw } => {
+                    self.read_call(home, row, (place, &call, raw), &mut reading).await?;
+                }
+                PushedRow::Unusable { reason, raw } => reading.unusable(reason, &raw),
+            }
+        }
+        Ok(reading)
+    }
+
+    async fn read_result(
+        &self,
+        account: &AccountSlug,
+        (campaign, fetched): (Uuid, Box<FetchedAttempt>),
+        reading: &mut Reading,
+    ) -> Result<(), GatewayError> {
+        let names = fetched.contact.clone().into_iter();
+        let contacts = self.contacts_by_native(campaign, names).await?;
+        reading.processed.attempts.push((campaign, self.seen(account, *fetched, &contacts)));
+        Ok(())
+    }
+
+    /// How a call ended. It may come before its attempt is known, or known to be over; a call that is
+    /// no campaign's is nobody's business here.
+    async fn read_call(
+        &self,
+        home: &Home,
+        row: &InboxRow,
+        (place, call, raw): (usize, &NativeId, Bytes),
+        reading: &mut Reading,
+    ) -> Result<(), GatewayError> {
+        let Shared { ledger, clock, .. } = &*self.shared;
+        let known = ledger.attempt_of_call(row.account.clone(), call.clone()).await?;
+        let is_over = |known: &AttemptRow| known.attempt.result != CallResult::InProgress;
+        match known {
+            Some(known) if is_over(&known) => {
+                let explained = home.adapter.explain_by(known.raw.as_bytes(), &raw);
+                let attempt = explained.map(|explained| explained.attempt);
+                reading.processed.explained.extend(attempt.map(|attempt| (known.uuid, attempt)));
+            }
+            known => match usize::try_from(row.tries).ok().and_then(|n| CALL_WAITS.get(n)) {
+                Some(wait) => {
+                    let reason = "its attempt is not known yet".to_owned();
+                    reading.later.push(Later { place, at: clock.now() + *wait, reason, raw });
+                }
+                None => reading.processed.is_foreign = known.is_none(),
+            },
+        }
+        Ok(())
+    }
+
+    /// The campaigns that rows name, each looked up once; none that the push may not tell of.
+    async fn find_campaigns(
+        &self,
+        account: &AccountSlug,
+        rows: &[(usize, PushedRow)],
+        only: Option<&NativeId>,
+    ) -> Result<HashMap<NativeId, Found>, GatewayError> {
+        let named = rows.iter().filter_map(|(_, row)| match row {
+            PushedRow::Result { campaign, .. } => Some(campaign),
+            PushedRow::Call { .. } | PushedRow::Unusable { .. } => None,
+        });
+        let named: HashSet<&NativeId> =
+            named.filter(|native| only.is_none_or(|only| only == *native)).collect();
+        let named: Vec<NativeId> = named.into_iter().cloned().collect();
+        let deadline = tokio::time::Instant::now() + ANSWER_WAIT;
+        let found = stream::iter(named).map(|native| async move {
+            let found = self.find_campaign(account, &native, deadline).await?;
+            Ok((native, found))
+        });
+        let found: Vec<Result<_, GatewayError>> =
+            found.buffer_unordered(LOOKED_UP_AT_ONCE).collect().await;
+        found.into_iter().collect()
+    }
+
+    /// The campaign of that native id, which the directory may not have met yet.
+    async fn find_campaign(
+        &self,
+        account: &AccountSlug,
+        native: &NativeId,
+        deadline: tokio::time::Instant,
+    ) -> Result<Found, GatewayError> {
+        let Shared { ledger, clock, questions, .. } = &*self.shared;
+        if let Some(known) = questions.met(account, native) {
+            return Ok(Found::Here(known));
+        }
+        let find = async || ledger.find_by_native(account.clone(), native.clone()).await;
+        let mut known = find().await?;
+        if known.is_none() {
+            match questions.ask(account, native, (clock.now(), deadline)).await {
+                Answer::Met => known = find().await?,
+                Answer::Never(reason) => return Ok(Found::Nowhere(reason)),
+                Answer::Later(at, reason) => return Ok(Found::Perhaps(at, reason)),
+            }
+        }
+        let Some(known) = known else {
+            // The platform answered with another campaign.
+            return Ok(Found::Nowhere("the platform knows no such campaign".to_owned()));
+        };
+        questions.meet(account, native, known.uuid);
+        Ok(Found::Here(known.uuid))
+    }
+}
