@@ -197,6 +197,14 @@ impl WorkerGateway {
             Turned::Ours(wish)
                 if wish.number != Some(wished.number) && wish.desired != desire.status() =>
             {
+                // What was sent beside a start may have come after it; then it was ours, and nobody's
+                // from outside.
+                if *desire == Desire::Stop
+                    && let Ok(found) = self.read(asked.platform, Arc::clone(identity)).await
+                {
+                    self.settled(steering, &found.fetched).await?;
+                    return Ok(Some(found));
+                }
                 self.shared.ledger.end_steering(identity.uuid, *by, None).await?;
                 self.shared.steered.notify_waiters();
                 return self.view(asked.platform, Arc::clone(identity)).await.map(Some);
