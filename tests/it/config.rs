@@ -390,7 +390,7 @@ fn secrets_come_from_files_of_their_own() {
     assert!(said(with(stated)).contains("is empty"));
     fs::write(folder.path().join("s"), "x".repeat(70_000)).unwrap();
     assert!(said(with(stated)).contains("at most 65536 bytes"));
-    fs::write(folder.path().join("s"), [0xff, 0xfe]).unwrap();
+    fs::write(folder.path().join("s"), [0xc3, 0x28]).unwrap();
     assert!(said(with(stated)).contains("UTF-8"));
     assert!(said(with("secret_key = \"\"")).contains("empty"));
     fs::write(folder.path().join("s"), format!("{SECRET}\n")).unwrap();
