@@ -199,6 +199,7 @@ fn attempt(n: usize) -> SeenAttempt {
     let number = format!("+86131{n:08}");
     SeenAttempt {
         call: None,
+        contact: None,
         proposed_uuid: Uuid::new_v4(),
         native: NativeId::new(format!("stored-{n}")),
         attempt: CallAttempt {

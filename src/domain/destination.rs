@@ -12,6 +12,9 @@ use crate::domain::ids::AccountSlug;
 /// The shape of destinations that get every verified push of an account, byte for byte.
 pub const RAW: &str = "raw";
 
+/// The shape of the gateway's own notification. Every other is the form of a platform.
+pub const STANDARD: &str = "standard";
+
 /// Whether deliveries leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DestinationState {

@@ -5,7 +5,7 @@
 //! member by member.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -55,27 +55,6 @@ fn sound(object: &str, fits: &dyn Fn(&str) -> bool, depth: usize) -> Option<Stri
     }
     text.push('}');
     Some(text)
-}
-
-/// One object as it came, with the members of the other that it lacks.
-pub fn completed(winner: &str, other: &str) -> String {
-    let members = |text| serde_json::from_str::<Members<'_>>(text).ok();
-    let (Some(known), Some(more)) = (members(winner), members(other)) else {
-        return winner.to_owned();
-    };
-    let mut text = winner.trim_end().strip_suffix('}').unwrap_or_default().to_owned();
-    let mut is_empty = known.0.is_empty();
-    let names: HashSet<&str> = known.0.iter().map(|(name, _)| name.as_str()).collect();
-    for (name, value) in more.latest().filter(|(name, _)| !names.contains(name)) {
-        let Ok(name) = serde_json::to_string(name) else { continue };
-        if !is_empty {
-            text.push(',');
-        }
-        text.extend([&name, ":", value.get()]);
-        is_empty = false;
-    }
-    text.push('}');
-    text
 }
 
 /// A document whose grammar a parser takes: an escape that is none stands for itself, and a control
@@ -237,16 +216,6 @@ mod tests {
         for text in ["", "7", "[]", "[\"k\",7]", "null", "{", "{\"key\"}", "\u{0}", "\\"] {
             assert_eq!(read::<Row>(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn an_object_is_completed_and_stays_as_it_came() {
-        let winner = "{ \"a\" : \"\\ud83d\", \"n\":1e400 } ";
-        assert_eq!(completed(r#"{"a":{}}"#, r#"{"b":{}}"#), r#"{"a":{},"b":{}}"#);
-        let all = completed(winner, r#"{"n":2,"b":[1],"c":"x"}"#);
-        assert_eq!(all, "{ \"a\" : \"\\ud83d\", \"n\":1e400 ,\"b\":[1],\"c\":\"x\"}");
-        assert_eq!(completed("{}", r#"{"b":1}"#), r#"{"b":1}"#);
-        assert_eq!(completed(r#"{"b":1}"#, "7"), r#"{"b":1}"#);
     }
 
     #[test]

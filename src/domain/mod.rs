@@ -13,3 +13,4 @@ pub mod moment;
 pub mod phone;
 pub mod policy;
 pub mod traces;
+pub mod verbatim;

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::decoding::Declared;
-use crate::domain::destination::{Destination, RAW, SecretVersions};
+use crate::domain::destination::{Destination, RAW, STANDARD, SecretVersions};
 use crate::domain::ids::AccountSlug;
 use crate::domain::phone::PhoneNumber;
 use crate::platforms::notice::{self, Notice};
@@ -53,7 +53,7 @@ pub enum Shape {
 impl Shape {
     pub fn from_term(term: &str) -> Option<Self> {
         match term {
-            "standard" => Some(Shape::Standard),
+            STANDARD => Some(Shape::Standard),
             RAW => Some(Shape::Raw),
             _ => {
                 let named = |kind: &PlatformKind| kind.as_str() == term;
@@ -64,7 +64,7 @@ impl Shape {
 
     pub fn as_str(self) -> &'static str {
         match self {
-            Shape::Standard => "standard",
+            Shape::Standard => STANDARD,
             Shape::Raw => RAW,
             Shape::Platform(platform) => platform.as_str(),
         }

@@ -24,7 +24,8 @@ use crate::gateway::{Shared, WorkerGateway};
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
-use crate::platforms::notice::Notice;
+use crate::platforms::PlatformKind;
+use crate::platforms::notice::{Notice, Words};
 use crate::telemetry::traces;
 use crate::transport::breaker::Breaker;
 
@@ -330,7 +331,7 @@ impl OutboxWorker {
         match &event.what {
             Told::Attempt(told) => {
                 let id = format!("{}-{}", told.uuid.simple(), told.revision);
-                let Some(notice) = notice_of(told) else {
+                let Some(notice) = notice_of(told, home.adapter.platform()) else {
                     return Sent::not_sent("its campaign has no public pair");
                 };
                 let parcel = Parcel::Attempt {
@@ -427,7 +428,7 @@ impl OutboxWorker {
     }
 }
 
-fn notice_of(told: &ToldAttempt) -> Option<Notice<'_>> {
+fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
     let reference = told.attempt.contact_reference.as_deref();
     Some(Notice {
         attempt_id: told.uuid,
@@ -438,6 +439,7 @@ fn notice_of(told: &ToldAttempt) -> Option<Notice<'_>> {
         // Contacts that were added through the gateway are called by their ids.
         contact: reference.and_then(|reference| Uuid::try_parse(reference).ok()),
         attempt: &told.attempt,
+        words: told.raw.as_deref().map(|row| Words { platform, row }),
     })
 }
 

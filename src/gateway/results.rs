@@ -394,7 +394,8 @@ impl WorkerGateway {
         if attempt.disposition == Disposition::Unknown {
             self.shared.unknown.alert(account, &attempt.native_code);
         }
-        if let Some(row) = fetched.contact.as_ref().and_then(|native| contacts.get(native)) {
+        let contact = fetched.contact.as_ref().and_then(|native| contacts.get(native));
+        if let Some(row) = contact {
             let reference = row.contact.reference.clone();
             attempt.contact_reference = reference.or_else(|| Some(row.uuid.simple().to_string()));
         }
@@ -405,6 +406,7 @@ impl WorkerGateway {
             attempt,
             raw: String::from_utf8_lossy(&fetched.raw).into_owned(),
             call: fetched.call,
+            contact: contact.map(|row| row.uuid),
         }
     }
 

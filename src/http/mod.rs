@@ -7,7 +7,6 @@
 pub mod admin;
 mod api;
 pub mod callbacks;
-mod document;
 pub mod endpoints;
 pub mod isales_api;
 mod metrics;
@@ -25,6 +24,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::verbatim as document;
 use crate::gateway::error::GatewayError;
 use crate::gateway::idempotency::Keyed;
 use crate::gateway::{Gateway, WorkerGateway};

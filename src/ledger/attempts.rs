@@ -27,6 +27,8 @@ pub struct SeenAttempt {
     pub raw: String,
     /// The call behind it, where that is an object of its own.
     pub call: Option<NativeId>,
+    /// The contact that was called, where the home names it by an id of its own.
+    pub contact: Option<Uuid>,
 }
 
 #[derive(Clone, PartialEq)]

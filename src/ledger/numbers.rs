@@ -49,7 +49,13 @@ const PLACES: [Place; 8] = [
         account: "x.account_id",
         also: ", erased_at = COALESCE(erased_at, $2)",
     },
-    Place { name: "events", table: "event", columns: &["body"], account: "x.account_id", also: "" },
+    Place {
+        name: "events",
+        table: "event",
+        columns: &["body", "raw"],
+        account: "x.account_id",
+        also: "",
+    },
     Place { name: "pushes", table: "inbox", columns: &["body"], account: "x.account_id", also: "" },
     Place {
         name: "quarantine",

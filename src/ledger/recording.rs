@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, Disposition};
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::domain::json;
+use crate::domain::verbatim::Document;
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
 use crate::ledger::outcomes::Tally;
@@ -78,7 +78,7 @@ impl Recorder {
                 let row = new_row((slug, uuid), (seen, numbered), list_at);
                 let of = Subject { account, campaign, attempt };
                 self.tally.add(of, &row);
-                self.takers.announce(store, &row, of, self.now).await?;
+                self.takers.announce(store, (&row, &seen.raw), of, self.now).await?;
                 rows.push((place, (row, Recorded::New)));
                 continue;
             }
@@ -90,7 +90,7 @@ impl Recorder {
                 Some(merged) => {
                     update(store, &merged).await?;
                     let of = Subject { account, campaign, attempt };
-                    self.changed(store, of, (&known, &merged)).await?;
+                    self.changed(store, of, (&known, &merged), &seen.raw).await?;
                     (merged, Recorded::Changed)
                 }
                 None => (known, Recorded::Known),
@@ -129,7 +129,7 @@ impl Recorder {
         let account = self.account(store, &row.account).await?;
         let campaign = self.campaign(store, row.campaign).await?;
         let of = Subject { account, campaign, attempt };
-        self.changed(store, of, (&known, &row)).await?;
+        self.changed(store, of, (&known, &row), &row.raw).await?;
         Ok(Some(row))
     }
 
@@ -139,11 +139,12 @@ impl Recorder {
         store: &mut S,
         of: Subject,
         (before, after): (&AttemptRow, &AttemptRow),
+        words: &str,
     ) -> Result<(), LedgerError> {
         self.tally.remove(of, before);
         self.tally.add(of, after);
         if after.revision != before.revision {
-            self.takers.announce(store, after, of, self.now).await?;
+            self.takers.announce(store, (after, words), of, self.now).await?;
         }
         Ok(())
     }
@@ -273,6 +274,7 @@ async fn insert<S: Statements>(
         ];
         parameters.extend(attempt_values(attempt, &seen.raw));
         parameters.push(Value::optional_text(seen.call.as_ref().map(NativeId::as_str)));
+        parameters.push(seen.contact.into());
         if let Some(id) = store.insert(INSERT, &parameters).await? {
             return Ok(Some((id, list_at)));
         }
@@ -293,8 +295,9 @@ async fn insert<S: Statements>(
 const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
      revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
      live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
-     try_number, recording, raw, call_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, \
-     $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT DO NOTHING";
+     try_number, recording, raw, call_id, contact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+     $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
+     (SELECT id FROM contact WHERE uuid = $24)) ON CONFLICT DO NOTHING";
 
 async fn find_for_update<S: Statements>(
     store: &mut S,
@@ -326,17 +329,25 @@ fn merge(known: &AttemptRow, seen: &SeenAttempt) -> Option<AttemptRow> {
     };
     let (winner, other) = if newer_wins { (new, old) } else { (old, new) };
     let attempt = completed(winner, other);
-    // Pushed and polled rows of one attempt each say what the other does not.
     let raw = if newer_wins {
-        json::completed(&seen.raw, &known.raw)
+        completed_raw(&seen.raw, &known.raw)
     } else {
-        json::completed(&known.raw, &seen.raw)
+        completed_raw(&known.raw, &seen.raw)
     };
     if attempt == *old && raw == known.raw {
         return None;
     }
     let revision = known.revision + i64::from(attempt.disposition != old.disposition);
     Some(AttemptRow { attempt, raw, revision, ..known.clone() })
+}
+
+/// One row as it came, with the members of the other that it lacks: pushed and polled rows of one
+/// attempt each say what the other does not.
+fn completed_raw(winner: &str, other: &str) -> String {
+    let both = (Document::parse(winner.as_bytes()), Document::parse(other.as_bytes()));
+    let (Ok(mut all), Ok(other)) = both else { return winner.to_owned() };
+    let completed = all.complete_with(other).then(|| serde_json::to_string(&all).ok());
+    completed.flatten().unwrap_or_else(|| winner.to_owned())
 }
 
 /// What one report says, and the other where it says nothing.

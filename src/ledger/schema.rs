@@ -10,7 +10,7 @@ use crate::ledger::LedgerError;
 /// program refuses it.
 pub const VERSION: i64 = 22;
 
-const MIGRATIONS: [(&str, &str); 15] = [
+const MIGRATIONS: [(&str, &str); 16] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -24,6 +24,7 @@ const MIGRATIONS: [(&str, &str); 15] = [
     ("V12__campaign_state", include_str!("migrations/V12__campaign_state.sql")),
     ("V13__quarantine", include_str!("migrations/V13__quarantine.sql")),
     ("V15__keys", include_str!("migrations/V15__keys.sql")),
+    ("V17__own_words", include_str!("migrations/V17__own_words.sql")),
     ("V18__steering", include_str!("migrations/V18__steering.sql")),
     ("V22__destination_settings", include_str!("migrations/V22__destination_settings.sql")),
 ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::destination::{DestinationFilter, DestinationState, RAW};
+use crate::domain::destination::{DestinationFilter, DestinationState, RAW, STANDARD};
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
@@ -27,6 +27,8 @@ impl Ledger {
 struct Taker {
     id: i64,
     is_raw: bool,
+    /// It speaks as a platform does.
+    speaks_natively: bool,
     /// It takes only what names it.
     is_receiver: bool,
     is_ordered: bool,
@@ -96,9 +98,11 @@ impl Takers {
                    dispositions FROM destination WHERE state <> 'removed' ORDER BY id";
         let mut all = Vec::new();
         for mut row in store.rows(sql, &[]).await? {
+            let (id, shape) = (row.int()?, row.text()?);
             all.push(Taker {
-                id: row.int()?,
-                is_raw: row.text()? == RAW,
+                id,
+                is_raw: shape == RAW,
+                speaks_natively: shape != RAW && shape != STANDARD,
                 is_receiver: row.bool()?,
                 is_ordered: row.bool()?,
                 state: DestinationState::from_term(&row.text()?)
@@ -111,11 +115,12 @@ impl Takers {
         Ok(Self { all, trace: None })
     }
 
-    /// Tells an attempt, in the revision that it has now.
+    /// Tells an attempt, in the revision that it has now; `words` are the platform's own, by which it
+    /// became known.
     pub async fn announce<S: Statements>(
         &mut self,
         store: &mut S,
-        row: &AttemptRow,
+        (row, words): (&AttemptRow, &str),
         of: Subject,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
@@ -126,14 +131,15 @@ impl Takers {
                 && taker.filter.takes_account(&row.account)
                 && taker.filter.takes(row.campaign, row.attempt.disposition)
         };
-        let mut takers = self.all.iter_mut().filter(takes).peekable();
-        if takers.peek().is_none() {
+        let mut takers: Vec<&mut Taker> = self.all.iter_mut().filter(takes).collect();
+        if takers.is_empty() {
             return Ok(());
         }
+        let words = takers.iter().any(|taker| taker.speaks_natively).then_some(words);
         let body = snapshot::write(&row.attempt)
             .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
         let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body, \
-                   trace) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+                   trace, raw) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let parameters = [
             of.account.id.into(),
             of.campaign.id.into(),
@@ -142,10 +148,11 @@ impl Takers {
             now.into(),
             body.as_str().into(),
             Value::optional_text(self.trace.as_deref()),
+            Value::optional_text(words),
         ];
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
-        for taker in takers {
+        for taker in &mut takers {
             deliver(store, taker, (event, Some(of.campaign.id)), now).await?;
         }
         Ok(())

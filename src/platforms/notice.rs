@@ -22,13 +22,24 @@ pub struct Notice<'a> {
     /// The contact, where the attempt names it by its public id.
     pub contact: Option<Uuid>,
     pub attempt: &'a CallAttempt,
+    /// The words by which it became known, as far as they were kept.
+    pub words: Option<Words<'a>>,
 }
 
-/// The body; None when the platform does not push such a thing.
+/// What a platform said of an attempt, as it said it.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    pub platform: PlatformKind,
+    pub row: &'a str,
+}
+
+/// The body; None when the platform does not push such a thing. What the platform itself said goes out in
+/// its own words.
 pub fn body(platform: PlatformKind, notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+    let own = notice.words.filter(|words| words.platform == platform).map(|words| words.row);
     match platform {
-        PlatformKind::Voipbin => voipbin::callback::push_of(notice, ctx),
-        PlatformKind::Isales => isales::callback::push_of(notice, ctx),
+        PlatformKind::Voipbin => voipbin::callback::push_of(notice, own, ctx),
+        PlatformKind::Isales => isales::callback::push_of(notice, own, ctx),
     }
 }
 

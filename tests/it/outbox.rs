@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::sink::{Says, Sink};
 use crate::support::{Reply, TestApp, VDN, until};
 
+mod own_words;
 mod receivers;
 
 /// A gateway with a campaign on CC-iSales, whose results are pushed.

@@ -126,7 +126,8 @@ fn call(sample: &AttemptRow, account: usize, n: u32) -> SeenAttempt {
         raw["tm_create"] = json!(moment(n).to_string());
     }
     let native = NativeId::new(format!("{uuid}"));
-    SeenAttempt { proposed_uuid: uuid, native, attempt, raw: raw.to_string(), call: None }
+    let (raw, call, contact) = (raw.to_string(), None, None);
+    SeenAttempt { proposed_uuid: uuid, native, attempt, raw, call, contact }
 }
 
 async fn fill(app: &TestApp, samples: &[Samples; 2]) {

@@ -51,9 +51,12 @@ pub fn parse(body: &[u8]) -> Result<Vec<PushedRow<'_>>, Unreadable> {
 }
 
 /// The push about an attempt; None while the call is under way, for only outcomes are pushed.
-pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> Option<Vec<u8>> {
     if notice.attempt.result == CallResult::InProgress {
         return None;
+    }
+    if let Some(row) = own.and_then(|own| convert::pushed_row(own, notice.pair).ok()) {
+        return Some(format!("[{row}]").into_bytes());
     }
     let mut row = convert::call_from_domain(notice.attempt, ctx).value;
     row.campaign_id = Some(notice.pair.number.to_string());

@@ -2,6 +2,8 @@
 //! (reference 10). There is no event for the end of a call: it is `campaigncall_updated` with
 //! `status` done.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -16,6 +18,7 @@ use super::wire::{Call, Campaigncall, Identified, NIL_UUID, is_unset};
 use crate::domain::call::CallResult;
 use crate::domain::ids::{CampaignPart, NativeId};
 use crate::domain::json::{self, Members};
+use crate::domain::verbatim::Document;
 use crate::platforms::notice::Notice;
 use crate::platforms::{
     ConvertContext, FetchedAttempt, Operation, PlatformError, PlatformErrorKind, Push, PushAddress,
@@ -267,7 +270,16 @@ impl Client {
 
 /// The push about an attempt: `campaigncall_created` when it is told for the first time and the
 /// call is under way, else `campaigncall_updated`, by which an end is told too (reference 10.1).
-pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> Option<Vec<u8>> {
+    let is_over = notice.attempt.result != CallResult::InProgress;
+    let kind = if notice.revision == 1 && !is_over {
+        "campaigncall_created"
+    } else {
+        "campaigncall_updated"
+    };
+    if let Some(data) = own.and_then(|own| own_data(own, notice).ok()) {
+        return Some(format!(r#"{{"type":"{kind}","data":{data}}}"#).into_bytes());
+    }
     let mut call = convert::call_from_domain(notice.attempt, ctx).value;
     call.id = notice.attempt_id.to_string();
     call.campaign_id = notice.campaign.to_string();
@@ -277,13 +289,22 @@ pub fn push_of(notice: &Notice<'_>, ctx: &ConvertContext) -> Option<Vec<u8>> {
     call.outdial_target_id = notice.contact.unwrap_or_default().to_string();
     call.reference_id = notice.attempt_id.to_string();
     call.tm_create = Some(notice.list_at.to_string());
-    let is_over = notice.attempt.result != CallResult::InProgress;
-    let kind = if notice.revision == 1 && !is_over {
-        "campaigncall_created"
-    } else {
-        "campaigncall_updated"
-    };
     serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()
+}
+
+/// A campaigncall as the platform sent it, under its public ids.
+fn own_data<'a>(own: &'a str, notice: &Notice<'_>) -> Result<Cow<'a, str>, serde_json::Error> {
+    let mut document = Document::parse(own.as_bytes())?;
+    let mut is_renamed = document.rename("id", &notice.attempt_id.to_string())?;
+    is_renamed |= document.rename("campaign_id", &notice.campaign.to_string())?;
+    if let Some(contact) = notice.contact {
+        is_renamed |= document.rename("outdial_target_id", &contact.to_string())?;
+    }
+    if is_renamed {
+        serde_json::to_string(&document).map(Cow::Owned)
+    } else {
+        Ok(Cow::Borrowed(own))
+    }
 }
 
 /// The header that proves a webhook.

@@ -171,5 +171,6 @@ fn attempt(
         },
         raw: "{}".to_owned(),
         call: None,
+        contact: None,
     }
 }

@@ -59,6 +59,7 @@ pub fn seen(key: &str) -> SeenAttempt {
         },
         raw: "{}".to_owned(),
         call: None,
+        contact: None,
     }
 }
 

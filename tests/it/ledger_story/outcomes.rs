@@ -59,6 +59,7 @@ fn report(
         },
         raw: format!("{{\"says\":\"{disposition:?}\"}}"),
         call: None,
+        contact: None,
     }
 }
 

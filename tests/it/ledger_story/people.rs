@@ -366,6 +366,7 @@ fn dialed_at() -> Timestamp {
 fn seen(key: &str, disposition: Disposition) -> SeenAttempt {
     SeenAttempt {
         call: None,
+        contact: None,
         proposed_uuid: Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes()),
         native: NativeId::new(key),
         attempt: CallAttempt {

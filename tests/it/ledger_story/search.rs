@@ -97,5 +97,6 @@ fn seen(native: &str, reference: Option<&str>, at_s: i64, result: CallResult) ->
         },
         raw: "{}".to_owned(),
         call: None,
+        contact: None,
     }
 }

@@ -1,9 +1,13 @@
 //! A result row or callback row ↔ call attempt.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use crate::domain::ids::PublicPair;
+use crate::domain::verbatim::Document;
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::isales::convert::{PLATFORM, filled, read_number};
@@ -52,6 +56,43 @@ pub fn call_from_domain(attempt: &CallAttempt, ctx: &ConvertContext) -> Converte
         ..wire::ResultRow::default()
     };
     Converted { value: row, findings }
+}
+
+/// A row as the platform sent it, under the campaign's public ids.
+///
+/// # Errors
+/// When it is no JSON object.
+pub fn own_row(row: &str, pair: PublicPair) -> Result<Cow<'_, str>, serde_json::Error> {
+    let mut document = Document::parse(row.as_bytes())?;
+    if under_public_ids(&mut document, pair)? {
+        return serde_json::to_string(&document).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(row))
+}
+
+/// The same as it is pushed. Of a row that was asked for, the member that only answers have is left out;
+/// what only pushes have is not made up.
+///
+/// # Errors
+/// As [`own_row`].
+pub fn pushed_row(row: &str, pair: PublicPair) -> Result<Cow<'_, str>, serde_json::Error> {
+    let mut document = Document::parse(row.as_bytes())?;
+    let was_pushed = document.get(ONLY_IN_PUSHES).is_some();
+    let is_cut = !was_pushed && document.remove(ONLY_IN_ANSWERS);
+    if under_public_ids(&mut document, pair)? || is_cut {
+        return serde_json::to_string(&document).map(Cow::Owned);
+    }
+    Ok(Cow::Borrowed(row))
+}
+
+/// Reference 5.1 and 6: the tables of rows that are asked for, and of rows that are pushed.
+const ONLY_IN_ANSWERS: &str = "resultCode";
+const ONLY_IN_PUSHES: &str = "customField";
+
+fn under_public_ids(row: &mut Document<'_>, pair: PublicPair) -> Result<bool, serde_json::Error> {
+    let is_other_campaign = row.rename("campaignId", &pair.number.to_string())?;
+    let is_other_vdn = row.rename("vdnId", &pair.vdn.to_string())?;
+    Ok(is_other_campaign || is_other_vdn)
 }
 
 fn disposition(

@@ -9,7 +9,7 @@ mod contact;
 mod document;
 pub mod rules;
 
-pub use call::{call_from_domain, call_to_domain, fail_codes};
+pub use call::{call_from_domain, call_to_domain, fail_codes, own_row, pushed_row};
 pub use campaign::{campaign_from_domain, campaign_to_domain, name_as_sent};
 pub use contact::{contact_from_domain, contact_to_domain};
 pub use document::{document_from_domain, document_to_domain};

@@ -45,6 +45,43 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
+    /// Replaces an id that is there and is another one, in the form that it has: a text stays a text,
+    /// a number a number. Answers whether it did.
+    ///
+    /// # Errors
+    /// When a number is to be replaced by something else.
+    pub fn rename(&mut self, name: &str, id: &str) -> Result<bool, serde_json::Error> {
+        let Some(known) = self.get(name) else { return Ok(false) };
+        if known.trim_matches('"') == id || !known.starts_with(is_id) {
+            return Ok(false);
+        }
+        let renamed = if known.starts_with('"') {
+            to_raw_value(id)?
+        } else {
+            RawValue::from_string(id.to_owned())?
+        };
+        self.set(name, &renamed)?;
+        Ok(true)
+    }
+
+    /// Takes a member out; answers whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let known = self.members.len();
+        self.members.retain(|(member, _)| member != name);
+        self.members.len() < known
+    }
+
+    /// Takes over the members of another that are not here; answers whether there were any.
+    pub fn complete_with(&mut self, other: Document<'a>) -> bool {
+        let known = self.members.len();
+        for (name, value) in other.members {
+            if self.get(&name).is_none() {
+                self.members.push((name, value));
+            }
+        }
+        self.members.len() > known
+    }
+
     /// Replaces a member that is there.
     ///
     /// # Errors
@@ -77,6 +114,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Document<'a> {
     }
 }
 
+fn is_id(first: char) -> bool {
+    first == '"' || first.is_ascii_digit()
+}
+
 /// More members than any platform's object has.
 const MAX_MEMBERS: usize = 1024;
 
@@ -104,6 +145,30 @@ mod tests {
         let out = serde_json::to_string(&document).expect("writes");
         assert_eq!(out, r#"{"id":"b","n":1e3,"unknown":{"x":[1, 2]},"tm":"now"}"#);
         assert_eq!(document.text("id").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn an_id_is_replaced_in_its_own_form_and_only_by_another() {
+        let source = br#"{"text":"3","number":11,"none":null,"odd":"\ud83d","big":1.0}"#;
+        let mut document = Document::parse(source).expect("parses");
+        for (name, id) in [("text", "3"), ("number", "11"), ("none", "7"), ("absent", "7")] {
+            assert!(!document.rename(name, id).expect("compares"), "{name}");
+        }
+        assert!(document.rename("text", "46").expect("renames"));
+        assert!(document.rename("number", "901").expect("renames"));
+        let out = serde_json::to_string(&document).expect("writes");
+        let expected = r#"{"text":"46","number":901,"none":null,"odd":"\ud83d","big":1.0}"#;
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn another_completes_what_is_not_there() {
+        let mut document = Document::parse(br#"{"a":1.0,"b":"\/"}"#).expect("parses");
+        let other = Document::parse(br#"{"b":2,"c":1e3}"#).expect("parses");
+        assert!(document.complete_with(other));
+        let out = serde_json::to_string(&document).expect("writes");
+        assert_eq!(out, r#"{"a":1.0,"b":"\/","c":1e3}"#);
+        assert!(document.remove("c") && !document.remove("c"));
     }
 
     #[test]
