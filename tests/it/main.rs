@@ -26,6 +26,7 @@ mod idcache;
 mod inbox;
 mod kills;
 mod ledger_story;
+mod listeners;
 mod odd_pushes;
 mod on_postgres;
 mod outage;
