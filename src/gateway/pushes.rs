@@ -85,14 +85,15 @@ impl WorkerGateway {
         let home = self.home_of_pushes(platform, account)?;
         let proved = home.adapter.prove_push(Push { body: arrived.body, proof, token }).await;
         let proved = match proved {
-            Err(PushError::NotGenuine) => {
+            Err(refused @ (PushError::NotGenuine | PushError::TooSoon { .. })) => {
                 // The platform signs what it sends; a proxy may have packed it afterwards.
                 let packing = arrived.declared.content_encoding;
                 match decoding::unpack(arrived.body, packing, arrived.limit_bytes) {
                     Ok(Cow::Owned(body)) => {
-                        home.adapter.prove_push(Push { body: &body, proof, token }).await
+                        let push = Push { body: &body, proof, token };
+                        home.adapter.prove_push(push).await.map_err(|_| refused)
                     }
-                    Ok(Cow::Borrowed(_)) | Err(_) => Err(PushError::NotGenuine),
+                    Ok(Cow::Borrowed(_)) | Err(_) => Err(refused),
                 }
             }
             proved => proved,
@@ -109,6 +110,11 @@ impl WorkerGateway {
             Err(PushError::Unproved(error)) => {
                 tracing::warn!(%account, %error, "a push cannot be proved genuine now");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
+            }
+            Err(PushError::TooSoon { again_in }) => {
+                tracing::warn!(%account, bytes = arrived.body.len(), "a push fits no secret known a moment ago");
+                // In whole seconds, and not before it is asked again.
+                Err(PushRefused::NotNow { retry_after: again_in + RETRY_AFTER })
             }
         }
     }

@@ -2,6 +2,8 @@
 //! about a campaign only its name is taken: pushes come late, twice and in any order, so how things
 //! stand is asked of the platform.
 
+use std::time::Duration;
+
 use crate::domain::ids::NativeId;
 use crate::platforms::PlatformError;
 
@@ -45,4 +47,7 @@ pub enum PushError {
     /// Whether it is genuine cannot be found out now.
     #[error("cannot be proved now")]
     Unproved(#[source] Box<PlatformError>),
+    /// It does not fit what the platform said before it came, and the platform is not asked again yet.
+    #[error("cannot be proved before the platform may be asked again")]
+    TooSoon { again_in: Duration },
 }

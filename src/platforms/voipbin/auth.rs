@@ -13,8 +13,7 @@ use crate::transport::Target;
 #[derive(Debug, Clone)]
 pub struct AccessKey(SecretString);
 
-/// After a reading that brought nothing new the secret is not read again sooner, whatever signatures
-/// arrive.
+/// Whatever signatures arrive, the secret is not read again sooner.
 pub const SECRET_READ_PAUSE: Duration = Duration::from_secs(10);
 
 /// What signs an account's webhooks: configured, or read at the platform and kept (reference 10.2).
@@ -22,8 +21,7 @@ pub const SECRET_READ_PAUSE: Duration = Duration::from_secs(10);
 pub struct WebhookSecret {
     pub configured: Option<SecretString>,
     read: RwLock<Option<SecretString>>,
-    /// The last reading, if it brought nothing new. Whoever holds it reads; the others wait for what
-    /// comes of it.
+    /// When the platform was asked last. Whoever holds it asks; the others wait for what comes of it.
     pub(super) reading: tokio::sync::Mutex<Option<Reading>>,
 }
 

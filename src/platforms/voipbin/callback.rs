@@ -3,9 +3,11 @@
 //! `status` done.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
+use jiff::Timestamp;
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -108,7 +110,9 @@ impl Client {
     /// once, and again when a signature does not fit, for it may have been changed.
     ///
     /// # Errors
-    /// `NotGenuine`, and `Unproved` when the secret is not known and the platform does not tell it.
+    /// `NotGenuine` when the signature does not fit a secret that was read after the push had come;
+    /// `Unproved` when the platform does not tell the secret, `TooSoon` when it was read too short a
+    /// time before the push to be read again.
     pub async fn prove_push(&self, push: Push<'_>) -> Result<(), PushError> {
         let is_proved = match push.proof {
             Some(signature) => self.check_signature(signature, push).await?,
@@ -132,33 +136,27 @@ impl Client {
     }
 
     async fn check_signature(&self, signature: &str, push: Push<'_>) -> Result<bool, PushError> {
+        let came_at = self.connection().endpoint().clock().now();
         let keeper = self.webhook_secret();
-        let is_configured = keeper.configured.is_some();
-        let known = keeper.configured.clone().or_else(|| keeper.known());
         let fits = |secret: &SecretString| webhook::verify(secret, signature, push.body);
-        if known.as_ref().is_some_and(fits) {
+        if let Some(configured) = &keeper.configured {
+            return Ok(fits(configured));
+        }
+        if keeper.known().as_ref().is_some_and(fits) {
             return Ok(true);
         }
-        if is_configured {
-            return Ok(false);
-        }
-        let secret = self.read_webhook_secret(known.as_ref()).await?;
-        Ok(secret.as_ref().is_some_and(fits))
+        self.is_proved_by_secret(came_at, |secret| secret.is_some_and(fits)).await
     }
 
     /// A customer without a secret signs nothing (reference 10.2): then the token in the address
     /// proves a webhook.
     async fn check_address(&self, push: Push<'_>) -> Result<bool, PushError> {
-        let keeper = self.webhook_secret();
+        let came_at = self.connection().endpoint().clock().now();
         let token = push.token.and_then(|token| self.callbacks().verify(token));
-        if token != Some(PushedTo::Account) || keeper.configured.is_some() {
+        if token != Some(PushedTo::Account) || self.webhook_secret().configured.is_some() {
             return Ok(false);
         }
-        let secret = match keeper.known() {
-            Some(known) => Some(known),
-            None => self.read_webhook_secret(None).await?,
-        };
-        Ok(secret.is_none())
+        self.is_proved_by_secret(came_at, |secret| secret.is_none()).await
     }
 
     /// Where the customer's events are pushed to.
@@ -230,30 +228,35 @@ impl Client {
         Some(PushedRow::Result { campaign, attempt: Box::new(attempt) })
     }
 
-    /// The secret as the platform has it now; None when it is still the one that was `tried`, or
-    /// there is none.
-    async fn read_webhook_secret(
+    /// Whether a push of `came_at` is proved by the secret that the platform has, None being that the
+    /// customer has none. The platform is asked at most once in [`SECRET_READ_PAUSE`], whatever comes;
+    /// what it said before the push came proves, but it refutes nothing.
+    ///
+    /// # Errors
+    /// `Unproved` when the platform does not tell it, `TooSoon` when it is not asked again yet.
+    async fn is_proved_by_secret(
         &self,
-        tried: Option<&SecretString>,
-    ) -> Result<Option<SecretString>, PushError> {
+        came_at: Timestamp,
+        proves: impl Fn(Option<&SecretString>) -> bool,
+    ) -> Result<bool, PushError> {
         let keeper = self.webhook_secret();
-        let is_news = |secret: &SecretString| {
-            tried.is_none_or(|tried| tried.expose_secret() != secret.expose_secret())
-        };
         let mut reading = keeper.reading.lock().await;
-        // Somebody else may have read it while this one waited.
-        if let Some(known) = keeper.known().filter(is_news) {
-            return Ok(Some(known));
-        }
-        let operation = Operation::AccountDetail;
         let now = self.connection().endpoint().clock().now();
-        if let Some(last) = reading.filter(|last| now < last.at + SECRET_READ_PAUSE) {
-            if last.answered {
-                return Ok(None);
+        if let Some(last) = *reading {
+            let again_at = last.at + SECRET_READ_PAUSE;
+            let was_read_since = last.answered && last.at >= came_at;
+            let is_recent = now < again_at;
+            // It may have been read while this one waited.
+            if last.answered && (was_read_since || is_recent) {
+                let is_proved = proves(keeper.known().as_ref());
+                if is_proved || was_read_since {
+                    return Ok(is_proved);
+                }
             }
-            let detail = "the webhook secret could not be read a moment ago";
-            let error = PlatformError::new(operation, PlatformErrorKind::Unavailable, detail);
-            return Err(PushError::Unproved(Box::new(error)));
+            if is_recent {
+                let again_in = Duration::try_from(again_at.duration_since(now));
+                return Err(PushError::TooSoon { again_in: again_in.unwrap_or(SECRET_READ_PAUSE) });
+            }
         }
         *reading = Some(Reading { at: now, answered: false });
         let customer: Result<Customer, _> = self.customer(Lane::FacadeRead).await;
@@ -262,9 +265,8 @@ impl Client {
         let secret = customer.webhook_secret.filter(|secret| !secret.is_empty());
         let secret = secret.map(SecretString::from);
         keeper.keep(secret.clone());
-        let news = secret.filter(is_news);
-        *reading = news.is_none().then_some(Reading { at: now, answered: true });
-        Ok(news)
+        *reading = Some(Reading { at: now, answered: true });
+        Ok(proves(secret.as_ref()))
     }
 }
 
