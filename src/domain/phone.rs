@@ -5,7 +5,8 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use phonenumber::{Metadata, Mode, country};
+use phonenumber::metadata::DATABASE;
+use phonenumber::{Metadata, Mode, Type, country};
 
 /// A phone number as text. It has no `Serialize`, and `Debug` and `Display` print it masked; only
 /// [`PhoneNumber::reveal`] gives the digits, to the code that puts them on a wire.
@@ -60,14 +61,10 @@ impl PhoneNumber {
     /// None when it is not in E.164.
     pub fn significant_digits(&self) -> Option<String> {
         Self::from_e164(&self.0).ok()?;
-        let parsed = phonenumber::parse(None, &self.0).ok();
-        let national = parsed.map(|number| {
-            let national = number.national();
-            format!("{}{}", "0".repeat(usize::from(national.zeros())), national.value())
-        });
-        // A country that no table knows: all but the longest country code.
-        let digits = national.unwrap_or_else(|| self.0.chars().skip(4).collect());
-        (digits.len() >= MIN_SIGNIFICANT_DIGITS).then_some(digits)
+        let digits = &self.0[1..];
+        // Of a country that no table knows: all but the longest country code.
+        let digits = split(digits).map_or(&digits[3..], |(_, significant)| significant);
+        (digits.len() >= MIN_SIGNIFICANT_DIGITS).then(|| digits.to_owned())
     }
 
     /// A number that is in E.164 already: `+` and 7 to 15 digits.
@@ -102,18 +99,20 @@ impl NumberPlan {
     }
 
     /// The number as this plan writes it: national when it is of the plan's region, else with the
-    /// international prefix. [`NumberPlan::parse`] reads it back.
+    /// international prefix; with a `+` when neither would be read back by [`NumberPlan::parse`], for
+    /// somebody else would be called then.
     pub fn format(&self, number: &PhoneNumber) -> String {
         let e164 = number.reveal();
         let digits = e164.strip_prefix('+').unwrap_or(e164);
-        let international = || format!("{}{digits}", self.international_prefix);
+        let international = format!("{}{digits}", self.international_prefix);
         if self.region.is_none() {
-            return international();
+            return international;
         }
         self.remember(&WRITTEN, e164, || {
-            self.national(e164)
-                .filter(|text| self.parse_with_region(text).as_ref() == Ok(number))
-                .unwrap_or_else(international)
+            let national = self.national(e164).into_iter().flatten();
+            let mut written = national.chain([international.clone()]);
+            let is_read_back = |text: &String| self.parse_with_region(text).as_ref() == Ok(number);
+            written.find(is_read_back).unwrap_or_else(|| e164.to_owned())
         })
     }
 
@@ -133,15 +132,17 @@ impl NumberPlan {
         let mut candidates: Vec<PhoneNumber> = self.international(text).into_iter().collect();
         let code = self.country().and_then(calling_code);
         let code = code.ok_or(NumberProblem::NeedsRegion)?;
-        let significant = match text.strip_prefix(&self.trunk_prefix) {
-            Some(rest) if !self.trunk_prefix.is_empty() => rest,
-            _ => text,
-        };
-        if let Some(number) = e164(&format!("{code}{significant}"))
-            && is_assigned(&number)
-            && !candidates.contains(&number)
-        {
-            candidates.push(number);
+        // A number may begin with the very digit that is the trunk prefix, as Russia's 800 … after 8: it
+        // is read with and without, and what its country has no such number for is no reading.
+        let without_trunk = text.strip_prefix(self.trunk_prefix.as_str());
+        let without_trunk = without_trunk.filter(|_| !self.trunk_prefix.is_empty());
+        for significant in std::iter::once(text).chain(without_trunk) {
+            if is_assigned(code, significant)
+                && let Some(number) = e164(&format!("{code}{significant}"))
+                && !candidates.contains(&number)
+            {
+                candidates.push(number);
+            }
         }
         match candidates.len() {
             0 => Err(NumberProblem::NotANumber),
@@ -150,17 +151,24 @@ impl NumberPlan {
         }
     }
 
-    /// As people of the plan's region write it, digits only; None for other countries' numbers.
-    fn national(&self, e164: &str) -> Option<String> {
+    /// As people of the plan's region write it, digits only, likeliest first; None for other countries'
+    /// numbers.
+    fn national(&self, e164: &str) -> Option<[String; 3]> {
         let code = calling_code(self.country()?)?;
-        let number = phonenumber::parse(None, e164).ok()?;
-        if number.code().value() != code {
+        let (of, significant) = split(e164.strip_prefix('+')?)?;
+        if of != code {
             return None;
         }
-        let mut text = String::new();
-        write!(text, "{}", number.format().mode(Mode::National)).ok()?;
-        text.retain(|c| c.is_ascii_digit());
-        Some(text)
+        let mut usual = String::new();
+        // Whether a trunk prefix goes before it, crate `phonenumber` knows; but it forgives one after a
+        // country code, and then it has read another number.
+        if let Ok(number) = phonenumber::parse(None, e164)
+            && number.to_string() == e164
+        {
+            write!(usual, "{}", number.format().mode(Mode::National)).ok()?;
+            usual.retain(|c| c.is_ascii_digit());
+        }
+        Some([usual, format!("{}{significant}", self.trunk_prefix), significant.to_owned()])
     }
 
     fn country(&self) -> Option<country::Id> {
@@ -191,16 +199,43 @@ fn e164(digits: &str) -> Option<PhoneNumber> {
 }
 
 fn calling_code(region: country::Id) -> Option<u16> {
-    phonenumber::metadata::DATABASE.by_id(region.as_ref()).map(Metadata::country_code)
+    DATABASE.by_id(region.as_ref()).map(Metadata::country_code)
 }
 
-/// Whether the region's numbering plan knows such numbers. This loads the tables of crate
+/// The country code and what follows it. No country code begins with another.
+fn split(digits: &str) -> Option<(u16, &str)> {
+    (1..=3).find_map(|length| {
+        let (code, significant) = digits.split_at_checked(length)?;
+        let code = code.parse().ok()?;
+        DATABASE.by_code(&code).filter(|known| !known.is_empty()).map(|_| (code, significant))
+    })
+}
+
+/// What numbers are there for.
+const KINDS: [Type; 11] = [
+    Type::FixedLine,
+    Type::Mobile,
+    Type::FixedLineOrMobile,
+    Type::TollFree,
+    Type::PremiumRate,
+    Type::SharedCost,
+    Type::PersonalNumber,
+    Type::Voip,
+    Type::Pager,
+    Type::Uan,
+    Type::Voicemail,
+];
+
+/// Whether a country that shares this code has such numbers. This loads the tables of crate
 /// `phonenumber`, once, when the first national number comes by.
-fn is_assigned(number: &PhoneNumber) -> bool {
-    // The crate forgives a trunk prefix after the country code; then it has read another number.
-    phonenumber::parse(None, number.reveal()).is_ok_and(|parsed| {
-        let mut read = String::new();
-        parsed.is_valid() && write!(read, "{parsed}").is_ok() && read == number.0
+fn is_assigned(code: u16, significant: &str) -> bool {
+    DATABASE.by_code(&code).is_some_and(|countries| {
+        countries.iter().any(|country| {
+            let of_kind = |kind| {
+                country.descriptors().get(kind).is_some_and(|them| them.is_match(significant))
+            };
+            country.descriptors().general().is_match(significant) && KINDS.into_iter().any(of_kind)
+        })
     })
 }
 
