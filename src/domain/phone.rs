@@ -67,6 +67,12 @@ impl PhoneNumber {
         (digits.len() >= MIN_SIGNIFICANT_DIGITS).then(|| digits.to_owned())
     }
 
+    /// Whether its country has such numbers; false for one that is not in E.164.
+    pub fn is_assigned(&self) -> bool {
+        let parts = self.0.strip_prefix('+').and_then(split);
+        parts.is_some_and(|(code, significant)| is_assigned(code, significant))
+    }
+
     /// A number that is in E.164 already: `+` and 7 to 15 digits.
     ///
     /// # Errors
@@ -114,6 +120,22 @@ impl NumberPlan {
             let is_read_back = |text: &String| self.parse_with_region(text).as_ref() == Ok(number);
             written.find(is_read_back).unwrap_or_else(|| e164.to_owned())
         })
+    }
+
+    /// How numbers are usually written in a number's own country; None when no table knows it.
+    pub fn usual_of(number: &PhoneNumber) -> Option<Self> {
+        let (code, _) = split(number.0.strip_prefix('+')?)?;
+        let country = DATABASE.by_code(&code)?.into_iter().next()?;
+        Some(Self {
+            region: Some(country.id().to_owned()),
+            trunk_prefix: country.national_prefix().unwrap_or_default().to_owned(),
+            international_prefix: "00".to_owned(),
+        })
+    }
+
+    /// Whether its own numbers have this country code.
+    pub fn is_of_country(&self, code: &str) -> bool {
+        self.country().and_then(calling_code).is_some_and(|own| own.to_string() == code)
     }
 
     /// False when the region is one that no numbering plan belongs to.

@@ -1,142 +1,420 @@
-//! Where a phone number stands in a text, however it is written there.
+//! Where a phone number stands in a text, however it is written there; and where its digits are
+//! something else.
+//!
+//! A text is looked at as it stands and as it reads when its escapes are undone (JSON's, percent signs,
+//! HTML's, one within another). In each reading its digits are groups, with nothing or separators
+//! between them. A number is a row of whole groups that says one of its spellings, and that does not
+//! belong to something longer: another number, a date, a time, an id. What is found is replaced in the
+//! text as it was, whole escapes at a time, so that what was JSON before is JSON afterwards.
 
-use crate::domain::phone::PhoneNumber;
+mod groups;
+mod layer;
+mod member;
 
-/// Digits before a number's own that belong to it: international and trunk prefixes, country code.
-const MAX_PREFIX_DIGITS: usize = 8;
-/// Characters between two digits of one number.
-const MAX_GAP_CHARS: usize = 3;
+use std::ops::Range;
 
-/// What is looked for: the digits of a number without what may or may not stand before them.
-#[derive(Clone, PartialEq, Eq)]
+use crate::domain::phone::{NumberPlan, PhoneNumber};
+use groups::{Gap, Group, groups_of, is_seen, reads_as_date};
+use layer::Layer;
+use member::Held;
+
+/// How numbers of other countries are dialled, in most places.
+const INTERNATIONAL_PREFIXES: [&str; 6] = ["00", "011", "0011", "001", "010", "810"];
+/// A number with fewer digits and nothing else that shows that it is one is not told from others.
+const MIN_BARE_DIGITS: usize = 7;
+/// Digits of the longest number, with what is dialled before it.
+const MAX_DIALLED_DIGITS: usize = 23;
+/// Groups beside a number with which it may be another one.
+const MAX_NEIGHBOURS: usize = 3;
+/// With fewer digits a number without `+` is not believed to have a country code.
+const MIN_DIGITS_WITH_CODE: usize = 10;
+/// Digits behind a dash that are an extension; more are another part of an id.
+const MAX_EXTENSION_DIGITS: usize = 5;
+/// Digits before a dash that may be dialled before a number.
+const MAX_PREFIX_DIGITS: usize = 4;
+
+/// A number that is looked for.
+#[derive(Clone)]
 pub struct Trace {
-    digits: Vec<u8>,
+    number: PhoneNumber,
+    spellings: Vec<Spelling>,
+    /// How its own country writes numbers.
+    own_plan: Option<NumberPlan>,
 }
 
-struct Digit {
-    value: u8,
-    /// In bytes.
-    begin: usize,
-    end: usize,
-    /// Nothing but separators lies between it and the digit before it.
-    follows: bool,
+/// Digits alone.
+#[derive(Clone, PartialEq, Eq)]
+struct Spelling {
+    digits: String,
+    says: Says,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    /// It begins with the country code: what stands behind a `+`.
+    Country,
+    /// It begins with what is dialled before a number.
+    Prefix,
+    /// Nothing but the number's own digits.
+    Bare,
+}
+
+/// What is known of a text besides its characters.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// How numbers are written where it comes from.
+    pub plan: Option<&'a NumberPlan>,
+    /// It is a phone number and nothing else.
+    pub is_number: bool,
+}
+
+/// What a text is to become.
+struct Change {
+    /// In the text as it is.
+    at: Range<usize>,
+    /// What stands around the token.
+    quote: String,
+    layer: usize,
+}
+
+/// A reading of a text.
+struct Reading<'a> {
+    layer: &'a Layer,
+    groups: Vec<Group>,
+    setting: Setting<'a>,
 }
 
 impl Trace {
-    /// None for what is no complete number.
-    pub fn of(number: &PhoneNumber) -> Option<Self> {
-        let digits = number.significant_digits()?;
-        let digits = digits.bytes().map(|digit| digit - b'0').collect();
-        Some(Self { digits })
+    /// None for what is no complete number. Of the plans' countries its trunk prefixes are taken.
+    pub fn of(number: &PhoneNumber, plans: &[NumberPlan]) -> Option<Self> {
+        let own = number.significant_digits()?;
+        let digits = number.reveal().strip_prefix('+')?;
+        let code = digits.strip_suffix(own.as_str())?;
+        let own_plan = NumberPlan::usual_of(number);
+        let at_home = plans.iter().chain(&own_plan).filter(|plan| plan.is_of_country(code));
+        let mut trunks: Vec<&str> = at_home.map(|plan| plan.trunk_prefix.as_str()).collect();
+        trunks.extend(["", "0"]);
+        let mut abroad: Vec<&str> = INTERNATIONAL_PREFIXES.to_vec();
+        abroad.extend(plans.iter().map(|plan| plan.international_prefix.as_str()));
+        let mut spellings = vec![Spelling { digits: own.clone(), says: Says::Bare }];
+        for trunk in trunks {
+            let with_code = format!("{code}{trunk}{own}");
+            for prefix in abroad.iter().filter(|prefix| !prefix.is_empty()) {
+                let digits = format!("{prefix}{with_code}");
+                spellings.push(Spelling { digits, says: Says::Prefix });
+            }
+            spellings.push(Spelling { digits: with_code, says: Says::Country });
+            if !trunk.is_empty() {
+                let digits = format!("{trunk}{own}");
+                spellings.push(Spelling { digits, says: Says::Prefix });
+            }
+        }
+        Some(Self { number: number.clone(), spellings, own_plan })
     }
 
     /// The text with `token` where the number stood; None when it is not there.
-    pub fn masked(&self, text: &str, token: &str) -> Option<String> {
-        let digits = digits_of(text);
-        let mut masked = String::new();
-        let (mut copied, mut at) = (0, 0);
-        while let Some(found) = self.find(&digits, at) {
-            let end = found + self.digits.len();
-            let first = beginning(&digits, found);
-            // A plus and a bracket belong to the number.
-            let before = text[..digits[first].begin].trim_end_matches(['+', '(']);
-            let begin = before.len().max(copied);
-            masked.push_str(text.get(copied..begin).unwrap_or_default());
+    pub fn masked(&self, text: &str, token: &str, setting: Setting<'_>) -> Option<String> {
+        let shortest = self.spellings.first()?.digits.len();
+        let mut changes: Vec<Change> = Vec::new();
+        for (depth, layer) in Layer::all_of(text).iter().enumerate() {
+            let groups = groups_of(&layer.text);
+            if groups.iter().map(|group| group.digits.len()).sum::<usize>() < shortest {
+                continue;
+            }
+            let reading = Reading { layer, groups, setting };
+            for at in self.found(&reading).into_iter().chain(self.found_as_powers(&reading)) {
+                let (at, quote) = reading.whole_value(at);
+                let quote = quote.map_or("", |quote| &text[layer.source(&quote)]).to_owned();
+                changes.push(Change { at: layer.source(&at), quote, layer: depth });
+            }
+        }
+        if changes.is_empty() {
+            return None;
+        }
+        // What is deeper knows better what stands around it.
+        changes.sort_by_key(|change| (change.at.start, std::cmp::Reverse(change.layer)));
+        let mut masked = String::with_capacity(text.len());
+        let mut copied = 0;
+        for Change { at, quote, .. } in changes {
+            if at.start < copied {
+                copied = copied.max(at.end);
+                continue;
+            }
+            masked.push_str(&text[copied..at.start]);
+            masked.push_str(&quote);
             masked.push_str(token);
-            copied = digits[end - 1].end;
-            at = end;
+            masked.push_str(&quote);
+            copied = at.end;
         }
-        (at > 0).then(|| masked + &text[copied..])
+        Some(masked + &text[copied..])
     }
 
-    fn find(&self, digits: &[Digit], from: usize) -> Option<usize> {
-        let wanted = self.digits.len();
-        let is_at = |at: &usize| {
-            let window = &digits[*at..*at + wanted];
-            window.iter().zip(&self.digits).all(|(digit, wanted)| digit.value == *wanted)
-                && window.iter().skip(1).all(|digit| digit.follows)
+    fn found(&self, reading: &Reading<'_>) -> Vec<Range<usize>> {
+        let groups = &reading.groups;
+        let mut found = Vec::new();
+        let mut first = 0;
+        while first < groups.len() {
+            let last = self.row_from(reading, first);
+            if let Some(last) = last {
+                found.push(reading.begin_of(first)..groups[last].at.end);
+            }
+            first = last.unwrap_or(first) + 1;
+        }
+        found
+    }
+
+    /// The last group of the longest row that begins here and is the number.
+    fn row_from(&self, reading: &Reading<'_>, first: usize) -> Option<usize> {
+        let mut digits = String::new();
+        let mut found = None;
+        for (at, group) in reading.groups.iter().enumerate().skip(first) {
+            if at > first && !group.is_joined || group.is_other {
+                break;
+            }
+            digits.push_str(&group.digits);
+            if digits.len() > MAX_DIALLED_DIGITS {
+                break;
+            }
+            let spelling = self.spellings.iter().find(|spelling| spelling.digits == digits);
+            if spelling.is_some_and(|spelling| self.is_it(reading, first..=at, spelling)) {
+                found = Some(at);
+            }
+        }
+        found
+    }
+
+    fn is_it(
+        &self,
+        reading: &Reading<'_>,
+        row: std::ops::RangeInclusive<usize>,
+        Spelling { digits, says }: &Spelling,
+    ) -> bool {
+        let (first, last) = (*row.start(), *row.end());
+        if reading.has_plus(first) {
+            return *says == Says::Country
+                && reading.ends_well(last)
+                && !self.is_of_another(reading, first, last);
+        }
+        let begin = reading.groups[first].at.start;
+        let held = match Held::by_name_before(&reading.layer.text[..begin]) {
+            _ if reading.setting.is_number => Held::Number,
+            held => held,
         };
-        (from..(digits.len() + 1).saturating_sub(wanted)).find(is_at)
+        let is_likely = match held {
+            Held::Number => true,
+            Held::Other => *says == Says::Prefix,
+            Held::Unsaid => {
+                let is_long = *says != Says::Bare || digits.len() >= MIN_BARE_DIGITS;
+                is_long && !(first == last && reads_as_date(digits))
+            }
+        };
+        let means_another =
+            |plan: &NumberPlan| plan.parse(digits).is_ok_and(|read| read != self.number);
+        is_likely
+            && reading.begins_well(first)
+            && reading.ends_well(last)
+            && !reading.is_amount(first, last)
+            && !reading.setting.plan.is_some_and(means_another)
+            && !self.is_of_another(reading, first, last)
     }
-}
 
-/// The first digit of a number whose own digits begin there. With more digits before it than any prefix
-/// has, they are somebody else's.
-fn beginning(digits: &[Digit], found: usize) -> usize {
-    let mut first = found;
-    while first > 0 && digits[first].follows && found - first < MAX_PREFIX_DIGITS {
-        first -= 1;
-    }
-    first
-}
-
-fn digits_of(text: &str) -> Vec<Digit> {
-    let mut digits: Vec<Digit> = Vec::new();
-    let mut gap = usize::MAX;
-    for (begin, character) in text.char_indices() {
-        if let Some(value) = digit(character) {
-            let follows = gap <= MAX_GAP_CHARS;
-            digits.push(Digit { value, begin, end: begin + character.len_utf8(), follows });
-            gap = 0;
-        } else if is_separator(character) {
-            gap = gap.saturating_add(1);
-        } else {
-            gap = usize::MAX;
+    /// Whether the row is the end, the beginning or the middle of another number.
+    fn is_of_another(&self, reading: &Reading<'_>, first: usize, last: usize) -> bool {
+        let groups = &reading.groups;
+        let joined = |at: usize| groups.get(at).is_some_and(|g| g.is_joined && !g.is_other);
+        let is_free = |at: usize| !groups[at].is_other;
+        let from = (first.saturating_sub(MAX_NEIGHBOURS)..first)
+            .rev()
+            .take_while(|at| joined(at + 1) && is_free(*at))
+            .last()
+            .unwrap_or(first);
+        let to = (last + 1..=last + MAX_NEIGHBOURS).take_while(|at| joined(*at)).last();
+        for begin in from..=first {
+            for end in last..=to.unwrap_or(last) {
+                if begin == first && end == last {
+                    continue;
+                }
+                let row = groups[begin..=end].iter().map(|group| group.digits.as_str());
+                if self.is_another(&row.collect::<String>(), reading, begin) {
+                    return true;
+                }
+            }
         }
-    }
-    digits
-}
-
-fn is_separator(character: char) -> bool {
-    matches!(
-        character,
-        ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2009}' | '\u{2011}' | '\u{202f}'
-    )
-}
-
-/// In the scripts that people write numbers in.
-fn digit(character: char) -> Option<u8> {
-    const ZEROS: [u32; 5] = [0x30, 0x660, 0x6f0, 0x966, 0xff10];
-    let code = u32::from(character);
-    ZEROS.iter().find_map(|zero| u8::try_from(code.checked_sub(*zero)?).ok().filter(|d| *d < 10))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn masked(number: &str, text: &str) -> Option<String> {
-        Trace::of(&PhoneNumber::from_e164(number).unwrap()).unwrap().masked(text, "#")
+        false
     }
 
-    #[test]
-    fn a_number_is_found_however_it_is_written() {
-        for text in [
-            "+8613100000001",
-            "8613100000001",
-            "008613100000001",
-            "013100000001",
-            "13100000001",
-            "131 0000 0001",
-            "(0131) 0000-0001",
-            "131.0000.0001",
-            "+86 131\u{a0}0000\u{202f}0001",
-            "１３１００００００01",
-            "١٣١٠٠٠٠٠٠٠١",
-        ] {
-            assert_eq!(masked("+8613100000001", text).as_deref(), Some("#"), "{text}");
-            let within = format!("call {text}, or mail");
-            assert_eq!(masked("+8613100000001", &within).as_deref(), Some("call #, or mail"));
+    fn is_another(&self, digits: &str, reading: &Reading<'_>, first: usize) -> bool {
+        let international = || PhoneNumber::from_e164(&format!("+{digits}"));
+        if reading.has_plus(first) {
+            return international().is_ok_and(|number| number.is_assigned());
         }
-        let twice = r#"{"called":"013100000001","data":"old: 131 0000 0001 new"}"#;
-        let cleaned = r##"{"called":"#","data":"old: # new"}"##;
-        assert_eq!(masked("+8613100000001", twice).as_deref(), Some(cleaned));
+        let plans = [reading.setting.plan, self.own_plan.as_ref()].into_iter().flatten();
+        let mut read = plans.filter_map(|plan| plan.parse(digits).ok());
+        read.any(|number| number != self.number && number.is_assigned())
+            || digits.len() >= MIN_DIGITS_WITH_CODE
+                && international().is_ok_and(|number| number.is_assigned())
     }
 
-    #[test]
-    fn what_is_another_number_stays() {
-        for text in ["", "13100000002", "1310000 and 0001", "131-0000----0001", "131000"] {
-            assert_eq!(masked("+8613100000001", text), None, "{text}");
-        }
+    /// Numbers as JSON may write them: `1.39e10`.
+    fn found_as_powers(&self, reading: &Reading<'_>) -> Vec<Range<usize>> {
+        let text = reading.layer.text.as_str();
+        let is_of_number =
+            |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
+        let bytes = text.as_bytes();
+        let marks = text.match_indices(['e', 'E']).map(|(at, _)| at);
+        let whole = marks.filter_map(|mark| {
+            let before = bytes[..mark].iter().rev().take_while(|byte| is_of_number(byte)).count();
+            let behind = bytes[mark..].iter().take_while(|byte| is_of_number(byte)).count();
+            let at = mark - before..mark + behind;
+            let digits = plain_digits(&text[at.clone()])?;
+            let says_it = |spelling: &Spelling| {
+                spelling.digits == digits
+                    && (spelling.says != Says::Bare || digits.len() >= MIN_BARE_DIGITS)
+            };
+            let held = Held::by_name_before(&text[..at.start]);
+            let is_it = held != Held::Other && self.spellings.iter().any(says_it);
+            (is_it && reading.is_bare_value(&at)).then_some(at)
+        });
+        whole.collect()
     }
+}
+
+impl Reading<'_> {
+    /// What stands before a group, without what is not seen.
+    fn before(&self, group: usize) -> &str {
+        let begin = self.groups[group].at.start;
+        self.layer.text[..begin].trim_end_matches(|c| !is_seen(c))
+    }
+
+    /// A plus and a bracket belong to the number.
+    fn begin_of(&self, group: usize) -> usize {
+        let before = self.before(group);
+        let without = before.trim_end_matches(['+', '\u{ff0b}', '(', '\u{ff08}']);
+        if without.len() == before.len() { self.groups[group].at.start } else { without.len() }
+    }
+
+    fn has_plus(&self, group: usize) -> bool {
+        let before = self.before(group).trim_end_matches(['(', '\u{ff08}']);
+        let number = before.trim_end_matches(|c| !is_seen(c)).strip_suffix(['+', '\u{ff0b}']);
+        // Behind a digit it is a form's way of writing a space.
+        number.is_some_and(|before| !before.ends_with(|c: char| c.is_numeric()))
+    }
+
+    /// Not in the middle of a word, of a time or of a longer row of digits.
+    fn begins_well(&self, first: usize) -> bool {
+        let before = self.before(first);
+        let group = &self.groups[first];
+        let is_whole = match before.chars().next_back() {
+            Some(letter) if letter.is_ascii_alphabetic() => says_phone(before),
+            // Half of a percent sign's escape.
+            Some('%') => group.digits.get(..2).is_some_and(|code| code < "20"),
+            _ => true,
+        };
+        let neighbour = first.checked_sub(1).map(|at| &self.groups[at]);
+        let neighbour = neighbour.filter(|_| group.is_joined);
+        is_whole
+            && neighbour.is_none_or(|before| match Gap::between(&self.layer.text, before, group) {
+                Gap::Dash => {
+                    before.digits.len() <= MAX_PREFIX_DIGITS && !before.is_other
+                        || reads_as_date(&before.digits)
+                }
+                Gap::Point => false,
+                Gap::Other => true,
+            })
+    }
+
+    fn ends_well(&self, last: usize) -> bool {
+        let group = &self.groups[last];
+        let behind = self.layer.text[group.at.end..].trim_start_matches(|c| !is_seen(c));
+        let is_whole = match behind.chars().next() {
+            Some(letter) if letter.is_ascii_alphabetic() => {
+                let behind = behind.strip_prefix("ext").or_else(|| behind.strip_prefix('x'));
+                behind.is_some_and(|behind| !behind.starts_with(|c: char| c.is_ascii_alphabetic()))
+            }
+            _ => true,
+        };
+        let neighbour = self.groups.get(last + 1).filter(|behind| behind.is_joined);
+        is_whole
+            && neighbour.is_none_or(|behind| {
+                match Gap::between(&self.layer.text, group, behind) {
+                    Gap::Dash => {
+                        behind.digits.len() <= MAX_EXTENSION_DIGITS || reads_as_date(&behind.digits)
+                    }
+                    // As spreadsheets write whole numbers.
+                    Gap::Point => behind.digits.bytes().all(|digit| digit == b'0'),
+                    Gap::Other => true,
+                }
+            })
+    }
+
+    /// Less than zero, or with a decimal point: people part numbers with points more than once, or behind
+    /// a prefix of several digits.
+    fn is_amount(&self, first: usize, last: usize) -> bool {
+        let (begin, end) = (&self.groups[first], &self.groups[last]);
+        let is_decimal = last == first + 1
+            && Gap::between(&self.layer.text, begin, end) == Gap::Point
+            && (begin.digits == "0" || !begin.digits.starts_with('0'));
+        let before = self.layer.text[..begin.at.start].strip_suffix('-');
+        let is_negative =
+            before.is_some_and(|before| self.is_bare_value(&(before.len()..end.at.end)));
+        is_decimal || is_negative
+    }
+
+    /// Of a value of JSON that is no string all of it, and where the nearest quotation mark stands.
+    fn whole_value(&self, at: Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
+        let text = self.layer.text.as_str();
+        let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
+        let behind = &text[at.end..];
+        let end = text.len() - behind.trim_start_matches(is_of_number).len();
+        let whole = at.start..end;
+        if !self.is_bare_value(&whole) {
+            return (at, None);
+        }
+        let before = text[..at.start].rfind('"');
+        let quote = before.or_else(|| text[end..].find('"').map(|at| end + at));
+        (whole, quote.map(|quote| quote..quote + 1))
+    }
+
+    /// Behind a name in quotation marks, or in a list.
+    fn is_bare_value(&self, at: &Range<usize>) -> bool {
+        let (before, behind) = (&self.layer.text[..at.start], &self.layer.text[at.end..]);
+        let ends = behind.trim_start().starts_with([',', '}', ']']);
+        let before = before.trim_end();
+        let begins = match before.chars().next_back() {
+            Some(':') => before[..before.len() - 1].trim_end().ends_with('"'),
+            Some('[' | ',') => {
+                let is_of_list = |c: char| {
+                    c.is_ascii_digit()
+                        || c.is_whitespace()
+                        || matches!(c, '.' | 'e' | 'E' | '+' | '-' | ',')
+                };
+                before.trim_end_matches(is_of_list).ends_with(['[', '"', '}', ']'])
+            }
+            _ => false,
+        };
+        begins && ends
+    }
+}
+
+/// `tel13100000001`: the word says what follows.
+fn says_phone(before: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "tel", "phone", "mobile", "mob", "cell", "call", "fax", "number", "no", "sms", "sip",
+        "dial",
+    ];
+    let word = before.len() - before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
+    let (rest, word) = before.split_at(before.len() - word);
+    let word = word.to_ascii_lowercase();
+    WORDS.contains(&word.as_str()) && !rest.ends_with(|c: char| c.is_ascii_digit())
+}
+
+/// `1.39e10` in full; None for what is no whole number.
+fn plain_digits(literal: &str) -> Option<String> {
+    let (mantissa, power) = literal.split_once(['e', 'E'])?;
+    let power: usize = power.strip_prefix('+').unwrap_or(power).parse().ok()?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let zeros = power.checked_sub(fraction.len()).filter(|zeros| *zeros <= MAX_DIALLED_DIGITS)?;
+    let digits = format!("{whole}{fraction}{}", "0".repeat(zeros));
+    (!whole.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())).then_some(digits)
 }

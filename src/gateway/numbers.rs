@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
-use crate::domain::phone::PhoneNumber;
-use crate::domain::traces::Trace;
+use crate::domain::phone::{NumberPlan, PhoneNumber};
+use crate::domain::traces::{Setting, Trace};
 use crate::forwarding::NoKey;
 use crate::gateway::WorkerGateway;
 use crate::gateway::destinations::OperatorView;
@@ -83,12 +83,15 @@ impl WorkerGateway {
         let invalid =
             || GatewayError::invalid("number", "+ and 7 to 15 digits are expected (E.164)");
         let number = PhoneNumber::from_e164(text).map_err(|_| invalid())?;
-        let trace = Trace::of(&number).ok_or_else(invalid)?;
+        let plans: Vec<NumberPlan> =
+            self.shared.accounts.values().map(|account| account.settings.numbers.clone()).collect();
+        let trace = Trace::of(&number, &plans).ok_or_else(invalid)?;
         let hashes = self.shared.courier.number_hashes(&number);
         let hashes = hashes.map_err(|why: NoKey| GatewayError::State(why.to_string()))?;
         let hash = hashes.first().cloned().unwrap_or_default();
         let token = format!("erased-{}", &hash[..TOKEN_CHARS.min(hash.len())]);
-        let mask: Mask = Arc::new(move |text: &str| trace.masked(text, &token));
+        let setting = Setting { plan: None, is_number: false };
+        let mask: Mask = Arc::new(move |text: &str| trace.masked(text, &token, setting));
         Ok((hashes, mask))
     }
 

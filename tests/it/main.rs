@@ -41,6 +41,7 @@ mod simulator_isales;
 mod simulator_voipbin;
 mod structure;
 mod support;
+mod traces;
 mod translation;
 mod transport;
 mod walk;
