@@ -126,26 +126,30 @@ pub fn page(tables: &[&Table]) -> String {
     for table in tables {
         let kind = table.kind.map_or("", Kind::as_str);
         let _ = write!(page, "\n## {} {kind}\n\n", table.platform);
-        page.push_str("| field | domain | outcome | elsewhere | note |\n|---|---|---|---|---|\n");
+        page.push_str(
+            "| field | domain | outcome | elsewhere | widens | note |\n|---|---|---|---|---|---|\n",
+        );
         for row in &table.fields {
             let _ = writeln!(
                 page,
-                "| `{}` | {} | {} | {} | {} |",
+                "| `{}` | {} | {} | {} | {} | {} |",
                 row.path,
                 row.domain.as_ref().map_or_else(String::new, |path| format!("`{path}`")),
                 row.outcome.as_str(),
                 row.without.map_or("", |outcome| outcome.as_str()),
+                if row.widens { "yes" } else { "" },
                 cell(&note_of(row)),
             );
         }
         for set in &table.sets {
             let _ =
                 write!(page, "\n### {} {kind}: {}\n\n{}\n\n", table.platform, set.name, set.note);
-            page.push_str("| code | term | note |\n|---|---|---|\n");
+            page.push_str("| code | term | widens | note |\n|---|---|---|---|\n");
             for code in &set.codes {
                 let term = code.term.as_deref().unwrap_or("");
                 let native = if code.native.is_empty() { "(empty)" } else { &code.native };
-                let _ = writeln!(page, "| `{native}` | {term} | {} |", cell(&code.note));
+                let (widens, note) = (if code.widens { "yes" } else { "" }, cell(&code.note));
+                let _ = writeln!(page, "| `{native}` | {term} | {widens} | {note} |");
             }
         }
     }
@@ -208,6 +212,7 @@ fn table_json(table: &Table) -> Value {
             "domain": row.domain,
             "outcome": row.outcome.as_str(),
             "without": row.without.map(Outcome::as_str),
+            "widens": row.widens,
             "codes": row.codes,
             "default": row.default.as_ref().map(ToString::to_string),
             "note": row.note,
@@ -217,7 +222,12 @@ fn table_json(table: &Table) -> Value {
         let codes: Vec<Value> = set
             .codes
             .iter()
-            .map(|code| json!({"native": code.native, "term": code.term, "note": code.note}))
+            .map(|code| {
+                json!({
+                    "native": code.native, "term": code.term, "widens": code.widens,
+                    "note": code.note,
+                })
+            })
             .collect();
         json!({"name": set.name, "codes": codes, "note": set.note})
     };

@@ -19,6 +19,7 @@ use crate::platforms::{ConvertContext, PlatformKind, neutral_context};
 const INPUT_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 const WRONG_INPUT: u8 = 2;
 const LOSSES: u8 = 3;
+const REFUSED: u8 = 4;
 
 /// Translate a document between the platforms and say what becomes of every field.
 ///
@@ -44,6 +45,9 @@ pub struct Args {
     /// Exit with 3 when something is approximated or dropped.
     #[arg(long)]
     fail_on_loss: bool,
+    /// Exit with 4 when a loss lets more people, numbers, hours or tries be called than the source allows.
+    #[arg(long)]
+    fail_on_widening: bool,
     /// ISO 3166 region of numbers without country code, such as CN.
     #[arg(long, value_name = "REGION")]
     number_region: Option<String>,
@@ -98,8 +102,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let lost: Vec<String> = translation
         .losses()
-        .map(|loss| format!("  {} {}: {}", loss.outcome.as_str(), loss.field, loss.reason))
+        .map(|loss| {
+            let widens = if loss.widens { ", widens" } else { "" };
+            format!("  {}{widens} {}: {}", loss.outcome.as_str(), loss.field, loss.reason)
+        })
         .collect();
+    let widening = translation.widening().count();
     let value = translation.into_json();
     let text = if args.json { value.to_string() } else { format!("{value:#}") };
     writeln!(io::stdout(), "{text}").context("standard output")?;
@@ -110,8 +118,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             lost.join("\n")
         ));
     }
-    let is_failed = args.fail_on_loss && !lost.is_empty();
-    Ok(if is_failed { ExitCode::from(LOSSES) } else { ExitCode::SUCCESS })
+    if !args.json && widening > 0 {
+        tell(&format!(
+            "{widening} of them widen: more may be called than the source allows, so the campaign is not \
+             run on such a home"
+        ));
+    }
+    Ok(match (args.fail_on_widening && widening > 0, args.fail_on_loss && !lost.is_empty()) {
+        // The graver one is told.
+        (true, _) => ExitCode::from(REFUSED),
+        (false, true) => ExitCode::from(LOSSES),
+        (false, false) => ExitCode::SUCCESS,
+    })
 }
 
 fn translate(args: &Args) -> anyhow::Result<crate::platforms::translation::Translation> {

@@ -112,8 +112,34 @@ impl<T> From<Result<Option<T>, Unread>> for Rule<T> {
 }
 
 impl RetryPolicy {
+    /// Whether the number in this place of a contact may be called at all.
+    pub fn allows_place(&self, place: usize) -> bool {
+        self.attempts_by_place.get(place).is_none_or(|attempts| *attempts != 0)
+    }
+
+    /// The same for a home that tries every number of a contact equally often: as often as the number
+    /// that may be called least. A number that may not be called at all does not count, for it never
+    /// gets there.
+    #[must_use]
+    pub fn for_equal_numbers(self) -> Self {
+        let allowed = self.attempts_by_place.iter().copied().filter(|attempts| *attempts != 0);
+        match (&self.attempts_per_day, allowed.min()) {
+            (Rule::Stated(_) | Rule::Absent, Some(least)) => {
+                Self { attempts_per_day: Rule::Stated(least), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// True when nothing is said of it.
     pub fn is_silent(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl DayPeriod {
+    /// The minute before midnight is the last that such schedules can say.
+    pub fn is_all_day(&self) -> bool {
+        self.begin == Time::MIN && self.end >= Time::constant(23, 59, 0, 0)
     }
 }

@@ -178,21 +178,44 @@ impl Change<'_> {
     /// # Errors
     /// `Unenforced` with the rule.
     pub fn check(&self, definition: &CampaignDefinition) -> Result<(), GatewayError> {
-        let CampaignView { identity, fetched, .. } = &self.before;
+        let identity = &self.before.identity;
         let gateway = self.gateway;
-        if fetched.status != CampaignStatus::Running
-            && !gateway.shared.loading.is_loading(identity.uuid)
-        {
+        if !self.dials() {
             return Ok(());
         }
         let platform = gateway.home(identity)?.adapter.platform();
         let windows_are_kept = platforms::keeps_windows(platform);
-        let stated = Stated { definition: definition.clone(), windows_are_kept };
+        let stated = Stated { definition: definition.clone(), windows_are_kept, widening: None };
         let unenforced = rules::unenforced(&stated, gateway.shared.clock.now());
         unenforced.map_or(Ok(()), |reason| {
             let reason = format!("while it runs it cannot be changed so: {reason}");
             Err(GatewayError::Unenforced(reason))
         })
+    }
+
+    /// The same of the client's document: what its home would lose of it must not let more be called.
+    ///
+    /// # Errors
+    /// `Unenforced` with what would be lost.
+    pub fn check_document(&self, document: &Value) -> Result<(), GatewayError> {
+        let CampaignView { identity, context, .. } = &self.before;
+        if !self.dials() {
+            return Ok(());
+        }
+        let home = self.gateway.home(identity)?.adapter.platform();
+        match platforms::widening((self.asked.platform, home), document, context) {
+            Ok(None) => Ok(()),
+            Ok(Some(lost)) => Err(GatewayError::Unenforced(format!(
+                "while it runs it cannot be changed so: its home cannot keep what it states: {lost}"
+            ))),
+            Err(_) => Err(GatewayError::Internal("an edited document cannot be read".to_owned())),
+        }
+    }
+
+    fn dials(&self) -> bool {
+        let CampaignView { identity, fetched, .. } = &self.before;
+        fetched.status == CampaignStatus::Running
+            || self.gateway.shared.loading.is_loading(identity.uuid)
     }
 
     /// Writes the edited definition and answers how the campaign stands then.

@@ -120,6 +120,10 @@ async fn new_campaign(
     input: &Input,
 ) -> Result<NewCampaign, Stop> {
     let mut definition = definition_of(run.gateway, object, home).await?;
+    // A draft that is run is refused before anything is made of it; else it would be made and stand.
+    if input.run && is_draft(object, home) {
+        refuse_widening(object, home)?;
+    }
     if let Some((rule, why)) = definition.unreadable().next() {
         return Err(Stop::Failed(format!("the campaign's {rule} cannot be understood: {why}")));
     }
@@ -132,6 +136,19 @@ async fn new_campaign(
         definition,
         mark: object.uuid,
         decided_at: run.row.created_at,
+    })
+}
+
+/// # Errors
+/// When the home loses something of the client's document by which more may be called.
+fn refuse_widening(object: &ObjectRow, home: &Home) -> Result<(), Stop> {
+    let unreadable = || Stop::Failed("the draft's document cannot be read".to_owned());
+    let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
+    let document: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
+    let way = (platform, home.adapter.platform());
+    let lost = platforms::widening(way, &document, &home.context).map_err(|_| unreadable())?;
+    lost.map_or(Ok(()), |lost| {
+        Err(Stop::Failed(format!("its home cannot keep what it states: {lost}")))
     })
 }
 

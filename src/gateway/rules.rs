@@ -3,7 +3,7 @@
 //! where a campaign runs, and nobody because a rule could not be understood.
 
 use jiff::Timestamp;
-use jiff::civil::{DateTime, time};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::domain::campaign::CampaignDefinition;
@@ -15,6 +15,9 @@ pub struct Stated {
     pub definition: CampaignDefinition,
     /// The home itself keeps begin, end, hours and special dates.
     pub windows_are_kept: bool,
+    /// What of it, beside the calling window, was lost on the way to its home by which more may be
+    /// called than it allows.
+    pub widening: Option<String>,
 }
 
 /// When a campaign stops by the gateway's hand.
@@ -30,9 +33,12 @@ pub enum End {
 /// Why a campaign may not dial now; None when it may. An end alone is kept by stopping the campaign
 /// then.
 pub fn unenforced(stated: &Stated, now: Timestamp) -> Option<String> {
-    let Stated { definition, windows_are_kept } = stated;
+    let Stated { definition, windows_are_kept, widening } = stated;
     if let Some((rule, why)) = definition.unreadable().next() {
         return Some(format!("its {rule} cannot be understood ({why}); state them anew"));
+    }
+    if let Some(lost) = widening {
+        return Some(format!("its home cannot keep what it states: {lost}"));
     }
     if *windows_are_kept {
         return None;
@@ -79,21 +85,16 @@ fn utc(end: DateTime) -> End {
 fn is_limited(hours: &Rule<Vec<DayPeriod>>) -> bool {
     match hours {
         Rule::Absent => false,
-        Rule::Stated(periods) => !periods.iter().any(is_all_day),
+        Rule::Stated(periods) => !periods.iter().any(DayPeriod::is_all_day),
         Rule::Unreadable(_) => true,
     }
-}
-
-/// The minute before midnight is the last that such schedules can say.
-fn is_all_day(period: &DayPeriod) -> bool {
-    period.begin == time(0, 0, 0, 0) && period.end >= time(23, 59, 0, 0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::policy::CallingWindow;
-    use jiff::civil::date;
+    use jiff::civil::{date, time};
 
     fn hours(begin: i8, end: (i8, i8)) -> DayPeriod {
         DayPeriod { begin: time(begin, 0, 0, 0), end: time(end.0, end.1, 0, 0) }
@@ -101,7 +102,7 @@ mod tests {
 
     fn stated(window: CallingWindow) -> Stated {
         let definition = CampaignDefinition { window, ..CampaignDefinition::default() };
-        Stated { definition, windows_are_kept: false }
+        Stated { definition, windows_are_kept: false, widening: None }
     }
 
     #[test]
@@ -123,6 +124,15 @@ mod tests {
         assert!(refused(CallingWindow { workday: office(), ..default() }));
         assert!(refused(CallingWindow { special_day: office(), ..default() }));
         assert!(refused(CallingWindow { workday: Rule::Stated(Vec::new()), ..default() }));
+    }
+
+    #[test]
+    fn what_is_lost_and_limits_is_refused_wherever_windows_are_kept() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let mut known = stated(CallingWindow::default());
+        known.windows_are_kept = true;
+        known.widening = Some("rounds".to_owned());
+        assert!(unenforced(&known, now).is_some_and(|reason| reason.contains("rounds")));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::gateway::rules::Stated;
 use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
 use crate::mapping::table::Kind;
-use crate::platforms::documents::DomainDocument;
+use crate::platforms::documents::{DomainDocument, Unreadable};
 use crate::platforms::merge::merge;
 use crate::platforms::{self, ConvertContext, FetchedCampaign, PlatformKind};
 
@@ -60,11 +60,13 @@ impl WorkerGateway {
         if written.shape == platform.as_str() {
             return Ok(None);
         }
-        let definition = written.definition(&home.context).ok_or_else(|| {
+        let unreadable = || {
             let reason = "what was stated of it cannot be read; modify it to state its rules anew";
             GatewayError::Unenforced(reason.to_owned())
-        })?;
-        Ok(Some(Stated { definition, windows_are_kept }))
+        };
+        let definition = written.definition(&home.context).ok_or_else(unreadable)?;
+        let widening = written.widening(platform, &home.context).map_err(|_| unreadable())?;
+        Ok(Some(Stated { definition, windows_are_kept, widening }))
     }
 
     /// The parts that a client of this platform named for a campaign.
@@ -173,6 +175,17 @@ impl Written {
             DomainDocument::Campaign(definition, _) => Some(*definition),
             _ => None,
         }
+    }
+
+    /// What of it a home of this platform loses, so that more may be called.
+    fn widening(
+        &self,
+        home: PlatformKind,
+        context: &ConvertContext,
+    ) -> Result<Option<String>, Unreadable> {
+        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == self.shape);
+        let (Some(shape), Some(source)) = (shape, &self.source) else { return Err(Unreadable) };
+        platforms::widening((shape, home), source, context)
     }
 
     /// The document as it is to be shown now.

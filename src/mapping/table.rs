@@ -65,6 +65,9 @@ pub struct FieldRow {
     pub outcome: Outcome,
     /// Instead of `outcome`, when the other platform has no field for the domain path.
     pub without: Option<Outcome>,
+    /// Its loss lets more people, numbers, hours or tries be called than the document allows. Stated by
+    /// each row that can be lost.
+    pub widens: bool,
     /// Understood when it comes, but never written.
     pub is_read_only: bool,
     /// Name of the set that its values belong to.
@@ -133,6 +136,8 @@ pub struct Code {
     pub is_read_only: bool,
     /// What becomes of a field with this value, when it is worse than what the field's row says.
     pub outcome: Option<Outcome>,
+    /// As [`FieldRow::widens`], for this value, and for the terms in `also`.
+    pub widens: bool,
     pub flags: Option<CodeFlags>,
     pub note: String,
     pub(super) number: Option<i64>,

@@ -389,6 +389,21 @@ pub fn campaign_document(
     }
 }
 
+/// Why the campaign that a document of `from` states must not run on a home of `to`: what is lost on the
+/// way, beside its calling window, by which more may be called than it allows.
+///
+/// # Errors
+/// When the document cannot be read.
+pub fn widening(
+    (from, to): (PlatformKind, PlatformKind),
+    document: &Value,
+    ctx: &ConvertContext,
+) -> Result<Option<String>, Unreadable> {
+    let (from_account, to_account) = (ctx, ctx);
+    let way = translation::Direction { kind: Kind::Campaign, from, to, from_account, to_account };
+    way.widening(document).map_err(|_| Unreadable)
+}
+
 /// The campaign that is to follow, by a document of `platform`.
 pub fn next_campaign(platform: PlatformKind, document: &[u8]) -> Option<Uuid> {
     match platform {

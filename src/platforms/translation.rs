@@ -14,6 +14,9 @@ use crate::platforms::{ConvertContext, PlatformKind, document_from_domain, docum
 /// Reason of a leaf that nobody edited, on the way back.
 const UNCHANGED: &str = "unchanged since the translation; the source's own is restored";
 
+/// What of the domain is judged by the time at which a campaign starts.
+const WINDOW: &str = "window.";
+
 /// Which way a document goes, and the two accounts it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Direction<'a> {
@@ -83,6 +86,25 @@ impl Direction<'_> {
         }
     }
 
+    /// Why the campaign that a document states must not run on the other platform: what is lost of it, by
+    /// which more may be called than it allows. The calling window is left out, for whether it limits
+    /// anything depends on the time.
+    ///
+    /// # Errors
+    /// As [`Direction::translate`].
+    pub fn widening(&self, document: &Value) -> Result<Option<String>, TranslateError> {
+        let items = self.convert(document)?.items;
+        let table = self.source_table();
+        let fields = account::account(document, &items, table, self.target_table());
+        let leaves = path::leaves(document);
+        let mut widening = leaves.iter().zip(fields).filter(|(_, field)| field.widens);
+        let lost = widening.find(|(leaf, _)| {
+            let domain = account::domain_at(document, &items, table, &leaf.steps);
+            !domain.is_some_and(|(_, path)| path.starts_with(WINDOW))
+        });
+        Ok(lost.map(|(_, field)| format!("{}: {}", field.field, field.reason)))
+    }
+
     fn forward(&self, document: Value) -> Result<Translation, TranslateError> {
         let Converted { value, items } = self.convert(&document)?;
         let fields = account::account(&document, &items, self.source_table(), self.target_table());
@@ -99,6 +121,7 @@ impl Direction<'_> {
             if path::get(&base, &leaf.steps) == Some(leaf.value) {
                 field.outcome = Outcome::Preserved;
                 UNCHANGED.clone_into(&mut field.reason);
+                field.widens = false;
                 continue;
             }
             let domain = account::domain_at(&value, &items, self.source_table(), &leaf.steps);
@@ -220,6 +243,11 @@ impl Translation {
         self.fields.iter().filter(|field| field.outcome.is_loss())
     }
 
+    /// The losses by which more people, numbers, hours or tries may be called than the source allows.
+    pub fn widening(&self) -> impl Iterator<Item = &FieldOutcome> {
+        self.fields.iter().filter(|field| field.widens)
+    }
+
     /// `{"value", "fields", "losses", "preserved"}`.
     pub fn into_json(self) -> Value {
         let row = |field: &FieldOutcome| {
@@ -227,6 +255,7 @@ impl Translation {
                 "field": field.field,
                 "outcome": field.outcome.as_str(),
                 "reason": field.reason,
+                "widens": field.widens,
             })
         };
         let losses: Vec<Value> = self.losses().map(row).collect();

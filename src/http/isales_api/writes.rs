@@ -411,8 +411,9 @@ async fn write(change: &Change<'_>, after: wire::Campaign) -> Result<HttpRespons
     };
     let definition = change.before.fetched.definition.clone();
     let definition = definition.with_edit(&said(&before), said(&after));
-    let changed = Box::pin(change.write(&definition)).await?;
     let source = serde_json::to_value(&after).map_err(unreadable)?;
+    change.check_document(&source)?;
+    let changed = Box::pin(change.write(&definition)).await?;
     change.keep(changed.after, source, None).await?;
     Ok(touching(super::json(Success::new("")?.bytes()), changed.touched))
 }

@@ -289,9 +289,10 @@ async fn change_elsewhere(
     let said = |bundle: &wire::CampaignBundle| convert::campaign_to_domain(bundle, context).value.0;
     let definition = change.before.fetched.definition.clone();
     let definition = definition.with_edit(&said(&before), said(&after));
+    let source = serde_json::to_value(&after.campaign).map_err(unreadable)?;
+    change.check_document(&source)?;
     let view = change.write(&definition).await?.after;
     let uses = part_of(&after.campaign, CampaignPart::DialingRules);
-    let source = serde_json::to_value(&after.campaign).map_err(unreadable)?;
     Ok(change.keep(view, source, uses).await?)
 }
 

@@ -42,12 +42,13 @@ struct Lines {
     sets: HashMap<String, usize>,
 }
 
-const FIELD_KEYS: [&str; 11] = [
+const FIELD_KEYS: [&str; 12] = [
     "path",
     "holds",
     "domain",
     "outcome",
     "without",
+    "widens",
     "read_only",
     "codes",
     "default",
@@ -55,13 +56,14 @@ const FIELD_KEYS: [&str; 11] = [
     "source",
     "note",
 ];
-const CODE_KEYS: [&str; 12] = [
+const CODE_KEYS: [&str; 13] = [
     "set",
     "native",
     "term",
     "also",
     "read_only",
     "outcome",
+    "widens",
     "note",
     "live_person",
     "number_reusable",
@@ -288,9 +290,12 @@ fn read_code(
         also: reader.texts(row, "also"),
         is_read_only: reader.flag(row, "read_only").unwrap_or(false),
         outcome: outcome(reader, row, "outcome"),
+        widens: reader.flag(row, "widens").unwrap_or(false),
         note: reader.required_text(row, "note")?,
         ..Code::default()
     };
+    let is_lost = code.outcome.is_some_and(Outcome::is_loss) || !code.also.is_empty();
+    check_widens(reader, row, (table.kind, is_lost), &code.native);
     let Some(terms) = set.terms.as_ref().and_then(|terms| words.terms.get(terms)) else {
         if code.term.is_some() || !code.also.is_empty() {
             let problem = format!("set `{set_name}` stands for no terms");
@@ -353,6 +358,7 @@ fn read_field(
         domain: reader.text(row, "domain"),
         outcome: says?,
         without: outcome(reader, row, "without"),
+        widens: reader.flag(row, "widens").unwrap_or(false),
         is_read_only: reader.flag(row, "read_only").unwrap_or(false),
         codes: reader.text(row, "codes"),
         default: reader.scalar(row, "default"),
@@ -360,6 +366,8 @@ fn read_field(
         source: reader.text(row, "source"),
         note: note?,
     };
+    let is_lost = [Some(field.outcome), field.without].into_iter().flatten().any(Outcome::is_loss);
+    check_widens(reader, row, (table.kind, is_lost), &field.path);
     if let Some(domain) = &field.domain {
         let known = table.kind.and_then(|kind| words.paths.get(&kind));
         if !known.is_some_and(|paths| paths.contains(&without_indexes(domain))) {
@@ -379,6 +387,21 @@ fn read_field(
         reader.problem(row.line, format!("no set `{set}`"), "a [[set]] of that name");
     }
     Some(field)
+}
+
+/// Whoever adds a row that can be lost says what that does to the people who are called: without it, a
+/// restriction could be lost unseen. A call is over, so nothing that is lost of it lets anybody be called.
+fn check_widens(
+    reader: &mut Reader<'_>,
+    row: &Row<'_>,
+    (kind, is_lost): (Option<Kind>, bool),
+    name: &str,
+) {
+    let limits = matches!(kind, Some(Kind::Campaign | Kind::Contact));
+    if limits && is_lost && !row.has("widens") {
+        let problem = format!("`{name}` does not say whether its loss lets more be called");
+        reader.problem(row.line, problem, "widens = true or false");
+    }
 }
 
 /// Every term can be said, each by one code; the fallback exists.

@@ -23,6 +23,15 @@ pub struct FieldOutcome {
     pub field: String,
     pub outcome: Outcome,
     pub reason: String,
+    /// It is lost, and more people, numbers, hours or tries may be called than it allows.
+    pub widens: bool,
+}
+
+/// A verdict in the making.
+struct Verdict {
+    outcome: Outcome,
+    reason: Cow<'static, str>,
+    widens: bool,
 }
 
 /// A value that the table says cannot be there.
@@ -65,11 +74,13 @@ pub fn account(
         .iter()
         .map(|leaf| {
             let judge = Judge { source, target };
-            let (outcome, reason) = match located(document, items, source, &leaf.steps) {
-                Some((item, place)) => judge.leaf(leaf.value, &place, &item.findings),
-                None => judge.leaf(leaf.value, &RowPlace::of(&leaf.steps, None), &[]),
-            };
-            FieldOutcome { field: path::text(&leaf.steps), outcome, reason: reason.into_owned() }
+            let Verdict { outcome, reason, widens } =
+                match located(document, items, source, &leaf.steps) {
+                    Some((item, place)) => judge.leaf(leaf.value, &place, &item.findings),
+                    None => judge.leaf(leaf.value, &RowPlace::of(&leaf.steps, None), &[]),
+                };
+            let (field, reason) = (path::text(&leaf.steps), reason.into_owned());
+            FieldOutcome { field, outcome, reason, widens: widens && outcome.is_loss() }
         })
         .collect()
 }
@@ -179,54 +190,45 @@ fn located<'i>(
 }
 
 impl Judge<'_> {
-    fn leaf(
-        &self,
-        value: &Value,
-        place: &RowPlace,
-        findings: &[Finding],
-    ) -> (Outcome, Cow<'static, str>) {
+    fn leaf(&self, value: &Value, place: &RowPlace, findings: &[Finding]) -> Verdict {
         let Some(row) = self.source.field(&place.pattern) else {
             return if path::is_empty(value) && self.source.is_container(&place.pattern) {
-                (Outcome::Preserved, "nothing is set here".into())
+                Verdict::kept("nothing is set here")
             } else {
-                (Outcome::Preserved, "unknown to the tables; kept as it is".into())
+                Verdict::kept("unknown to the tables; kept as it is")
             };
         };
         let domain = row.domain.as_ref().map(|domain| path::with_indexes(domain, &place.indexes));
         let targets: Vec<&FieldRow> =
             domain.iter().flat_map(|domain| self.target.fields_for(domain)).collect();
-        let mut verdict = joined(row, &targets);
-        self.codes(row, &targets, value, &mut verdict);
         let at = place.text();
-        for finding in findings {
-            let is_here = match &finding.at {
-                Place::Source(path) => is_at_or_below(&at, path),
-                Place::Domain(path) => domain.as_deref() == Some(path.as_ref()),
-            };
-            if is_here {
-                worsen(&mut verdict, finding.outcome, finding.reason.clone());
-            }
+        let is_here = |finding: &&Finding| match &finding.at {
+            Place::Source(path) => is_at_or_below(&at, path),
+            Place::Domain(path) => domain.as_deref() == Some(path.as_ref()),
+        };
+        let here: Vec<&Finding> = findings.iter().filter(is_here).collect();
+        let mut verdict = joined(row, &targets);
+        // What a value shows is nearer than what the row says of all values.
+        if here.iter().any(|finding| finding.outcome.is_loss()) {
+            verdict.widens = false;
+        }
+        self.codes(row, &targets, value, &mut verdict);
+        for finding in here {
+            verdict.worsen(finding.outcome, finding.reason.clone(), finding.widens);
         }
         if path::is_empty(value) {
-            if verdict.0.is_loss() {
-                return (Outcome::Preserved, "nothing is set here".into());
+            if verdict.outcome.is_loss() {
+                return Verdict::kept("nothing is set here");
             }
             if targets.iter().any(|target| target.default.is_some()) {
-                let reason = "nothing is set here; the other side gets its default";
-                return (Outcome::Preserved, reason.into());
+                return Verdict::kept("nothing is set here; the other side gets its default");
             }
         }
         verdict
     }
 
     /// What the value itself adds, where it is a code.
-    fn codes(
-        &self,
-        row: &FieldRow,
-        targets: &[&FieldRow],
-        value: &Value,
-        verdict: &mut (Outcome, Cow<'static, str>),
-    ) {
+    fn codes(&self, row: &FieldRow, targets: &[&FieldRow], value: &Value, verdict: &mut Verdict) {
         let Some(set) = row.codes.as_ref().and_then(|set| self.source.set(set)) else { return };
         let text = match value {
             Value::String(text) => Cow::Borrowed(text.trim()),
@@ -235,17 +237,17 @@ impl Judge<'_> {
         };
         let Some(code) = set.code(&text) else {
             if !set.is_open && !text.is_empty() {
-                worsen(verdict, Outcome::Dropped, "no table knows this code".into());
+                verdict.worsen(Outcome::Dropped, "no table knows this code".into(), row.widens);
             }
             return;
         };
         if let Some(outcome) = code.outcome {
             let (native, note) = (&code.native, &code.note);
             let reason = format!("{note} (code {native}; the other side has nothing like it)");
-            worsen(verdict, outcome, reason.into());
+            verdict.worsen(outcome, reason.into(), code.widens);
         }
         for said in targets.iter().filter_map(|target| self.said(set, code, target)) {
-            worsen(verdict, said.0, said.1.clone().into());
+            verdict.worsen(said.0, said.1.note.clone().into(), said.1.widens);
         }
     }
 
@@ -255,36 +257,51 @@ impl Judge<'_> {
         set: &CodeSet,
         code: &'s Code,
         target: &FieldRow,
-    ) -> Option<(Outcome, &'s String)> {
+    ) -> Option<(Outcome, &'s Code)> {
         let other = target.codes.as_ref().and_then(|name| self.target.set(name))?;
         if set.terms.is_none() || other.terms != set.terms {
             return None;
         }
         let said = other.say(code.term.as_deref()?)?;
         match said.precision {
-            Precision::Exact if code.is_read_only => Some((Outcome::Approximated, &code.note)),
+            Precision::Exact if code.is_read_only => Some((Outcome::Approximated, code)),
             Precision::Exact => None,
-            Precision::Near => Some((Outcome::Approximated, &said.code.note)),
-            Precision::Fallback => Some((Outcome::Dropped, &said.code.note)),
+            Precision::Near => Some((Outcome::Approximated, said.code)),
+            Precision::Fallback => Some((Outcome::Dropped, said.code)),
         }
     }
 }
 
 /// What the two tables say together, whatever the value is.
-fn joined(row: &FieldRow, targets: &[&FieldRow]) -> (Outcome, Cow<'static, str>) {
+fn joined(row: &FieldRow, targets: &[&FieldRow]) -> Verdict {
     if targets.is_empty() {
-        return (row.without.unwrap_or(row.outcome), row.note.clone().into());
+        let outcome = row.without.unwrap_or(row.outcome);
+        let widens = outcome.is_loss() && row.widens;
+        return Verdict { outcome, reason: row.note.clone().into(), widens };
     }
     let outcome = targets.iter().map(|target| target.outcome).chain([row.outcome]).max();
     let names: Vec<&str> = targets.iter().map(|target| target.path.as_str()).collect();
     let reason = format!("{} → {}", row.note, names.join(", "));
-    (outcome.unwrap_or(row.outcome), reason.into())
+    let widens =
+        targets.iter().copied().chain([row]).any(|row| row.outcome.is_loss() && row.widens);
+    Verdict { outcome: outcome.unwrap_or(row.outcome), reason: reason.into(), widens }
 }
 
-fn worsen(verdict: &mut (Outcome, Cow<'static, str>), outcome: Outcome, reason: Cow<'static, str>) {
-    // At the same level the reason that knows the value tells more.
-    if outcome > verdict.0 || (outcome == verdict.0 && outcome.is_loss()) {
-        *verdict = (outcome, reason);
+impl Verdict {
+    fn kept(reason: &'static str) -> Self {
+        Self { outcome: Outcome::Preserved, reason: reason.into(), widens: false }
+    }
+
+    /// The worst outcome counts; that something widens is never taken back by something else that does
+    /// not, and its reason is the one that is told.
+    fn worsen(&mut self, outcome: Outcome, reason: Cow<'static, str>, widens: bool) {
+        // At the same level the reason that knows the value tells more.
+        let is_worse = outcome > self.outcome || (outcome == self.outcome && outcome.is_loss());
+        if is_worse && (widens || !self.widens) {
+            self.reason = reason;
+        }
+        self.outcome = self.outcome.max(outcome);
+        self.widens |= widens && outcome.is_loss();
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Finding {
     pub outcome: Outcome,
     /// Never contains the value itself when it can be a phone number.
     pub reason: Cow<'static, str>,
+    /// The loss lets more people, numbers, hours or tries be called than the source allows.
+    pub widens: bool,
 }
 
 /// Where a finding belongs: a path in the source document, or a path in the domain (which the
@@ -39,6 +41,9 @@ pub enum Place {
     Domain(Cow<'static, str>),
 }
 
+/// What of the domain limits whom, when or how often.
+const RULES: [&str; 3] = ["retry.", "window.", "pacing."];
+
 impl Finding {
     /// About a value at a path of the source document.
     pub fn source(
@@ -46,16 +51,31 @@ impl Finding {
         outcome: Outcome,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { at: Place::Source(path.into()), outcome, reason: reason.into() }
+        Self { at: Place::Source(path.into()), outcome, reason: reason.into(), widens: false }
     }
 
-    /// About a value at a path of the domain.
+    /// About a value at a path of the domain. The loss of a rule widens, unless the finding says that it
+    /// is [`narrow`](Self::narrow): who forgets to judge it refuses, and lets nobody be called.
     pub fn domain(
         path: impl Into<Cow<'static, str>>,
         outcome: Outcome,
         reason: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { at: Place::Domain(path.into()), outcome, reason: reason.into() }
+        let path = path.into();
+        let widens = outcome.is_loss() && RULES.iter().any(|rules| path.starts_with(rules));
+        Self { at: Place::Domain(path), outcome, reason: reason.into(), widens }
+    }
+
+    /// What is lost lets fewer be called, or the same.
+    #[must_use]
+    pub fn narrow(self) -> Self {
+        Self { widens: false, ..self }
+    }
+
+    /// What is lost lets more be called.
+    #[must_use]
+    pub fn wide(self) -> Self {
+        Self { widens: true, ..self }
     }
 }
 

@@ -332,7 +332,8 @@ async fn the_script_on_isales() {
         );
         assert_eq!(
             (&own["retryPolicy"]["retryTimes"], &own["retryPolicy"]["callInterval"]),
-            (&json!(2), &json!(60))
+            (&json!(1), &json!(60)),
+            "as often as the number that may be tried least"
         );
         script.clean_up(&made).await;
         let contacts = app.isales.journal.contacts();

@@ -16,6 +16,8 @@ use super::{CONFIGURED, Isales, NEUTRAL, Voipbin, json, other, try_translate};
 const CAMPAIGNS: u32 = 4000;
 const CONTACTS: u32 = 3000;
 const CALLS: u32 = 3000;
+/// What decides which other members count; `traps.rs` follows those.
+const SWITCHES: [&str; 2] = ["deviceType", "retryPolicy.policyType"];
 /// Leaves of each document that are perturbed.
 const PERTURBED: usize = 1;
 
@@ -136,6 +138,9 @@ impl Case<'_> {
         let at = random.random_range(0..leaves.len());
         let leaf = &leaves[at];
         let Some(row) = self.row(&leaf.steps) else { return };
+        if SWITCHES.contains(&row.path.as_str()) {
+            return;
+        }
         if path::is_empty(leaf.value) || row.holds == Holds::Object {
             return;
         }
@@ -203,6 +208,8 @@ impl Case<'_> {
         let field = &before.outcomes[at].0;
         if let Some(number) = value.as_i64()
             && !field.ends_with("service_level")
+            // The tries of all places decide together.
+            && !field.contains("max_try_count_")
         {
             let after = self.see(&changed(json!(number + 1)));
             if after.outcomes[at].1 == Approximated {
@@ -221,6 +228,13 @@ impl Case<'_> {
         let table = self.account.tables.get(other(self.from).as_str(), self.kind);
         let Some(row) = row_of(table, &value_before, &leaf.steps) else { return };
         if path::is_empty(leaf.value) {
+            return;
+        }
+        // A policy by number type stays as it is, whatever is edited beside it.
+        let is_by_type = ["/retryPolicy/policyType", "/returnObject/retryPolicy/policyType"]
+            .iter()
+            .any(|at| self.source.pointer(at).is_some_and(|kind| canonical(kind) == "1"));
+        if is_by_type && row.domain.as_deref().is_some_and(|path| path.starts_with("retry.")) {
             return;
         }
         path::set(&mut output["value"], &leaf.steps, value(table, row, random));

@@ -29,13 +29,16 @@ const RATE_TIMES_LINES: i64 = 10_000;
 /// `predictMethod` off-hook rate; `outBoundType` predicted.
 const OFF_HOOK: i64 = 5;
 const PREDICTED: i64 = 2;
+/// `policyType`.
+const BY_NUMBER_TYPE: i64 = 1;
 
 const LINES: &str = "pacing.lines_per_agent_percent";
 /// Why a value that cannot be understood is not passed over.
 const NOT_STARTED: &str =
     "cannot be understood; the campaign is not started where its home does not keep this rule";
 const ATTEMPTS_BY_PLACE: [&str; 5] = [
-    "retry.attempts_by_place[0]",
+    // The first number's stands for all where a platform does not tell them apart.
+    "retry.attempts_per_day",
     "retry.attempts_by_place[1]",
     "retry.attempts_by_place[2]",
     "retry.attempts_by_place[3]",
@@ -55,7 +58,7 @@ pub fn campaign_to_domain(
         caller_numbers: caller_numbers(&wire.caller_no, ctx, &mut findings),
         ring_timeout_ms: ring_timeout(wire.max_alerting_time, &mut findings),
         answering: answering(wire, ctx, table, &mut findings),
-        pacing: pacing(wire, &mut findings),
+        pacing: pacing(wire, connects(wire, table), &mut findings),
         retry: retry(wire.retry_policy.as_ref(), &mut findings),
         window: window(wire, &mut findings),
         when_done: WhenDone::Wait,
@@ -185,13 +188,51 @@ fn alerting_time(ring_timeout_ms: &Rule<i64>, table: &Table, findings: &mut Vec<
     seconds
 }
 
+/// What a person who answers is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connects {
+    Agents,
+    Script,
+    Nothing,
+}
+
+/// `deviceType` decides: it can never be changed (reference 3.1), and parameters of the other kind are
+/// left over from a document that was copied. Where it is missing or of no kind, what is filled in does.
+fn connects(wire: &wire::Campaign, table: &Table) -> Connects {
+    let code = table.set("device_type").zip(wire.device_type).and_then(|(s, n)| s.code_number(n));
+    match code.and_then(|code| code.term.as_deref()) {
+        Some("agents") => Connects::Agents,
+        Some("script") => Connects::Script,
+        _ if wire.skill_param.as_ref().is_some_and(|skill| skill.skill_id.is_some()) => {
+            Connects::Agents
+        }
+        _ if script_of(wire).is_some() => Connects::Script,
+        _ => Connects::Nothing,
+    }
+}
+
+fn script_of(wire: &wire::Campaign) -> Option<&str> {
+    filled(wire.ivr_param.as_ref()?.device_sign.as_ref())
+}
+
 fn answering(
     wire: &wire::Campaign,
     ctx: &ConvertContext,
     table: &Table,
     findings: &mut Vec<Finding>,
 ) -> Answering {
-    if let Some(skill) = wire.skill_param.as_ref().and_then(|skill| skill.skill_id) {
+    let connects = connects(wire, table);
+    let skill = wire.skill_param.as_ref().and_then(|skill| skill.skill_id);
+    if connects != Connects::Agents && skill.is_some() {
+        let reason = "the campaign runs a script, so it connects no agents";
+        findings.push(Finding::domain("answering.group", Outcome::Dropped, reason));
+    }
+    if connects == Connects::Agents {
+        if script_of(wire).is_some() {
+            let reason = "the campaign connects agents, so its script is not run";
+            findings.push(Finding::domain("answering.script", Outcome::Dropped, reason));
+        }
+        let Some(skill) = skill else { return Answering::Agents { group: None } };
         let group = ctx.bindings.group_of_skill(&skill.to_string()).map(str::to_owned);
         if group.is_none() {
             findings.push(Finding::domain(
@@ -200,13 +241,9 @@ fn answering(
                 "no binding says which queue this skill is (bindings, agent_groups)",
             ));
         }
-        if wire.ivr_param.as_ref().is_some_and(|ivr| filled(ivr.device_sign.as_ref()).is_some()) {
-            let reason = "the campaign connects agents, so its script is not run";
-            findings.push(Finding::domain("answering.script", Outcome::Dropped, reason));
-        }
         return Answering::Agents { group };
     }
-    if let Some(code) = wire.ivr_param.as_ref().and_then(|ivr| filled(ivr.device_sign.as_ref())) {
+    if let Some(code) = script_of(wire) {
         let name = ctx.bindings.script_of_access_code(code).map(str::to_owned);
         if name.is_none() {
             findings.push(Finding::domain(
@@ -217,11 +254,9 @@ fn answering(
         }
         return Answering::Script { name };
     }
-    let code = table.set("device_type").zip(wire.device_type).and_then(|(s, n)| s.code_number(n));
-    match code.and_then(|code| code.term.as_deref()) {
-        Some("agents") => Answering::Agents { group: None },
-        Some("script") => Answering::Script { name: None },
-        _ => Answering::Nothing,
+    match connects {
+        Connects::Script => Answering::Script { name: None },
+        Connects::Agents | Connects::Nothing => Answering::Nothing,
     }
 }
 
@@ -251,11 +286,10 @@ fn skill_param(
     let lines = said(&definition.pacing.lines_per_agent_percent).copied();
     if skill_id.is_none() {
         if lines.is_some() {
-            findings.push(Finding::domain(
-                LINES,
-                Outcome::Dropped,
-                "the pace means something only with agents, and no skill is bound to this queue",
-            ));
+            // Without a skill nobody is dialled: such a campaign cannot be made.
+            let reason =
+                "the pace means something only with agents, and no skill is bound to this queue";
+            findings.push(Finding::domain(LINES, Outcome::Dropped, reason).narrow());
         }
         return None;
     }
@@ -279,7 +313,7 @@ fn skill_param(
 /// Lines per agent from the off-hook rate: the rate is the share of calls that are answered, so
 /// 100 / rate lines reach one person [inferred]. In-between rates take the next higher exact one,
 /// which dials fewer lines. `predictMethod` does not decide: only its own parameter is filled.
-fn pacing(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
+fn pacing(wire: &wire::Campaign, connects: Connects, findings: &mut Vec<Finding>) -> Pacing {
     let rate = wire
         .skill_param
         .as_ref()
@@ -287,14 +321,19 @@ fn pacing(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> Pacing {
         .and_then(|predict| predict.offhook_predict_param.as_ref())
         .and_then(|off_hook| off_hook.off_hook_rate);
     let Some(rate) = rate else { return Pacing::default() };
+    if connects != Connects::Agents {
+        let reason = "the campaign connects no agents, so their number sets no pace";
+        findings.push(Finding::domain(LINES, Outcome::Preserved, reason));
+        return Pacing::default();
+    }
     let exact = EXACT_RATES.into_iter().find(|exact| *exact >= rate && rate > 0);
     match exact {
         Some(exact) if exact == rate => {}
-        Some(_) => findings.push(Finding::domain(
-            LINES,
-            Outcome::Approximated,
-            "100 / rate lines per agent is no whole percent; the next smaller one that is",
-        )),
+        Some(_) => {
+            let reason =
+                "100 / rate lines per agent is no whole percent; the next smaller one that is";
+            findings.push(Finding::domain(LINES, Outcome::Approximated, reason).narrow());
+        }
         None => findings.push(Finding::domain(
             LINES,
             Outcome::Dropped,
@@ -311,17 +350,22 @@ fn rate_of(lines_percent: i64, findings: &mut Vec<Finding>) -> i64 {
     let exact = EXACT_RATES.into_iter().find(|rate| RATE_TIMES_LINES / rate <= lines_percent);
     let rate = exact.unwrap_or(100);
     if RATE_TIMES_LINES / rate != lines_percent {
-        findings.push(Finding::domain(
-            LINES,
-            if lines_percent <= 0 { Outcome::Dropped } else { Outcome::Approximated },
-            "CC-iSales has no off-hook rate for so many lines per agent; the nearest is taken",
-        ));
+        let outcome = if lines_percent <= 0 { Outcome::Dropped } else { Outcome::Approximated };
+        let reason =
+            "CC-iSales has no off-hook rate for so many lines per agent; the nearest is taken";
+        let finding = Finding::domain(LINES, outcome, reason);
+        // It has no rate for less than one line per agent: then it dials more.
+        let is_less = RATE_TIMES_LINES / rate < lines_percent;
+        findings.push(if is_less { finding.narrow() } else { finding });
     }
     rate
 }
 
 fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> RetryPolicy {
     let Some(wire) = wire else { return RetryPolicy::default() };
+    if wire.policy_type == Some(BY_NUMBER_TYPE) {
+        return by_number_type(wire, findings);
+    }
     let mut policy = RetryPolicy {
         attempts_per_day: count("retryTimes", wire.retry_times, findings),
         days: count("retryDay", wire.retry_day, findings),
@@ -349,6 +393,21 @@ fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> Retry
     policy
 }
 
+/// A policy by number type (reference 3.5): it alone counts, and what stands beside it for all numbers
+/// does not.
+fn by_number_type(wire: &wire::RetryPolicy, findings: &mut Vec<Finding>) -> RetryPolicy {
+    for member in ["retryTimes", "retryDay", "callInterval"] {
+        let reason = "beside a policy by number type it does not count";
+        findings.push(Finding::source(format!("retryPolicy.{member}"), Outcome::Preserved, reason));
+    }
+    let mut policy = RetryPolicy::default();
+    if let Err(misread) = rules::check_policy_lists(wire) {
+        policy.exceptions = Rule::Unreadable(Unread(misread.flaw.rule()));
+        findings.push(unread(&format!("retryPolicy.{}", misread.member), misread.flaw));
+    }
+    policy
+}
+
 /// A number of tries, days or seconds.
 fn count(member: &str, value: Option<i64>, findings: &mut Vec<Finding>) -> Rule<i64> {
     match value {
@@ -364,7 +423,7 @@ fn count(member: &str, value: Option<i64>, findings: &mut Vec<Finding>) -> Rule<
 /// About a member that cannot be understood.
 fn unread(path: &str, flaw: Flaw) -> Finding {
     let reason = format!("{}: {NOT_STARTED}", flaw.rule());
-    Finding::source(path.to_owned(), Outcome::Dropped, reason)
+    Finding::source(path.to_owned(), Outcome::Dropped, reason).wide()
 }
 
 fn retry_policy(
@@ -375,23 +434,15 @@ fn retry_policy(
     if retry.is_silent() {
         return None;
     }
-    let per_day = said(&retry.attempts_per_day).copied();
-    for (place, attempts) in retry.attempts_by_place.iter().enumerate() {
-        if Some(*attempts) != per_day
-            && let Some(at) = ATTEMPTS_BY_PLACE.get(place)
-        {
-            let reason = "CC-iSales tries every number of a contact equally often";
-            findings.push(Finding::domain(*at, Outcome::Dropped, reason));
-        }
-    }
+    let equal = retry.clone().for_equal_numbers();
+    let per_day = said(&equal.attempts_per_day).copied();
+    report_places(&retry.attempts_by_place, findings);
     let interval_ms = said(&retry.interval_ms).copied();
     let call_interval = interval_ms.map(|ms| whole_seconds(ms).max(0));
     if call_interval.and_then(milliseconds) != interval_ms {
-        findings.push(Finding::domain(
-            "retry.interval_ms",
-            Outcome::Approximated,
-            "CC-iSales has whole seconds; the next such is taken",
-        ));
+        let reason = "CC-iSales has whole seconds; the next such is taken";
+        let finding = Finding::domain("retry.interval_ms", Outcome::Approximated, reason);
+        findings.push(finding.narrow());
     }
     Some(wire::RetryPolicy {
         policy_type: table.default_integer("retryPolicy.policyType"),
@@ -402,6 +453,27 @@ fn retry_policy(
         call_interval,
         ..wire::RetryPolicy::default()
     })
+}
+
+/// What becomes of tries that differ between the numbers of a contact. Then all of them decide together
+/// how many there are.
+fn report_places(attempts_by_place: &[i64], findings: &mut Vec<Finding>) {
+    let mut callable = attempts_by_place.iter().filter(|attempts| **attempts != 0).peekable();
+    if callable.peek().is_none() {
+        return;
+    }
+    let differ = callable.any(|attempts| Some(attempts) != attempts_by_place.first());
+    for (attempts, at) in attempts_by_place.iter().zip(ATTEMPTS_BY_PLACE) {
+        let reason = match (attempts, differ) {
+            (0, _) => "the gateway hands over no number of this place, so it is never called",
+            (_, true) => {
+                "CC-iSales tries every number of a contact equally often: as often as the one that may \
+                 be tried least"
+            }
+            (_, false) => continue,
+        };
+        findings.push(Finding::domain(at, Outcome::Approximated, reason).narrow());
+    }
 }
 
 fn window(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> CallingWindow {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
 };
-use crate::domain::policy::{CallingWindow, Pacing, RetryPolicy, Rule};
+use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy, Rule};
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::voipbin::convert::{PLATFORM, address, filled, read_address, rules};
@@ -87,6 +87,7 @@ pub fn campaign_from_domain(
         next_campaign_id: NIL_UUID.to_owned(),
         ..wire::Campaign::default()
     };
+    report_open_hours(&definition.window, &mut findings);
     let outplan = outplan(definition, table, &mut findings);
     let outdial = wire::Outdial {
         campaign_id: NIL_UUID.to_owned(),
@@ -95,6 +96,20 @@ pub fn campaign_from_domain(
     };
     let bundle = wire::CampaignBundle { campaign, outplan: Some(outplan), outdial: Some(outdial) };
     Converted { value: bundle, findings }
+}
+
+/// VoIPBin knows no hours. Those of a campaign that may call all day limit nothing.
+fn report_open_hours(window: &CallingWindow, findings: &mut Vec<Finding>) {
+    for (at, hours) in
+        [("window.workday", &window.workday), ("window.special_day", &window.special_day)]
+    {
+        if let Rule::Stated(periods) = hours
+            && periods.iter().any(DayPeriod::is_all_day)
+        {
+            let reason = "VoIPBin knows no hours; these are the whole day";
+            findings.push(Finding::domain(at, Outcome::Dropped, reason).narrow());
+        }
+    }
 }
 
 fn answering(
@@ -223,13 +238,17 @@ fn retry(outplan: &wire::Outplan, findings: &mut Vec<Finding>) -> RetryPolicy {
         attempts_per_day: limit("retry.attempts_per_day", outplan.max_try_count_0, findings),
         days: Rule::Absent,
         interval_ms: limit("retry.interval_ms", outplan.try_interval, findings),
-        attempts_by_place: vec![
+        attempts_by_place: [
             outplan.max_try_count_0,
             outplan.max_try_count_1,
             outplan.max_try_count_2,
             outplan.max_try_count_3,
             outplan.max_try_count_4,
-        ],
+        ]
+        .into_iter()
+        // A slot is dialled while its tries are fewer (reference 9.4): below 0 means never, too.
+        .map(|tries: i64| tries.max(0))
+        .collect(),
         exceptions: Rule::Absent,
     }
 }
@@ -244,7 +263,7 @@ fn outplan(
     let retry = &definition.retry;
     if !matches!(retry.days, Rule::Absent | Rule::Stated(1)) {
         let reason = "VoIPBin knows no days: the attempts of one day are made, and no more";
-        findings.push(Finding::domain("retry.days", Outcome::Dropped, reason));
+        findings.push(Finding::domain("retry.days", Outcome::Dropped, reason).narrow());
     }
     let tries = |place: usize, path: &str| {
         if let Some(allowed) = retry.attempts_by_place.get(place) {

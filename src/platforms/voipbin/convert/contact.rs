@@ -54,7 +54,7 @@ pub fn contact_from_domain(contact: &Contact, ctx: &ConvertContext) -> Converted
     for number in contact.numbers.iter().filter(|n| n.delay_ms.is_some_and(|ms| ms != 0)) {
         let at = format!("numbers[{}].delay_ms", number.place);
         let reason = "VoIPBin waits the same time before every try";
-        findings.push(Finding::domain(at, Outcome::Dropped, reason));
+        findings.push(Finding::domain(at, Outcome::Dropped, reason).wide());
     }
     let text = |text: Option<&String>, path: &str| match text {
         Some(text) => text.clone(),
@@ -89,6 +89,6 @@ fn report_used_attempts(target: &wire::Target, findings: &mut Vec<Finding>) {
     ];
     for (at, _) in TRY_COUNTS.into_iter().zip(counts).filter(|(_, count)| *count != 0) {
         let reason = "attempts were used up; elsewhere counting begins again";
-        findings.push(Finding::source(at, Outcome::Dropped, reason));
+        findings.push(Finding::source(at, Outcome::Dropped, reason).wide());
     }
 }
