@@ -4,6 +4,7 @@
 //! Ledger, id cache and open listeners are the ground; the rest is made from the configuration, and
 //! made anew when that is read again.
 
+mod incoming;
 mod listening;
 
 use std::net::SocketAddr;
@@ -11,15 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_server::ServerHandle;
 use actix_web::web::ServiceConfig;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::listening::{
     Certificates, Doors, Opened, configure_operators, configure_receiver, configure_worker,
+    connections,
 };
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listeners};
@@ -30,6 +33,7 @@ use crate::gateway::jobs::JobWorker;
 use crate::gateway::outbox::OutboxWorker;
 use crate::gateway::pushes::Refresher;
 use crate::gateway::{Actors, Gateway, GatewayParts};
+use crate::http::entrance::{Doorway, Entrance, Side};
 use crate::http::{self, Administration, Facades};
 use crate::idcache::{CacheOwner, IdCache};
 use crate::ledger::Ledger;
@@ -66,6 +70,9 @@ struct Ground {
     id_cache: IdCache,
     clock: Clock,
     doors: Doors,
+    entrance: Arc<Entrance>,
+    /// Who may log in by the newest configuration.
+    logins: watch::Sender<Vec<(String, String)>>,
     /// Of the configuration, what the ground was made from.
     ledger_config: LedgerConfig,
     id_cache_config: IdCacheConfig,
@@ -167,13 +174,20 @@ impl Running {
         await_all(std::mem::take(&mut self.service.tasks)).await;
         // What is not accepted yet waits for the new listeners.
         self.service.retire().await;
+        let Ground { clock, ledger, logins, .. } = &self.ground;
+        logins.send_replace(plan.facades.logins());
+        let (clock, ledger, logins) = (clock.clone(), ledger.clone(), logins.subscribe());
         let old = std::mem::replace(&mut self.service, plan.begin(&self.ground)?);
-        let clock = self.ground.clock.clone();
         let drained = async move {
             // What is accepted already is on its way to a worker.
             clock.sleep(ON_THE_WAY).await;
             old.drain().await;
             await_all(old.listeners).await;
+            // Until now somebody may have logged in as it was before.
+            let logins = logins.borrow().clone();
+            if let Err(error) = end_sessions(&ledger, logins).await {
+                tracing::error!("read the configuration again, or restart: {error:#}");
+            }
         };
         self.retiring.retain(|task| !task.handle.is_finished());
         self.retiring.push(spawn("retiring listeners", drained));
@@ -233,6 +247,8 @@ impl Ground {
         let refill = refill(id_cache.clone(), ledger.clone(), clock.clone(), stop.clone());
         Ok(Self {
             doors: Doors::open(&config.listeners)?,
+            entrance: Entrance::new(&clock),
+            logins: watch::Sender::default(),
             ledger_config: config.ledger.clone(),
             id_cache_config: config.id_cache.clone(),
             workers: options.workers,
@@ -272,8 +288,9 @@ impl Ground {
         })?;
         // Found out here, where it can still be said, rather than in a worker.
         gateway.for_worker().context("connecting the accounts")?;
-        let facades = Facades::new(&config, clock)?;
+        let facades = Facades::new(&config, &self.entrance, clock)?;
         let certificates = Certificates::read(&config.listeners)?;
+        end_sessions(ledger, facades.logins()).await?;
         Ok(Plan { config, gateway, facades, certificates })
     }
 
@@ -282,6 +299,16 @@ impl Ground {
             && config.id_cache == self.id_cache_config
             && self.doors.are_of(&config.listeners)
     }
+}
+
+/// Ends the sessions that no login of the configuration opened, for good.
+async fn end_sessions(ledger: &Ledger, logins: Vec<(String, String)>) -> anyhow::Result<()> {
+    let ended = ledger.end_sessions_without_login(logins).await;
+    let ended = ended.context("ending sessions whose login was changed or removed")?;
+    if ended > 0 {
+        tracing::info!(ended, "ended the sessions whose login was changed or removed");
+    }
+    Ok(())
 }
 
 /// What is ready to be served.
@@ -310,26 +337,29 @@ impl Plan {
         for asker in gateway.askers()? {
             tasks.push(spawn("asker", ask(asker, stop.clone())));
         }
-        let Listeners { facades: facing, callbacks: called, admin: own, .. } = &config.listeners;
+        let Listeners { facades: facing, admin: own, .. } = &config.listeners;
+        let entrance = &ground.entrance;
+        entrance.limit(&config.listeners, connections(&config.listeners));
         let mut open = Opened::default();
         // What platforms push is taken before anything else is.
-        let (shared, limit_bytes) = (gateway.clone(), called.body_limit_bytes);
+        let shared = gateway.clone();
+        let doorway = Doorway::new(Side::Callbacks, entrance, &config.listeners);
         let sources = http::callbacks::Sources::new(&config.listeners);
         let configure = move |cfg: &mut ServiceConfig| {
-            configure_receiver(cfg, &shared, (limit_bytes, &sources));
+            configure_receiver(cfg, &shared, (&doorway, &sources));
         };
         let door = (ground.doors.callbacks()?, certificates.callbacks);
-        open.serve("callbacks", door, Some(1), configure)?;
+        open.serve(entrance.gate(Side::Callbacks), door, Some(1), configure)?;
         let (shared, keep) = (gateway.clone(), facing.address);
         let configure = move |cfg: &mut ServiceConfig| configure_worker(cfg, &shared, &facades);
         let door = (ground.doors.facades()?, certificates.facades);
-        open.serve("facades", door, ground.workers, configure)
+        open.serve(entrance.gate(Side::Facades), door, ground.workers, configure)
             .with_context(|| format!("listening on {keep}"))?;
-        let administration = Administration::new(&config);
+        let administration = Administration::new(&config, entrance);
         let configure =
             move |cfg: &mut ServiceConfig| configure_operators(cfg, &gateway, &administration);
         let door = (ground.doors.admin()?, certificates.admin);
-        open.serve("admin", door, Some(1), configure)
+        open.serve(entrance.gate(Side::Admin), door, Some(1), configure)
             .with_context(|| format!("listening on {}", own.address))?;
         let Opened { servers, listeners, retires } = open;
         Ok(Service { servers, listeners, retires, tasks, stop })

@@ -15,6 +15,8 @@ const ACCESS_KEY: &str = "vb_bench_0123456789abcdef";
 
 /// Its callback address and its destinations' secrets are made from it.
 pub const MASTER_KEY: &str = "1 0123456789abcdef0123456789abcdef";
+/// The client's name where it signs.
+pub const SIGNER: &str = "AKBENCH";
 const TOKEN: &str = "operator-of-the-benches";
 
 pub struct Gateway {
@@ -90,6 +92,9 @@ scope = "write"
 [clients.voipbin]
 access_key = "{ACCESS_KEY}"
 profile = "head"
+[clients.isales]
+access_key = "{SIGNER}"
+secret_key = "SKexampleSecret0000000000000002"
 "#
             ),
         )

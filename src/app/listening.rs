@@ -3,22 +3,25 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use actix_web::dev::{ServerHandle, Service, ServiceRequest, ServiceResponse};
+use actix_server::{Server, ServerHandle};
+use actix_service::IntoServiceFactory as _;
+use actix_tls::accept::{max_concurrent_tls_connect, rustls_0_23::Acceptor};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse};
 use anyhow::Context as _;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Task, spawn};
+use super::{Task, incoming, spawn};
 use crate::config::{Listener, Listeners, TlsFiles};
 use crate::gateway::Gateway;
+use crate::http::entrance::{Connection, Doorway, Gate};
 use crate::http::{self, Administration, Facades};
 use crate::telemetry::traces;
 
@@ -26,10 +29,11 @@ use crate::telemetry::traces;
 const DRAIN_S: u64 = 20;
 /// Connections that wait to be accepted, per listener.
 const LISTEN_BACKLOG: i32 = 1024;
-/// Open connections per worker.
-const MAX_CONNECTIONS: usize = 10_000;
-/// A client that is slower than this with its request head is disconnected.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Sockets per worker beyond those that its gate lets in: one that is not accepted cannot make room for
+/// itself, and would hide the ones behind it. More would use up files that nobody counts.
+const UNGATED_SOCKETS: usize = 16;
+/// TLS handshakes at a time; the gate is what limits them.
+const MAX_HANDSHAKES: usize = 1 << 20;
 
 /// The open sockets.
 pub(super) struct Doors {
@@ -132,7 +136,7 @@ impl Opened {
     /// Begins to answer on a socket; its workers each configure themselves with `configure`.
     pub fn serve<F>(
         &mut self,
-        name: &'static str,
+        gate: &Arc<Gate>,
         (socket, tls): (TcpListener, Option<ServerConfig>),
         workers: Option<usize>,
         configure: F,
@@ -141,15 +145,17 @@ impl Opened {
         F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
     {
         let retires = Arc::clone(&self.retires);
-        let server = HttpServer::new(move || {
+        let app = move || {
             let traced = Condition::new(traces::are_on(), from_fn(http::traced));
             let retires = Arc::clone(&retires);
             // A client that is told so sends nothing on a connection that is about to be closed.
-            let closing = move |request, service: &_| {
+            let closing = move |request: ServiceRequest, service: &_| {
+                let under_way = request.conn_data::<Arc<Connection>>().map(Connection::begin);
                 let answer = Service::<ServiceRequest>::call(service, request);
                 let is_last = retires.load(Ordering::Relaxed);
                 async move {
                     let mut answer: ServiceResponse<_> = answer.await?;
+                    drop(under_way);
                     if is_last {
                         let head = answer.response_mut().head_mut();
                         head.set_connection_type(ConnectionType::Close);
@@ -158,19 +164,21 @@ impl Opened {
                 }
             };
             App::new().wrap(traced).wrap_fn(closing).configure(|cfg| configure(cfg))
-        })
-        .disable_signals()
-        .shutdown_timeout(DRAIN_S)
-        .max_connections(MAX_CONNECTIONS)
-        .client_request_timeout(HEAD_TIMEOUT);
+        };
+        max_concurrent_tls_connect(MAX_HANDSHAKES);
+        let server = Server::build()
+            .disable_signals()
+            .shutdown_timeout(DRAIN_S)
+            .max_concurrent_connections(gate.limits().connections + UNGATED_SOCKETS);
         let server = match workers {
             Some(workers) => server.workers(workers),
             None => server,
         };
-        let server = match tls {
-            None => server.listen(socket)?,
-            Some(tls) => server.listen_rustls_0_23(socket, tls)?,
-        };
+        let (gate, shutdown) = (Arc::clone(gate), server.graceful_shutdown_signal());
+        let (name, tls) = (gate.name(), tls.map(Acceptor::new));
+        let server = server.listen(name, socket, move || {
+            incoming::serve(&gate, tls.clone(), shutdown.clone(), app().into_factory())
+        })?;
         let server = server.run();
         self.servers.push(server.handle());
         self.listeners.push(spawn(name, async move {
@@ -195,10 +203,10 @@ pub(super) fn configure_worker(cfg: &mut ServiceConfig, gateway: &Gateway, facad
 pub(super) fn configure_receiver(
     cfg: &mut ServiceConfig,
     gateway: &Gateway,
-    limits: (usize, &http::callbacks::Sources),
+    (doorway, sources): (&Doorway, &http::callbacks::Sources),
 ) {
     match gateway.for_worker() {
-        Ok(worker) => http::callbacks::configure(cfg, limits, &worker),
+        Ok(worker) => http::callbacks::configure(cfg, (doorway, sources), &worker),
         Err(error) => say_unavailable(cfg, &error),
     }
 }
@@ -214,7 +222,7 @@ pub(super) fn configure_operators(
     gateway: &Gateway,
     administration: &Administration,
 ) {
-    http::configure_probes(cfg, gateway);
+    http::configure_probes(cfg, administration, gateway);
     match gateway.for_worker() {
         Ok(worker) => http::configure_api(cfg, administration, &worker),
         Err(error) => tracing::error!(%error, "the API has no connection to the platforms"),
@@ -228,9 +236,72 @@ fn tls(files: &TlsFiles) -> anyhow::Result<ServerConfig> {
     let key = PrivateKeyDer::from_pem_file(&files.key_file)
         .with_context(|| format!("reading {}", files.key_file.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .context("the certificate and the key do not fit")
+        .context("the certificate and the key do not fit")?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Files that are not connections: the ledger, the id cache, connections to platforms and receivers.
+const OWN_FILES: u64 = 256;
+
+/// How many connections each listener may have with the files that this process may open: those who
+/// push and those who watch keep their part when the facades take all of theirs.
+pub(super) fn connections(listeners: &Listeners) -> [usize; 3] {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // The soft limit is there for programs that cannot handle many files; this one can.
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let wanted = [&listeners.facades, &listeners.callbacks, &listeners.admin]
+        .map(|listener| listener.limits.connections);
+    let given = divided(wanted, files);
+    if given != wanted {
+        let [facades, callbacks, admin] = given;
+        tracing::warn!(
+            files,
+            facades,
+            callbacks,
+            admin,
+            "the process may open too few files for listeners.*.max_connections, so fewer connections \
+             are taken; raise `ulimit -n`"
+        );
+    }
+    given
+}
+
+/// Connections of facades, callbacks and admin out of so many files; None: as many as there be.
+fn divided([facades, callbacks, admin]: [usize; 3], files: Option<u64>) -> [usize; 3] {
+    let Some(files) = files else { return [facades, callbacks, admin] };
+    let free = files.saturating_sub(OWN_FILES).max(files / 2);
+    let free = usize::try_from(free).unwrap_or(usize::MAX);
+    let admin = admin.min((free / 16).max(1));
+    let callbacks = callbacks.min((free / 3).max(1));
+    let facades = facades.min(free.saturating_sub(admin + callbacks).max(1));
+    [facades, callbacks, admin]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_push_and_watch_keep_their_part_of_few_files() {
+        let wanted = [2048, 1024, 64];
+        assert_eq!(divided(wanted, None), wanted);
+        assert_eq!(divided(wanted, Some(20_000)), wanted);
+        assert_eq!(divided(wanted, Some(1024)), [464, 256, 48]);
+        for files in [0, 1, 16, 64, 256, 300, 1024, 4096] {
+            let given = divided(wanted, Some(files));
+            assert!(given.iter().all(|&connections| connections >= 1), "{files}: {given:?}");
+            let all = given.iter().sum::<usize>() as u64;
+            assert!(all <= files.max(6), "{files}: {given:?}");
+        }
+    }
 }

@@ -89,6 +89,10 @@ pub struct Listeners {
     pub callbacks: Listener,
     /// Networks that pushes may come from; empty: from anywhere.
     pub callback_sources: Vec<IpNet>,
+    /// Bodies of requests that are in memory at once, over all listeners.
+    pub bodies_in_flight_bytes: usize,
+    /// How far the time of a signed request may be from ours, and for how long it is remembered.
+    pub signature_window: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +104,42 @@ pub struct Listener {
     /// Host values under which clients may have signed besides the received one.
     pub public_hosts: Vec<String>,
     pub trusted_proxies: Vec<String>,
+    pub limits: ListenerLimits,
+}
+
+/// What one listener takes of those who have not proved anything yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// Open connections at once.
+    pub connections: usize,
+    /// Of these from one address.
+    pub connections_per_peer: usize,
+    /// A request's head, and a TLS handshake, are complete after this long.
+    pub head_timeout: Duration,
+    /// A request's body is complete after this long, and a second for each
+    /// [`ListenerLimits::BODY_BYTES_PER_S`] of it.
+    pub body_timeout: Duration,
+    /// A connection on which nothing happens is closed after this long.
+    pub idle_timeout: Duration,
+    /// Refused requests of one address within a minute; then it has to wait.
+    pub refusals_per_peer: u32,
+}
+
+impl ListenerLimits {
+    /// A body that comes more slowly than this, beyond its time-out, is broken off.
+    pub const BODY_BYTES_PER_S: u64 = 64 * 1024;
+
+    /// The defaults, for so many connections.
+    pub const fn of(connections: usize, connections_per_peer: usize) -> Self {
+        Self {
+            connections,
+            connections_per_peer,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            refusals_per_peer: 300,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -260,6 +300,18 @@ pub struct VoipbinClient {
 pub struct Login {
     pub username: String,
     pub password: SecretString,
+}
+
+impl Login {
+    /// What sessions are bound to: another user name or password has another one. It is kept in the
+    /// ledger, so it is as slow to guess a password from as a start may be (PBKDF2).
+    pub fn fingerprint(&self) -> String {
+        let salt = format!("dialbridge session of {}", self.username);
+        let password = self.password.expose_secret().as_bytes();
+        let key: [u8; 32] =
+            pbkdf2::pbkdf2_hmac_array::<sha2::Sha256, 32>(password, salt.as_bytes(), 100_000);
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, key)
+    }
 }
 
 /// Which generation of VoIPBin answers a client expects (reference 0.1).

@@ -10,16 +10,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::CampaignKey;
 use crate::gateway::error::GatewayError;
 use crate::gateway::sessions::hexadecimal;
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::idempotency::Idempotency;
+use crate::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
 use crate::ledger::journal::JournalEntry;
 
 /// Longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 255;
 /// How long a client is told to wait while its first request is under way.
 const UNDER_WAY_RETRY_AFTER: Duration = Duration::from_secs(2);
+/// After so long a client signs the same request with another time, though it counts whole seconds.
+const SIGNED_ANEW_AFTER: Duration = Duration::from_secs(1);
 /// The name under which a client knows its key.
 const FIELD: &str = "Idempotency-Key";
 
@@ -31,6 +35,29 @@ const JOBS: Uuid = Uuid::from_u128(0x8a1f_5b0e_2c67_4d39_9f84_61d2_0c3b_7e15);
 pub struct Keyed {
     key: String,
     fingerprint: String,
+    /// For how long the answer is told again.
+    kept: Duration,
+    /// What the request changes, if that matters to others that change the same.
+    subject: Option<String>,
+    again: Again,
+}
+
+/// What a request gets that comes again under its key, when the first one was answered. A key that
+/// cannot tell a repetition from the wish to have the same once more (a signature over a time in whole
+/// seconds) must not leave undone what keeps people from being called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// What the first one was told.
+    Told,
+    /// The same, unless something else was asked of its subject since: then nobody can say what is
+    /// wanted now, and the client is asked to say it.
+    ToldOrRefused,
+    /// The same, unless something else was asked of its subject since: then it is done again, for all
+    /// that it does is that fewer are called.
+    ToldOrDone,
+    /// A stop of this campaign. It is told the same while the campaign is wanted stopped and seen so;
+    /// else it is done again, whoever had it started.
+    ToldOrStopped(CampaignKey),
 }
 
 impl Keyed {
@@ -47,7 +74,21 @@ impl Keyed {
         // A path holds no line end.
         let digest = Sha256::new().chain_update(path).chain_update(b"\n").chain_update(body);
         let fingerprint = hexadecimal(&digest.finalize());
-        Ok(Self { key: key.to_owned(), fingerprint })
+        let (key, kept) = (key.to_owned(), KEPT);
+        Ok(Self { key, fingerprint, kept, subject: None, again: Again::Told })
+    }
+
+    /// For a signed request: the signature is the key, and says what the request says. It is kept for as
+    /// long as the signature is good, which is at most twice the window: a clock may be ahead by one.
+    pub fn signed(
+        signature: &str,
+        window: Duration,
+        subject: Option<String>,
+        again: Again,
+    ) -> Self {
+        // No key of a client's choice has a control character.
+        let key = format!("signature\n{signature}");
+        Self { key, fingerprint: String::new(), kept: 2 * window, subject, again }
     }
 
     /// What a job is called that does the request for this client: by it the request is found again
@@ -80,19 +121,34 @@ impl WorkerGateway {
         work: impl Future<Output = Result<Bytes, GatewayError>>,
     ) -> Result<Bytes, GatewayError> {
         let Some(keyed) = keyed else { return work.await };
+        let Keyed { key, fingerprint, kept, subject, again } = keyed;
         let (client, now) = (asked.client.name.clone(), self.shared.clock.now());
-        let Keyed { key, fingerprint } = keyed;
+        let request = KeyedRequest { client, key: key.clone(), fingerprint, subject, kept };
         let ledger = &self.shared.ledger;
-        match ledger.begin_idempotent(client, key.clone(), fingerprint, now).await? {
+        let mut known = ledger.begin_idempotent(request.clone(), now).await?;
+        if self.is_due_again(asked, again, &known).await {
+            ledger.begin_idempotent_again(request, now).await?;
+            known = Idempotency::New;
+        }
+        match known {
             Idempotency::New => {}
             Idempotency::UnderWay => {
                 return Err(GatewayError::Unavailable {
-                    reason: format!("the first request with this {FIELD} is not answered yet"),
+                    reason: "the first request with this key or signature is not answered yet"
+                        .to_owned(),
                     retry_after: Some(UNDER_WAY_RETRY_AFTER),
                 });
             }
             Idempotency::InDoubt => return Err(self.in_doubt(asked, key).await?),
-            Idempotency::Answered(kept) => return told_again(&kept),
+            Idempotency::Overtaken(_) if again == Again::ToldOrRefused => {
+                return Err(GatewayError::Unavailable {
+                    reason: "a request with this signature was answered, and something else was \
+                             asked since; sign it anew if it is wanted now"
+                        .to_owned(),
+                    retry_after: Some(SIGNED_ANEW_AFTER),
+                });
+            }
+            Idempotency::Answered(kept) | Idempotency::Overtaken(kept) => return told_again(&kept),
             Idempotency::Mismatch => {
                 return Err(GatewayError::invalid(FIELD, "it was used for another request"));
             }
@@ -111,6 +167,38 @@ impl WorkerGateway {
             tracing::error!(request_id = asked.request_id, %error, "an outcome was not kept");
         }
         outcome
+    }
+
+    /// Whether a request that was begun before is done once more.
+    async fn is_due_again(&self, asked: &Asked, again: Again, known: &Idempotency) -> bool {
+        use Idempotency as I;
+        match (again, known) {
+            (Again::ToldOrDone, I::InDoubt | I::Overtaken(_)) => true,
+            (
+                Again::ToldOrStopped(key),
+                I::UnderWay | I::InDoubt | I::Answered(_) | I::Overtaken(_),
+            ) => {
+                let is_under_way = *known == I::UnderWay;
+                // If that cannot be told, it is stopped.
+                !self.stands_still(asked, key, is_under_way).await.unwrap_or(false)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a campaign is wanted stopped and, unless the stop is still under way, seen so.
+    async fn stands_still(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        is_under_way: bool,
+    ) -> Result<bool, GatewayError> {
+        let campaign = self.resolve(asked, key).await?.uuid;
+        let entry = self.shared.ledger.find_entry(campaign).await?;
+        Ok(entry.is_some_and(|entry| {
+            entry.desired != CampaignStatus::Running
+                && (is_under_way || entry.snapshot.status != CampaignStatus::Running)
+        }))
     }
 
     async fn keep(

@@ -71,6 +71,12 @@ impl WorkerGateway {
         self.homes.get(account).is_some_and(|home| home.adapter.platform() == platform)
     }
 
+    /// Whether pushes to an address of this account with this token prove themselves by it.
+    pub fn knows_address(&self, account: &AccountSlug, token: &str) -> bool {
+        let home = self.homes.get(account);
+        home.is_some_and(|home| home.adapter.callbacks().verify(token).is_some())
+    }
+
     /// Takes a push of `platform` to one of its accounts, which came with this signature to the address
     /// with this token.
     ///
@@ -103,7 +109,7 @@ impl WorkerGateway {
                 self.take_in((account, home), Genuine { arrived, proof, campaign: None }).await
             }
             Err(PushError::NotGenuine) => {
-                tracing::warn!(%account, bytes = arrived.body.len(), "a push is not genuine");
+                tracing::debug!(%account, bytes = arrived.body.len(), "a push is not genuine");
                 self.keep_unproved(account, arrived, "its signature does not hold").await;
                 Err(PushRefused::NotGenuine)
             }
@@ -112,7 +118,7 @@ impl WorkerGateway {
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
             Err(PushError::TooSoon { again_in }) => {
-                tracing::warn!(%account, bytes = arrived.body.len(), "a push fits no secret known a moment ago");
+                tracing::debug!(%account, bytes = arrived.body.len(), "a push fits no secret known a moment ago");
                 // In whole seconds, and not before it is asked again.
                 Err(PushRefused::NotNow { retry_after: again_in + RETRY_AFTER })
             }
@@ -134,7 +140,7 @@ impl WorkerGateway {
             Some(PushedTo::Account) => None,
             Some(PushedTo::Campaign(native)) => Some(native),
             None => {
-                tracing::warn!(%account, bytes = arrived.body.len(), "a push to a wrong address");
+                tracing::debug!(%account, bytes = arrived.body.len(), "a push to a wrong address");
                 self.keep_unproved(account, arrived, "it came to a wrong address").await;
                 return Err(PushRefused::NotGenuine);
             }

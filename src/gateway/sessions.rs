@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
+use crate::ledger::sessions::SessionRow;
 
 /// How long a session lasts.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -17,64 +18,89 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 const TOKEN_BYTES: usize = 32;
 /// How long a session that was found is not looked up again; one that ends meanwhile lives so much
 /// longer.
-const SESSION_REMEMBERED: Duration = Duration::from_secs(30);
+const SESSION_REMEMBERED: Duration = Duration::from_secs(5);
 /// Sessions remembered; then all are forgotten, which costs a look-up each.
 const MAX_REMEMBERED_SESSIONS: usize = 10_000;
+
+/// Whose session it is, and the fingerprint of the login that opened it: without that login there is no
+/// session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub client: String,
+    pub login: String,
+}
 
 /// Sessions that were found lately, by hash: whose they are, and until when that is believed.
 #[derive(Default)]
 pub(super) struct SessionMemory {
-    found: Mutex<HashMap<String, (String, Timestamp)>>,
+    found: Mutex<HashMap<String, (Session, Timestamp)>>,
 }
 
 impl WorkerGateway {
-    /// Opens a session of the client of that name and answers its token, which is kept nowhere.
+    /// Opens a session and answers its token, which is kept nowhere.
     ///
     /// # Errors
     /// When the ledger does not answer.
-    pub async fn open_session(&self, client: &str) -> Result<String, GatewayError> {
+    pub async fn open_session(&self, session: Session) -> Result<String, GatewayError> {
         let mut random = [0; TOKEN_BYTES];
         self.shared.clock.fill_random(&mut random);
         let token = hexadecimal(&random);
         let now = self.shared.clock.now();
-        let (hash, client) = (hash(&token), client.to_owned());
-        self.shared.ledger.create_session(hash, client, now + SESSION_LIFETIME, now).await?;
+        let Session { client, login } = session;
+        let row = SessionRow { token_hash: hash(&token), client, login };
+        self.shared.ledger.create_session(row, now + SESSION_LIFETIME, now).await?;
         Ok(token)
     }
 
-    /// The name of the client whose session this is; None when there is no such session any more.
+    /// Whose session this is; None when there is no such session any more.
     ///
     /// # Errors
     /// When the ledger does not answer.
-    pub async fn client_of_session(&self, token: &str) -> Result<Option<String>, GatewayError> {
+    pub async fn session(&self, token: &str) -> Result<Option<Session>, GatewayError> {
         if token.len() != 2 * TOKEN_BYTES {
             return Ok(None);
         }
         let hash = hash(token);
         let now = self.shared.clock.now();
-        if let Some(client) = self.shared.sessions.find(&hash, now) {
-            return Ok(Some(client));
+        if let Some(session) = self.shared.sessions.find(&hash, now) {
+            return Ok(Some(session));
         }
-        let client = self.shared.ledger.find_session(hash.clone(), now).await?;
-        if let Some(client) = &client {
-            self.shared.sessions.remember(hash, client.clone(), now + SESSION_REMEMBERED);
+        let found = self.shared.ledger.find_session(hash.clone(), now).await?;
+        let found = found.map(|row| Session { client: row.client, login: row.login });
+        if let Some(session) = &found {
+            self.shared.sessions.remember(hash, session.clone(), now + SESSION_REMEMBERED);
         }
-        Ok(client)
+        Ok(found)
+    }
+
+    /// Ends one session, here at once and on other replicas within seconds.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn end_session(&self, token: &str) -> Result<(), GatewayError> {
+        let hash = hash(token);
+        self.shared.ledger.end_session(hash.clone()).await?;
+        self.shared.sessions.forget(&hash);
+        Ok(())
     }
 }
 
 impl SessionMemory {
-    fn find(&self, hash: &str, now: Timestamp) -> Option<String> {
+    fn find(&self, hash: &str, now: Timestamp) -> Option<Session> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.get(hash).filter(|(_, until)| now < *until).map(|(client, _)| client.clone())
+        found.get(hash).filter(|(_, until)| now < *until).map(|(session, _)| session.clone())
     }
 
-    fn remember(&self, hash: String, client: String, until: Timestamp) {
+    fn remember(&self, hash: String, session: Session, until: Timestamp) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if found.len() >= MAX_REMEMBERED_SESSIONS {
             found.clear();
         }
-        found.insert(hash, (client, until));
+        found.insert(hash, (session, until));
+    }
+
+    fn forget(&self, hash: &str) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
     }
 }
 

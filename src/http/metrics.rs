@@ -10,14 +10,16 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::gateway::Gateway;
 use crate::gateway::books::Books;
+use crate::http::entrance::{Entrance, Side};
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// 503 when the ledger does not answer: no figure is better than a wrong one.
-pub(super) async fn scrape(gateway: Data<Gateway>) -> HttpResponse {
+pub(super) async fn scrape(gateway: Data<Gateway>, entrance: Data<Entrance>) -> HttpResponse {
     match gateway.books().await {
         Ok(books) => {
-            HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT_FORMAT)).body(written(&books))
+            let text = written(&books, &entrance);
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, TEXT_FORMAT)).body(text)
         }
         Err(error) => {
             tracing::warn!(%error, "metrics cannot be read");
@@ -26,13 +28,14 @@ pub(super) async fn scrape(gateway: Data<Gateway>) -> HttpResponse {
     }
 }
 
-fn written(books: &Books) -> String {
+fn written(books: &Books, entrance: &Entrance) -> String {
     // One of its own for each scrape: what is not there any more is not told any more.
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
         describe();
         accounts(books);
         destinations(books);
+        doors(entrance);
     });
     recorder.handle().render()
 }
@@ -82,6 +85,32 @@ fn describe() {
         "Attempts whose outcome no table knows: see `dialbridge mappings unknown`."
     );
     describe_gauge!("dialbridge_destination_active", "1 while deliveries leave for it.");
+}
+
+/// What was refused at the entrance, and what is there now; of this process alone.
+fn doors(entrance: &Entrance) {
+    describe_counter!(
+        "dialbridge_refused_total",
+        "Requests and connections that were refused, by listener and reason."
+    );
+    describe_gauge!("dialbridge_connections", "Open connections by listener.");
+    describe_gauge!(
+        "dialbridge_bodies_in_flight_bytes",
+        Unit::Bytes,
+        "Memory that bodies of requests hold, by whose they are."
+    );
+    for (side, reason, count) in entrance.refusals.counts() {
+        let labels = [("listener", side.as_str()), ("reason", reason.as_str())];
+        counter!("dialbridge_refused_total", &labels).absolute(count);
+    }
+    for side in Side::ALL {
+        let open = entrance.gate(side).count() as u64;
+        gauge!("dialbridge_connections", "listener" => side.as_str()).set(number(open));
+    }
+    for (kind, bytes) in entrance.room.used_bytes() {
+        let held = gauge!("dialbridge_bodies_in_flight_bytes", "of" => kind.as_str());
+        held.set(number(bytes as u64));
+    }
 }
 
 fn accounts(books: &Books) {

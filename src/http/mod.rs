@@ -8,6 +8,7 @@ pub mod admin;
 mod api;
 pub mod callbacks;
 pub mod endpoints;
+pub mod entrance;
 pub mod isales_api;
 mod metrics;
 mod traced;
@@ -28,6 +29,7 @@ use crate::domain::verbatim as document;
 use crate::gateway::error::GatewayError;
 use crate::gateway::idempotency::Keyed;
 use crate::gateway::{Gateway, WorkerGateway};
+use crate::http::entrance::{Doorway, Entrance, Side};
 
 /// A facade answers within this time; what takes longer is told to come back.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(25);
@@ -43,18 +45,23 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct Facades {
     voipbin: Arc<voipbin_api::Callers>,
     isales: Arc<isales_api::Callers>,
-    body_limit_bytes: usize,
+    doorway: Doorway,
 }
 
 impl Facades {
     /// # Errors
     /// When a client's keys cannot be used.
-    pub fn new(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, entrance: &Arc<Entrance>, clock: &Clock) -> anyhow::Result<Self> {
         Ok(Self {
             voipbin: Arc::new(voipbin_api::Callers::new(config, clock)),
             isales: Arc::new(isales_api::Callers::new(config, clock)?),
-            body_limit_bytes: config.listeners.facades.body_limit_bytes,
+            doorway: Doorway::new(Side::Facades, entrance, &config.listeners),
         })
+    }
+
+    /// Who may log in: a client's name, and what its sessions are bound to.
+    pub fn logins(&self) -> Vec<(String, String)> {
+        self.voipbin.logins()
     }
 }
 
@@ -68,17 +75,28 @@ pub fn configure_facades(cfg: &mut ServiceConfig, facades: &Facades, gateway: &W
 #[derive(Clone)]
 pub struct Administration {
     operators: Arc<api::Operators>,
+    doorway: Doorway,
+    entrance: Arc<Entrance>,
 }
 
 impl Administration {
-    pub fn new(config: &Config) -> Self {
-        Self { operators: Arc::new(api::Operators::new(&config.api_tokens)) }
+    pub fn new(config: &Config, entrance: &Arc<Entrance>) -> Self {
+        Self {
+            operators: Arc::new(api::Operators::new(&config.api_tokens)),
+            doorway: Doorway::new(Side::Admin, entrance, &config.listeners),
+            entrance: Arc::clone(entrance),
+        }
     }
 }
 
 /// Registers what tells whether the gateway lives.
-pub fn configure_probes(cfg: &mut ServiceConfig, gateway: &Gateway) {
+pub fn configure_probes(
+    cfg: &mut ServiceConfig,
+    administration: &Administration,
+    gateway: &Gateway,
+) {
     cfg.app_data(Data::new(gateway.clone()));
+    cfg.app_data(Data::from(Arc::clone(&administration.entrance)));
     admin::configure(cfg);
 }
 
@@ -88,7 +106,8 @@ pub fn configure_api(
     administration: &Administration,
     gateway: &WorkerGateway,
 ) {
-    api::configure(cfg, Arc::clone(&administration.operators), gateway);
+    let Administration { operators, doorway, .. } = administration;
+    api::configure(cfg, (Arc::clone(operators), doorway.clone()), gateway);
 }
 
 /// The client's key for a request that it may send again, if it gives one.

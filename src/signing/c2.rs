@@ -229,6 +229,11 @@ impl<'a> Authorization<'a> {
         Ok(Self { access_key, timestamp_text, timestamp, signed_headers, signature })
     }
 
+    /// As it came; it covers the whole request.
+    pub fn signature(&self) -> &'a str {
+        self.signature
+    }
+
     pub(super) fn prefix(&self) -> Vec<u8> {
         prefix(self.access_key, self.timestamp_text, self.signed_headers).into_bytes()
     }

@@ -14,9 +14,11 @@ use crate::support::{Caller, MASTER_KEY, Reply, TestApp, VDN, VIRTUAL_VDN, signa
 use cut::{Cut, When};
 
 mod canary;
+mod crowd;
 mod cut;
 mod disk;
 mod received;
+mod refused;
 mod reload;
 mod traced;
 

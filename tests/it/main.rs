@@ -18,6 +18,7 @@ mod config;
 mod conformance;
 mod demo;
 mod differential;
+mod entrance;
 mod erasure;
 mod facades;
 mod freshness;

@@ -190,6 +190,7 @@ fn the_house_stands() {
         sizes(file, &mut violations);
         leftovers(file, &mut violations);
         unpolled(file, &mut violations);
+        unguarded(file, &mut violations);
     }
     for document in DOCUMENTS {
         paths_in_document(&house.root, document, &mut violations);
@@ -220,6 +221,27 @@ fn unpolled(file: &Source, violations: &mut Vec<String>) {
                 let line = line.trim();
                 violations.push(format!("{}: its set stands still in `{line}`", file.path));
             }
+        }
+    }
+}
+
+/// Who reads a body by another way than the entrance reads it before its sender is known, in as much
+/// memory as it likes.
+fn unguarded(file: &Source, violations: &mut Vec<String>) {
+    if !file.path.starts_with("src/http/") || file.path.starts_with("src/http/entrance/") {
+        return;
+    }
+    // They give it to the entrance themselves, after they looked at the request.
+    let looks_first = ["callbacks/", "voipbin_api/login.rs", "voipbin_api/passthrough.rs"];
+    let looks_first =
+        looks_first.iter().any(|part| file.path["src/http/".len()..].starts_with(part));
+    let always = ["Json<", "Form<", "Multipart", "HttpRequest, body: Bytes", "    body: Bytes,"];
+    let unless_first = [": Payload", "web::Payload"];
+    for (line, text) in numbered(&file.bare) {
+        let unless_first = unless_first.iter().filter(|_| !looks_first);
+        let way = always.iter().chain(unless_first).find(|way| text.contains(**way));
+        if let Some(way) = way {
+            violations.push(format!("{}:{line}: `{way}` goes around the entrance", file.path));
         }
     }
 }

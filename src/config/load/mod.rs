@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -10,7 +9,7 @@ use toml::de::DeTable;
 use url::Url;
 
 use crate::config::reader::{At, Mistake, Reader, Section};
-use crate::config::{Config, IdCacheConfig, LedgerConfig, Listener, Listeners, TlsFiles};
+use crate::config::{Config, IdCacheConfig, LedgerConfig};
 use crate::platforms::{Binding, Bindings};
 
 mod accounts;
@@ -18,6 +17,7 @@ mod api;
 mod clients;
 mod creation;
 mod keys;
+mod listeners;
 mod secrets;
 
 use keys::{DEFAULT_INBOX_DAYS, DEFAULT_OUTBOX_DAYS};
@@ -131,68 +131,6 @@ impl Loader<'_> {
             discovery_interval,
             mappings_dir,
         }
-    }
-
-    fn listeners(&mut self, root: &mut Section<'_>) -> Listeners {
-        let mut section = self.reader.section(root, "listeners");
-        let facades = self.listener(&mut section, "facades", 8080);
-        let admin = self.listener(&mut section, "admin", 8081);
-        let callbacks = self.listener(&mut section, "callbacks", 8082);
-        let callback_sources = self.networks(&mut section, "callback_sources");
-        self.callbacks_url = self.callbacks_url(&mut section);
-        self.reader.finish(&section);
-        Listeners { facades, admin, callbacks, callback_sources }
-    }
-
-    fn callbacks_url(&mut self, section: &mut Section<'_>) -> Option<Url> {
-        let expected = "an https:// URL without query";
-        let at: At<Url> = self.parsed(section, "callbacks_url", expected)?;
-        // Platforms push over TLS only (reference CC 6).
-        let is_sound =
-            at.value.scheme() == "https" || at.value.scheme() == "http" && is_loopback(&at.value);
-        if !is_sound || at.value.query().is_some() || at.value.fragment().is_some() {
-            self.reader.mistake(&at.place, format!("callbacks_url: expected {expected}"));
-        }
-        Some(at.value)
-    }
-
-    fn listener(&mut self, parent: &mut Section<'_>, key: &str, default_port: u16) -> Listener {
-        let mut section = self.reader.section(parent, key);
-        let address = self
-            .parsed(&mut section, "address", "an address such as 127.0.0.1:8080")
-            .map_or(SocketAddr::from(([127, 0, 0, 1], default_port)), |at: At<SocketAddr>| {
-                at.value
-            });
-        let certificate_file = self.path(&mut section, "tls_certificate_file");
-        let key_file = self.path(&mut section, "tls_key_file");
-        let tls = match (certificate_file, key_file) {
-            (Some(certificate_file), Some(key_file)) => {
-                Some(TlsFiles { certificate_file, key_file })
-            }
-            (None, None) => None,
-            _ => {
-                let message =
-                    format!("listeners.{key}: tls_certificate_file and tls_key_file go together");
-                self.reader.mistake(&section.place(), message);
-                None
-            }
-        };
-        let body_limit_bytes = self.size(&mut section, "body_limit_bytes", 8 * 1024 * 1024);
-        let public_hosts = self.words(&mut section, "public_hosts");
-        let trusted_proxies =
-            self.reader.texts(&mut section, "trusted_proxies").unwrap_or_default();
-        for proxy in &trusted_proxies {
-            if proxy.value.parse::<std::net::IpAddr>().is_err() {
-                let message = format!(
-                    "listeners.{key}.trusted_proxies: expected an IP address, found {:?}",
-                    proxy.value
-                );
-                self.reader.mistake(&proxy.place, message);
-            }
-        }
-        self.reader.finish(&section);
-        let trusted_proxies = trusted_proxies.into_iter().map(|at| at.value).collect();
-        Listener { address, tls, body_limit_bytes, public_hosts, trusted_proxies }
     }
 
     fn ledger(&mut self, root: &mut Section<'_>) -> LedgerConfig {

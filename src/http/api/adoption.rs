@@ -1,6 +1,6 @@
 //! Taking over where platforms push results to, putting it back, and every campaign's ids.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use crate::config::ApiScope;
 use crate::domain::ids::CampaignIdentity;
 use crate::gateway::adoption::{Planned, TakeOver};
 use crate::http::api::bodies::{Page, ProblemDocument};
-use crate::http::api::{Api, Takes, account, read};
+use crate::http::api::{Api, Body, Takes, account, read};
 
 /// Whose addresses are to be changed.
 #[derive(Deserialize, ToSchema)]
@@ -61,7 +61,7 @@ pub struct CampaignIds {
     (status = 200, body = TakeOverBegun),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn adopt(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn adopt(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     begin(&api, &request, &body, TakeOver::Adopt).await
 }
 
@@ -71,11 +71,11 @@ pub async fn adopt(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpRes
     (status = 200, body = TakeOverBegun),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn leave(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn leave(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     begin(&api, &request, &body, TakeOver::Leave).await
 }
 
-async fn begin(api: &Api, request: &HttpRequest, body: &[u8], what: TakeOver) -> HttpResponse {
+async fn begin(api: &Api, request: &HttpRequest, body: &Body, what: TakeOver) -> HttpResponse {
     api.answer(request, Takes::body(ApiScope::Operate), async |call| {
         let order: TakeOverOrder = read(body)?;
         let account = account(&order.account)?;

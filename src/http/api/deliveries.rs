@@ -1,6 +1,6 @@
 //! Deliveries: what was passed on, what failed, and sending again.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::config::ApiScope;
 use crate::gateway::destinations::{DeliveryFilter, DeliveryRow, DeliveryState, FailedTry};
 use crate::http::api::bodies::{Page, ProblemDocument};
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call, Takes, read};
+use crate::http::api::{Api, Body, Call, Takes, read};
 
 /// One event on its way to one destination.
 #[derive(Serialize, ToSchema)]
@@ -146,7 +146,7 @@ pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = 200, body = Redrive),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn redrive(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn redrive(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: RedriveOrder = read(&body)?;
         let wanted = state(order.state.as_deref())?;

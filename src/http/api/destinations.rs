@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -19,7 +19,7 @@ use crate::gateway::destinations::{
 };
 use crate::http::api::bodies::ProblemDocument;
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Call, Takes, read};
+use crate::http::api::{Api, Body, Call, Takes, read};
 
 /// Longest time that an old secret may go on signing, in hours.
 const MAX_OVERLAP_HOURS: u64 = 30 * 24;
@@ -173,7 +173,7 @@ pub async fn list(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = 200, body = Destination),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn add(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn add(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: DestinationOrder = read(&body)?;
         let made = call.gateway.add_destination(call.view(), asked(order)?).await?;
@@ -203,7 +203,7 @@ pub async fn detail(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = 200, body = Destination),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn set(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn set(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: DestinationEditOrder = read(&body)?;
         let set = call.gateway.set_destination(call.view(), name(&call), edit_of(order)?).await?;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::error::GatewayError;
 use crate::http::api::bodies::ProblemDocument;
+use crate::http::entrance::Unread;
 
 /// Why a request got no answer.
 #[derive(Debug)]
@@ -24,6 +25,12 @@ pub enum Problem {
         rule: String,
     },
     TookTooLong,
+    /// The body is not there.
+    Unread(Unread),
+    /// Refused too often.
+    TooOften {
+        retry_after: Duration,
+    },
     Gateway(GatewayError),
 }
 
@@ -71,6 +78,8 @@ impl Problem {
             Problem::NotFound(what) => format!("{what} does not exist"),
             Problem::Invalid { field, rule } => format!("{field}: {rule}"),
             Problem::TookTooLong => "it took too long; what was begun may go on".to_owned(),
+            Problem::Unread(unread) => unread.to_string(),
+            Problem::TooOften { .. } => "too many requests were refused".to_owned(),
             Problem::Gateway(error) => error.to_string(),
         }
     }
@@ -90,6 +99,14 @@ impl Problem {
             Problem::TookTooLong => {
                 plain(StatusCode::SERVICE_UNAVAILABLE, "too_slow", "No answer in time")
             }
+            Problem::Unread(unread) => Verdict {
+                retry_after: unread.retry_after(),
+                ..plain(unread.status(), "body", "The body cannot be read")
+            },
+            Problem::TooOften { retry_after } => Verdict {
+                retry_after: Some(*retry_after),
+                ..plain(StatusCode::TOO_MANY_REQUESTS, "too_often", "Refused too often")
+            },
             Problem::Gateway(error) => of_gateway(error),
         }
     }

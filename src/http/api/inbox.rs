@@ -1,6 +1,6 @@
 //! What was pushed: how much waits, what is in quarantine, and taking that through again.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::config::ApiScope;
 use crate::gateway::inbox::{QuarantineFilter, QuarantineRow};
 use crate::http::api::bodies::{Inbox, InboxOverview, Page, ProblemDocument, RowTally};
 use crate::http::api::error::Problem;
-use crate::http::api::{Api, Takes, account, read, unknown_account};
+use crate::http::api::{Api, Body, Takes, account, read, unknown_account};
 
 /// Bodies that one order may name.
 const MAX_NAMED: usize = 100;
@@ -118,7 +118,7 @@ pub async fn quarantine(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = 200, body = Reprocess),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn reprocess(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn reprocess(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let ReprocessOrder { ids, all, after, unproved, dry_run } = read(&body)?;
         if ids.is_some() == all {

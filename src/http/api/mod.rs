@@ -24,7 +24,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
 };
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
@@ -38,6 +39,7 @@ use crate::domain::ids::AccountSlug;
 use crate::gateway::WorkerGateway;
 use crate::gateway::destinations::OperatorView;
 use crate::http::ANSWER_DEADLINE;
+use crate::http::entrance::{self, Admits, Doorway, Kind, Reason, Terms};
 
 pub use auth::Operators;
 
@@ -53,6 +55,7 @@ static NO_SNIFFING: HeaderName = HeaderName::from_static("x-content-type-options
 /// What a handler works with, one per worker.
 struct Api {
     operators: Arc<Operators>,
+    doorway: Doorway,
     gateway: WorkerGateway,
 }
 
@@ -66,6 +69,9 @@ struct Takes {
     has_body: bool,
 }
 
+/// A body, of an operator alone.
+type Body = entrance::Body<Api>;
+
 /// One authenticated request.
 struct Call<'a> {
     gateway: &'a WorkerGateway,
@@ -76,10 +82,10 @@ struct Call<'a> {
 
 pub(super) fn configure(
     cfg: &mut ServiceConfig,
-    operators: Arc<Operators>,
+    (operators, doorway): (Arc<Operators>, Doorway),
     gateway: &WorkerGateway,
 ) {
-    let api = Data::new(Api { operators, gateway: gateway.clone() });
+    let api = Data::new(Api { operators, doorway, gateway: gateway.clone() });
     let scope = web::scope("/api/v1")
         .app_data(api)
         .service(resource("/openapi.json").route(web::get().to(openapi::document)))
@@ -206,9 +212,42 @@ impl Api {
             Ok(answer) => ready(HttpResponse::Ok().json(answer)),
             Err(problem) => {
                 tracing::debug!(reason = ?problem, "refused");
-                ready(problem.response())
+                ready(self.counted(request, problem).response())
             }
         }
+    }
+}
+
+impl Api {
+    /// Counts a refusal of somebody unknown; who comes too often is told to wait.
+    fn counted(&self, request: &HttpRequest, problem: Problem) -> Problem {
+        let reason = match &problem {
+            Problem::Unauthenticated if request.headers().contains_key(AUTHORIZATION) => {
+                Reason::UnknownToken
+            }
+            Problem::Unauthenticated => Reason::NoCredential,
+            Problem::Scope(_) => {
+                self.doorway.refused(request, Reason::MissingScope);
+                return problem;
+            }
+            _ => return problem,
+        };
+        match self.doorway.unproved(request, reason) {
+            Some(retry_after) => Problem::TooOften { retry_after },
+            None => problem,
+        }
+    }
+}
+
+impl Admits for Api {
+    async fn admit(&self, request: &HttpRequest) -> Option<Terms> {
+        self.operators.authenticate(request).ok()?;
+        let limit_bytes = self.doorway.body_limit_bytes;
+        Some(Terms { kind: Kind::Operator, limit_bytes })
+    }
+
+    fn doorway(&self) -> &Doorway {
+        &self.doorway
     }
 }
 
@@ -257,8 +296,9 @@ fn words(query: &str) -> Result<HashMap<String, String>, Problem> {
 }
 
 /// A document of the request; what is wrong with it is told by its place, for a value may be secret.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(decoding::without_mark(body)).map_err(|error| {
+fn read<T: DeserializeOwned>(body: &Body) -> Result<T, Problem> {
+    let received = body.read.as_ref().map_err(|unread| Problem::Unread(*unread))?;
+    serde_json::from_slice(decoding::without_mark(&received.bytes)).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         Problem::invalid("the body", &format!("it is no such document at {place}"))
     })

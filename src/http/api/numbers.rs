@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::numbers::NumberReport;
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::{Api, Takes, read};
+use crate::http::api::{Api, Body, Takes, read};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +50,7 @@ pub struct NumberHolder {
     (status = 200, body = NumberCertificate),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn find(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let NumberOrder { number } = read(&body)?;
         Ok(NumberCertificate::from(call.gateway.find_number(call.view(), &number).await?))
@@ -64,7 +64,7 @@ pub async fn find(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResp
     (status = 200, body = NumberCertificate),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn erase(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn erase(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let NumberOrder { number } = read(&body)?;
         Ok(NumberCertificate::from(call.gateway.erase_number(call.view(), &number).await?))

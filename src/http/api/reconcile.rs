@@ -1,6 +1,6 @@
 //! Asking platforms for results that callbacks missed.
 
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::config::ApiScope;
 use crate::gateway::reconcile::{ReconcileState, Wanted};
 use crate::http::api::bodies::ProblemDocument;
-use crate::http::api::{Api, Takes, account, read, unknown_account};
+use crate::http::api::{Api, Body, Takes, account, read, unknown_account};
 
 /// What is to be asked for again.
 #[derive(Deserialize, ToSchema)]
@@ -72,7 +72,7 @@ pub async fn show(api: Data<Api>, request: HttpRequest) -> HttpResponse {
     (status = 200, body = ReconcileBegun),
     (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn start(api: Data<Api>, request: HttpRequest, body: Bytes) -> HttpResponse {
+pub async fn start(api: Data<Api>, request: HttpRequest, body: Body) -> HttpResponse {
     api.answer(&request, Takes::body(ApiScope::Operate), async |call| {
         let order: ReconcileOrder = read(&body)?;
         let account = account(&order.account)?;

@@ -5,7 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Receiver, refuse};
+use super::Receiver;
 use crate::domain::ids::AccountSlug;
 use crate::gateway::pushes::PushRefused;
 use crate::platforms::PlatformKind;
@@ -24,8 +24,9 @@ pub async fn receive(
     let account = AccountSlug::new(&account).ok();
     let known = |slug: &AccountSlug| receiver.gateway.takes_pushes(PlatformKind::Isales, slug);
     let Some(account) = account.filter(known) else {
-        return refuse(PushRefused::UnknownAccount);
+        return receiver.refuse(&request, PushRefused::UnknownAccount);
     };
+    let proof_by = receiver.proof_at(&account, &token);
     let sent_to = (PlatformKind::Isales, &account);
     let hand_on = async |body: Bytes| {
         let arrived = receiver.arrived(&request, &body);
@@ -36,5 +37,5 @@ pub async fn receive(
             .insert_header((CONTENT_TYPE, "application/json;charset=UTF-8"))
             .body(ACCEPTED)
     };
-    receiver.take(body, hand_on, accepted).await
+    receiver.take((&request, body, proof_by), hand_on, accepted).await
 }

@@ -4,9 +4,10 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{Receiver, refuse};
+use super::{ProofBy, Receiver};
 use crate::domain::ids::AccountSlug;
 use crate::gateway::pushes::PushRefused;
+use crate::http::entrance::Reason;
 use crate::platforms::PlatformKind;
 use crate::signing::webhook::SIGNATURE_HEADER;
 
@@ -19,20 +20,23 @@ pub async fn receive(
     let (account, token) = (AccountSlug::new(address.query("account")).ok(), address.get("token"));
     let known = |slug: &AccountSlug| receiver.gateway.takes_pushes(PlatformKind::Voipbin, slug);
     let Some(account) = account.filter(known) else {
-        return refuse(PushRefused::UnknownAccount);
+        return receiver.refuse(&request, PushRefused::UnknownAccount);
     };
     let Ok(proof) = signature(request.headers()) else {
-        return refuse(PushRefused::NotGenuine);
+        return receiver.not_genuine(&request, Reason::NoProof);
     };
-    if proof.is_none() && token.is_none() {
-        return refuse(PushRefused::NotGenuine);
-    }
+    // Who bears a signature proves itself by the body, whatever the address says.
+    let proof_by = match (proof, token) {
+        (Some(_), _) => ProofBy::Body,
+        (None, Some(token)) => receiver.proof_at(&account, token),
+        (None, None) => return receiver.not_genuine(&request, Reason::NoProof),
+    };
     let sent_to = (PlatformKind::Voipbin, &account);
     let hand_on = async |body: Bytes| {
         let arrived = receiver.arrived(&request, &body);
         receiver.gateway.receive_push(sent_to, (proof, token), arrived).await
     };
-    receiver.take(body, hand_on, || HttpResponse::Ok().finish()).await
+    receiver.take((&request, body, proof_by), hand_on, || HttpResponse::Ok().finish()).await
 }
 
 /// Two of them prove nothing.

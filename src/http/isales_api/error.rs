@@ -1,11 +1,14 @@
 //! How CC-iSales says no (reference 12.2): HTTP 200 and a code that means different things per
 //! operation, with both code pairs filled; 401 and nothing for who is not authentic.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 
 use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::http::entrance::Unread;
 use crate::platforms::isales::wire::Envelope;
 
 /// Why a request is not done.
@@ -14,6 +17,12 @@ pub enum Refused {
     NotAuthentic,
     /// Found wrong by the facade, in the order of reference 15.2.
     Rule(BrokenRule),
+    /// Of somebody unknown who was refused too often.
+    TooOften {
+        retry_after: Duration,
+    },
+    /// The body is not there.
+    Unread(Unread),
     /// The answer took longer than a facade may take.
     TookTooLong,
     Gateway(GatewayError),
@@ -95,12 +104,24 @@ impl From<GatewayError> for Refused {
 pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
     let (code, desc) = match refused {
         Refused::NotAuthentic => return HttpResponse::Unauthorized().finish(),
+        Refused::TooOften { retry_after } => {
+            let wait = (RETRY_AFTER, retry_after.as_secs().max(1));
+            return HttpResponse::TooManyRequests().insert_header(wait).finish();
+        }
+        Refused::Unread(Unread::NoRoom) => (SYSTEM, Unread::NoRoom.to_string()),
+        Refused::Unread(unread @ Unread::TooLong) => (TOO_LONG, format!("body: {unread}")),
+        Refused::Unread(unread) => (UNREADABLE, format!("body: {unread}")),
         Refused::Rule(broken) => (broken.code, format!("{}: {}", broken.field, broken.rule)),
         Refused::TookTooLong => (SYSTEM, "the campaign's home did not answer in time".to_owned()),
         Refused::Gateway(GatewayError::Refused { said, .. }) => (&*said.code, said.text.clone()),
         Refused::Gateway(error) => (code(error, doing), error.to_string()),
     };
     let mut response = HttpResponse::build(status(refused)).json(Envelope::both(code, &desc));
+    if let Refused::Unread(unread) = refused
+        && let Some(after) = unread.retry_after()
+    {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
     if let Refused::Gateway(
         GatewayError::Unavailable { retry_after: Some(after), .. }
         | GatewayError::Quota { retry_after: Some(after), .. },
@@ -119,6 +140,7 @@ fn status(refused: &Refused) -> StatusCode {
         | Refused::Gateway(GatewayError::Unavailable { .. } | GatewayError::Unclear { .. }) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Refused::Unread(unread) => unread.status(),
         _ => StatusCode::OK,
     }
 }

@@ -4,6 +4,7 @@
 //! presence, characters, length and values, then existence, state, quota and content.
 
 mod answer;
+mod answered;
 mod auth;
 mod calldata;
 mod callresult;
@@ -33,8 +34,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
-use crate::http::isales_api::auth::Keys;
-use crate::http::isales_api::error::{BrokenRule, Doing, Refused, TOO_LONG};
+use crate::http::entrance::{self, Admits, Doorway, Kind, Terms};
+use crate::http::isales_api::auth::{Keys, NotAuthentic};
+use crate::http::isales_api::error::{Doing, Refused};
 use crate::http::isales_api::profile::Profile;
 use crate::http::{ANSWER_DEADLINE, Facades};
 use crate::platforms::{Operation, PlatformKind};
@@ -47,7 +49,7 @@ pub struct Callers {
 
 impl Callers {
     /// # Errors
-    /// When a client's access key cannot stand in a signature, or a trusted proxy is no address.
+    /// When a client's access key cannot stand in a signature.
     pub fn new(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
         Ok(Self { keys: Keys::new(config, clock)?, clock: clock.clone() })
     }
@@ -57,6 +59,7 @@ impl Callers {
 struct Facade {
     callers: Arc<Callers>,
     gateway: WorkerGateway,
+    doorway: Doorway,
 }
 
 /// One authenticated request.
@@ -68,22 +71,23 @@ struct Call<'a> {
     body: web::Bytes,
 }
 
-/// A body as received; one that is over the limit is an error that a handler passes on.
-type Body = Result<web::Bytes, actix_web::Error>;
+/// A body, of who names a client and a time that can be right.
+type Body = entrance::Body<Facade>;
 
 pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &WorkerGateway) {
-    let facade = Data::new(Facade { callers: facades.isales.clone(), gateway: gateway.clone() });
-    let payload = web::PayloadConfig::new(facades.body_limit_bytes);
+    let facade = Data::new(Facade {
+        callers: facades.isales.clone(),
+        gateway: gateway.clone(),
+        doorway: facades.doorway.clone(),
+    });
     let v1 = web::scope("/rest/isales/v1/openapi/campaigns")
         .app_data(facade.clone())
-        .app_data(payload.clone())
         .configure(contacts_and_results)
         .configure(lists)
         .configure(campaigns_v1)
         .default_service(web::to(unknown_route));
     let v2 = web::scope("/rest/isales/v2/openapi/campaigns")
         .app_data(facade)
-        .app_data(payload)
         .service(resource("/{vdn}/calldata/{campaign}").route(post().to(calldata::add_v2)))
         .service(resource("/{vdn}/statistics").route(get().to(statistics::daily)))
         .service(resource("/{vdn}/{campaign}").route(put().to(writes::modify_v2)))
@@ -219,7 +223,15 @@ impl Facade {
     {
         let outcome = match self.authenticate(request, body) {
             Err(refused) => Err(refused),
-            Ok(call) => {
+            Ok((call, signature)) if answered::writes(request, doing) => {
+                let asked = call.asked.clone();
+                let signed =
+                    answered::keyed(request, doing, (signature, self.callers.keys.window()));
+                let answered = answered::once(&self.gateway, &asked, (signed, doing), work(call));
+                let outcome = tokio::time::timeout(ANSWER_DEADLINE, answered).await;
+                outcome.unwrap_or(Err(Refused::TookTooLong))
+            }
+            Ok((call, _)) => {
                 let outcome = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
                 outcome.unwrap_or(Err(Refused::TookTooLong))
             }
@@ -230,27 +242,52 @@ impl Facade {
         })
     }
 
-    /// The signature covers the body, so a body that was not read cannot be authentic; only who
-    /// names a key of ours is told that it was too long.
+    /// The signature covers the body, so a body that was not read cannot be authentic; who names a key
+    /// of ours is told why it was not read.
     fn authenticate<'a>(
         &'a self,
         request: &'a HttpRequest,
         body: Body,
-    ) -> Result<Call<'a>, Refused> {
-        let body = body.map_err(|_| {
-            if self.callers.keys.names_a_client(request) {
-                Refused::Rule(BrokenRule::new(TOO_LONG, "body", "it is over the limit"))
-            } else {
-                Refused::NotAuthentic
+    ) -> Result<(Call<'a>, &'a str), Refused> {
+        let keys = &self.callers.keys;
+        let received = match body.read {
+            Ok(received) => received,
+            Err(unread) => {
+                keys.recognise(request).map_err(|stranger| self.refused(request, stranger))?;
+                return Err(Refused::Unread(unread));
             }
-        })?;
-        let (client, profile) =
-            self.callers.keys.authenticate(request, &body).map_err(|_| Refused::NotAuthentic)?;
+        };
+        let authentic = keys.authenticate(request, &received.bytes);
+        let authentic = authentic.map_err(|stranger| self.refused(request, stranger))?;
+        received.prove(Kind::Client);
+        self.doorway.proved(request);
         let asked = Asked {
-            client: client.clone(),
+            client: authentic.client.clone(),
             platform: PlatformKind::Isales,
             request_id: self.callers.clock.new_uuid().simple().to_string(),
         };
-        Ok(Call { gateway: &self.gateway, asked, profile, request, body })
+        let (profile, body) = (authentic.profile, received.bytes);
+        let call = Call { gateway: &self.gateway, asked, profile, request, body };
+        Ok((call, authentic.signature))
+    }
+
+    /// Counts who is not authentic; who comes too often is told to wait.
+    fn refused(&self, request: &HttpRequest, NotAuthentic(reason): NotAuthentic) -> Refused {
+        match self.doorway.unproved(request, reason) {
+            Some(retry_after) => Refused::TooOften { retry_after },
+            None => Refused::NotAuthentic,
+        }
+    }
+}
+
+impl Admits for Facade {
+    async fn admit(&self, request: &HttpRequest) -> Option<Terms> {
+        self.callers.keys.recognise(request).ok()?;
+        let limit_bytes = self.doorway.body_limit_bytes;
+        Some(Terms { kind: Kind::Unproved, limit_bytes })
+    }
+
+    fn doorway(&self) -> &Doorway {
+        &self.doorway
     }
 }

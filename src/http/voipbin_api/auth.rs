@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
@@ -12,8 +13,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::config::{Config, PassRule};
+use crate::gateway::error::GatewayError;
+use crate::gateway::sessions::Session;
 use crate::gateway::{Client, WorkerGateway};
-use crate::http::voipbin_api::error::Refused;
+use crate::http::entrance::Reason;
 use crate::http::voipbin_api::profile::{HEAD, Profile};
 
 /// A client of this facade.
@@ -44,6 +47,16 @@ struct LoginDigests {
     username: Secret,
     password: Secret,
     client: String,
+    /// What sessions of this login are bound to.
+    fingerprint: String,
+}
+
+/// Why nobody is recognised.
+pub enum Stranger {
+    Unproved(Reason),
+    /// Nobody is looked for, because the sender was refused too often.
+    Waits(Duration),
+    Gateway(GatewayError),
 }
 
 /// The credential that decides.
@@ -72,6 +85,7 @@ impl Keys {
                     username: digest(&login.username),
                     password: digest(login.password.expose_secret()),
                     client: client.name.clone(),
+                    fingerprint: login.fingerprint(),
                 });
                 keys.by_name.insert(client.name.clone(), caller.clone());
             }
@@ -86,40 +100,61 @@ impl Keys {
         keys
     }
 
+    pub fn logins(&self) -> Vec<(String, String)> {
+        let login = |login: &LoginDigests| (login.client.clone(), login.fingerprint.clone());
+        self.logins.iter().map(login).collect()
+    }
+
     pub fn callers(&self) -> impl Iterator<Item = &Caller> {
         self.by_digest.values()
     }
 
     /// # Errors
     /// When there is no credential, or the one that decides is neither an access key of a client
-    /// nor the token of a session; when the ledger cannot be asked for sessions.
+    /// nor the token of a session; when the ledger cannot be asked for sessions. It is not asked for
+    /// whom `waits` has a time.
     pub async fn authenticate(
         &self,
         request: &HttpRequest,
         gateway: &WorkerGateway,
-    ) -> Result<&Caller, Refused> {
-        let caller = match credential(request).ok_or(Refused::AuthenticationRequired)? {
-            Credential::AccessKey(key) => self.by_digest.get(&digest(&key)),
-            Credential::Token(token) => {
-                let client = gateway.client_of_session(&token).await?;
-                client.and_then(|name| self.by_name.get(&name))
+        waits: impl Fn() -> Option<Duration>,
+    ) -> Result<&Caller, Stranger> {
+        match credential(request).ok_or(Stranger::Unproved(Reason::NoCredential))? {
+            Credential::AccessKey(key) => {
+                let caller = self.by_digest.get(&digest(&key));
+                caller.ok_or(Stranger::Unproved(Reason::UnknownAccessKey))
             }
-        };
-        caller.ok_or(Refused::InvalidCredentials)
+            Credential::Token(token) => {
+                if let Some(retry_after) = waits() {
+                    return Err(Stranger::Waits(retry_after));
+                }
+                let found = gateway.session(&token).await.map_err(Stranger::Gateway)?;
+                let login = found.and_then(|session| self.login_of(&session));
+                login.ok_or(Stranger::Unproved(Reason::UnknownSession))
+            }
+        }
+    }
+
+    /// The caller whose session it is, if its login is still what it was when the session began.
+    fn login_of(&self, session: &Session) -> Option<&Caller> {
+        let login = self.logins.iter().find(|login| login.client == session.client)?;
+        let is_same: bool = login.fingerprint.as_bytes().ct_eq(session.login.as_bytes()).into();
+        is_same.then(|| self.by_name.get(&session.client)).flatten()
     }
 
     /// The name of the client whose user name and password these are. Every client's are compared, in
     /// a time that does not depend on what they are.
-    pub fn login(&self, username: &str, password: &str) -> Option<&str> {
+    pub fn login(&self, username: &str, password: &str) -> Option<Session> {
         let (username, password) = (digest(username), digest(password));
         let mut found = None;
         for login in &self.logins {
             let fits = login.username.ct_eq(&username) & login.password.ct_eq(&password);
             if fits.into() {
-                found = Some(login.client.as_str());
+                found = Some(login);
             }
         }
         found
+            .map(|login| Session { client: login.client.clone(), login: login.fingerprint.clone() })
     }
 }
 
@@ -136,12 +171,20 @@ fn credential(request: &HttpRequest) -> Option<Credential<'_>> {
         })
 }
 
+/// The token of a session that a request bears, if that is the credential which decides.
+pub fn token(request: &HttpRequest) -> Option<Cow<'_, str>> {
+    match credential(request)? {
+        Credential::Token(token) => Some(token),
+        Credential::AccessKey(_) => None,
+    }
+}
+
 fn bearer(request: &HttpRequest) -> Option<&str> {
     let token = request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
     Some(token.trim()).filter(|token| !token.is_empty())
 }
 
-fn digest(text: &str) -> Secret {
+pub fn digest(text: &str) -> Secret {
     Sha256::digest(text.as_bytes()).into()
 }
 

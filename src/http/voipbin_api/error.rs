@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::domain::ids::CampaignPart;
 use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::http::entrance::Unread;
 use crate::http::voipbin_api::profile::Profile;
 use crate::platforms::voipbin::wire::{ErrorBody, ErrorEnvelope};
 use crate::platforms::{self, PlatformErrorKind};
@@ -26,10 +27,18 @@ pub enum Refused {
     InvalidBody(String),
     InvalidParameter(&'static str),
     RouteNotFound,
-    /// Too many failed logins from one address.
+    /// Too many failed logins from one address, or of one user.
     TooManyLogins {
         retry_after: Duration,
+        /// `ip`, or `customer` when too many named the same user.
+        limited_by: &'static str,
     },
+    /// The address was refused too often.
+    TooOften {
+        retry_after: Duration,
+    },
+    /// The body is not there.
+    Unread(Unread),
     /// The answer took longer than a facade may take.
     TookTooLong,
     Gateway(GatewayError),
@@ -130,14 +139,31 @@ fn say(refused: &Refused, doing: Doing) -> Said {
         Refused::RouteNotFound => {
             said(("NOT_FOUND", StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND"), "No such path or method.")
         }
-        Refused::TooManyLogins { retry_after } => Said {
+        Refused::TooManyLogins { retry_after, limited_by } => Said {
             retry_after: Some(*retry_after),
-            details: vec![json!({"limited_by": "ip"})],
+            details: vec![json!({"limited_by": limited_by})],
             ..said(
                 ("RESOURCE_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
                 "Too many failed logins.",
             )
         },
+        Refused::TooOften { retry_after } => Said {
+            retry_after: Some(*retry_after),
+            details: vec![json!({"limited_by": "ip"})],
+            ..said(
+                ("RESOURCE_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+                "Too many requests were refused.",
+            )
+        },
+        Refused::Unread(unread @ Unread::NoRoom) => Said {
+            retry_after: unread.retry_after(),
+            ..said(("UNAVAILABLE", unread.status(), "SERVICE_UNAVAILABLE"), &unread.to_string())
+        },
+        // A body that cannot be used is one thing to this platform, and its status word says 400.
+        Refused::Unread(unread) => said(
+            ("INVALID_ARGUMENT", StatusCode::BAD_REQUEST, "INVALID_JSON_BODY"),
+            &unread.to_string(),
+        ),
         Refused::TookTooLong => Said {
             retry_after: Some(Duration::from_secs(5)),
             ..said(

@@ -1,38 +1,38 @@
 //! `POST /auth/login` (reference 1.2): a user name and a password for a session's token.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::web::Data;
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use jiff::Timestamp;
+use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::sessions::SESSION_LIFETIME;
+use crate::http::entrance::{Kind, Reason, Tally, Terms, Unread, network};
+use crate::http::voipbin_api::auth::{self, digest};
 use crate::http::voipbin_api::error::{self, Doing, Refused};
-use crate::http::voipbin_api::{Body, Facade, with_request_id};
+use crate::http::voipbin_api::{Facade, with_request_id};
 
 /// Longest body of a login.
 pub const MAX_LOGIN_BYTES: usize = 4 * 1024;
 /// Failed logins that one address has within [`FAILURE_WINDOW`]; then it has to wait.
-pub const MAX_LOGIN_FAILURES: u32 = 10;
+pub const MAX_FAILURES_PER_ADDRESS: u32 = 10;
+/// Failed logins that one user name has within [`FAILURE_WINDOW`], wherever they come from; then
+/// everybody has to wait who has not logged in under it before.
+pub const MAX_FAILURES_PER_USER: u32 = 20;
 pub const FAILURE_WINDOW: Duration = Duration::from_secs(60);
-/// Addresses whose failures are counted; then all begin anew.
-const MAX_COUNTED_ADDRESSES: usize = 10_000;
+/// Addresses and users that logged in, remembered since the program began.
+const MAX_KNOWN: u64 = 20_000;
 
-/// Failed logins by the address that they came from.
-#[derive(Default)]
+/// Failed logins, by where they came from and by whom they name, whether or not there is such a user.
 pub struct Failures {
-    by_address: Mutex<HashMap<IpAddr, Count>>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Count {
-    since: Timestamp,
-    failures: u32,
+    by_address: Tally<IpAddr>,
+    by_user: Tally<[u8; 32]>,
+    /// Where users logged in from: they may from there while others guess elsewhere.
+    known: Cache<([u8; 32], IpAddr), ()>,
 }
 
 #[derive(Deserialize)]
@@ -42,17 +42,17 @@ struct Login {
 }
 
 #[derive(Serialize)]
-struct Session<'a> {
+struct Opened<'a> {
     username: &'a str,
     token: &'a str,
 }
 
 /// Any failure is a bare 400, but for the one that a client must not repeat at once.
-pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
+pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Payload) -> HttpResponse {
     let request_id = facade.request_id(&request);
     let response = match facade.open_session(&request, body).await {
         Ok(response) => response,
-        Err(refused @ Refused::TooManyLogins { .. }) => {
+        Err(refused @ (Refused::TooManyLogins { .. } | Refused::Unread(_))) => {
             let profile = facade.callers.keys.profile_of_strangers;
             error::render(&refused, Doing::Account, profile, &request_id)
         }
@@ -64,26 +64,62 @@ pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Body) -> Ht
     with_request_id(response, &request_id)
 }
 
+/// Ends the session whose token the request bears, and takes the cookie back.
+pub async fn logout(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
+    let request_id = facade.request_id(&request);
+    let outcome = async {
+        let caller = facade.recognise(&request).await?;
+        let token = auth::token(&request).ok_or(Refused::InvalidCredentials)?;
+        facade.gateway.end_session(&token).await?;
+        tracing::info!(request_id, client = caller.client.name, "a session was ended");
+        let cookie = Cookie::build("token", "").path("/").secure(true).http_only(true);
+        let cookie = cookie.same_site(SameSite::Strict).max_age(time::Duration::ZERO).finish();
+        Ok(HttpResponse::Ok().cookie(cookie).json(serde_json::json!({})))
+    };
+    let response = outcome.await.unwrap_or_else(|refused: Refused| {
+        let profile = facade.callers.keys.profile_of_strangers;
+        error::render(&refused, Doing::Account, profile, &request_id)
+    });
+    with_request_id(response, &request_id)
+}
+
 impl Facade {
     async fn open_session(
         &self,
         request: &HttpRequest,
-        body: Body,
+        body: Payload,
     ) -> Result<HttpResponse, Refused> {
         let callers = &self.callers;
-        let address = callers.address_of(request);
+        let address = self.doorway.sender(request);
         let now = callers.clock.now();
-        if let Some(retry_after) = callers.failures.refuses_for(address, now) {
-            return Err(Refused::TooManyLogins { retry_after });
+        if let Some(retry_after) = callers.failures.refuses_address(address, now) {
+            self.doorway.refused(request, Reason::TooManyLogins);
+            return Err(Refused::TooManyLogins { retry_after, limited_by: "ip" });
         }
-        let login: Option<Login> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
-        let client =
+        let terms = Terms { kind: Kind::Unproved, limit_bytes: MAX_LOGIN_BYTES };
+        let body = self.doorway.read(request, body.into_inner(), terms).await;
+        if let Err(Unread::NoRoom) = body {
+            return Err(Refused::Unread(Unread::NoRoom));
+        }
+        let login: Option<Login> =
+            body.ok().and_then(|body| serde_json::from_slice(&body.bytes).ok());
+        if let Some(login) = &login
+            && let Some(retry_after) = callers.failures.refuses_user(&login.username, address, now)
+        {
+            self.doorway.refused(request, Reason::TooManyLogins);
+            return Err(Refused::TooManyLogins { retry_after, limited_by: "customer" });
+        }
+        let session =
             login.as_ref().and_then(|login| callers.keys.login(&login.username, &login.password));
-        let (Some(login), Some(client)) = (login, client) else {
-            callers.failures.count(address, now);
+        let (Some(login), Some(session)) = (&login, session) else {
+            let username = login.as_ref().map(|login| login.username.as_str());
+            callers.failures.count(username, address, now);
+            self.doorway.refused(request, Reason::WrongLogin);
             return Err(Refused::InvalidCredentials);
         };
-        let token = self.gateway.open_session(client).await?;
+        callers.failures.succeeded(&login.username, address);
+        self.doorway.proved(request);
+        let token = self.gateway.open_session(session).await?;
         let cookie = Cookie::build("token", token.as_str())
             .path("/")
             .secure(true)
@@ -91,43 +127,53 @@ impl Facade {
             .same_site(SameSite::Strict)
             .max_age(time::Duration::try_from(SESSION_LIFETIME).unwrap_or(time::Duration::WEEK))
             .finish();
-        let session = Session { username: &login.username, token: &token };
+        let session = Opened { username: &login.username, token: &token };
         Ok(HttpResponse::Ok().cookie(cookie).json(session))
+    }
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self {
+            by_address: Tally::new(FAILURE_WINDOW),
+            by_user: Tally::new(FAILURE_WINDOW),
+            known: Cache::new(MAX_KNOWN),
+        }
     }
 }
 
 impl Failures {
     /// How long the address has to wait; None when it may try.
-    fn refuses_for(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
-        let by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.get(&network(address?))?;
-        let waits = count.failures >= MAX_LOGIN_FAILURES;
-        let left = Duration::try_from((count.since + FAILURE_WINDOW).duration_since(now)).ok()?;
-        (waits && !left.is_zero()).then_some(left)
+    fn refuses_address(&self, address: Option<IpAddr>, now: Timestamp) -> Option<Duration> {
+        self.by_address.waits(&network(address?), MAX_FAILURES_PER_ADDRESS, now)
     }
 
-    fn count(&self, address: Option<IpAddr>, now: Timestamp) {
-        let Some(address) = address.map(network) else { return };
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if by_address.len() >= MAX_COUNTED_ADDRESSES && !by_address.contains_key(&address) {
-            by_address.clear();
-        }
-        let count = by_address.entry(address).or_insert(Count { since: now, failures: 0 });
-        if now >= count.since + FAILURE_WINDOW {
-            *count = Count { since: now, failures: 0 };
-        }
-        count.failures += 1;
+    /// How long logins of this user have to wait from there.
+    fn refuses_user(
+        &self,
+        username: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let user = digest(username);
+        let is_known =
+            address.is_some_and(|address| self.known.contains_key(&(user, network(address))));
+        if is_known { None } else { self.by_user.waits(&user, MAX_FAILURES_PER_USER, now) }
     }
-}
 
-/// What one attacker has addresses of for nothing: an IPv6 network of 64 bits counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = address.to_bits() >> 64 << 64;
-            std::net::Ipv6Addr::from_bits(prefix).into()
+    fn count(&self, username: Option<&str>, address: Option<IpAddr>, now: Timestamp) {
+        if let Some(username) = username {
+            self.by_user.count(digest(username), now);
         }
-        address @ IpAddr::V4(_) => address,
+        if let Some(address) = address {
+            self.by_address.count(network(address), now);
+        }
+    }
+
+    fn succeeded(&self, username: &str, address: Option<IpAddr>) {
+        if let Some(address) = address {
+            self.known.insert((digest(username), network(address)), ());
+        }
     }
 }
 
@@ -135,31 +181,34 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
     #[test]
-    fn who_fails_too_often_waits_and_others_do_not() {
+    fn a_user_guessed_at_from_everywhere_waits_but_where_it_is_known() {
         let failures = Failures::default();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let address = |text: &str| Some(text.parse::<IpAddr>().expect("an address"));
-        for _ in 0..MAX_LOGIN_FAILURES {
-            assert_eq!(failures.refuses_for(address("2001:db8::1"), now), None);
-            failures.count(address("2001:db8::1"), now);
+        failures.succeeded("ann", Some(address("192.0.2.1")));
+        for guess in 0..MAX_FAILURES_PER_USER {
+            assert_eq!(failures.refuses_user("ann", Some(address("192.0.2.9")), now), None);
+            failures.count(Some("ann"), Some(address(&format!("198.51.100.{guess}"))), now);
         }
-        assert_eq!(failures.refuses_for(address("2001:db8::2"), now), Some(FAILURE_WINDOW));
-        assert_eq!(failures.refuses_for(address("2001:db8:0:1::1"), now), None);
-        assert_eq!(failures.refuses_for(address("192.0.2.1"), now), None);
-        let later = now + FAILURE_WINDOW;
-        assert_eq!(failures.refuses_for(address("2001:db8::1"), later), None);
-        failures.count(address("2001:db8::1"), later);
-        assert_eq!(failures.refuses_for(address("2001:db8::1"), later), None);
+        let elsewhere = Some(address("192.0.2.9"));
+        assert_eq!(failures.refuses_user("ann", elsewhere, now), Some(FAILURE_WINDOW));
+        assert_eq!(failures.refuses_user("ann", Some(address("192.0.2.1")), now), None);
+        assert_eq!(failures.refuses_user("bob", elsewhere, now), None);
+        assert_eq!(failures.refuses_user("ann", elsewhere, now + FAILURE_WINDOW), None);
     }
 
     #[test]
     fn an_address_in_either_form_is_one() {
         let failures = Failures::default();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        for _ in 0..MAX_LOGIN_FAILURES {
-            failures.count("::ffff:192.0.2.1".parse().ok(), now);
+        for _ in 0..MAX_FAILURES_PER_ADDRESS {
+            failures.count(None, Some(address("::ffff:192.0.2.1")), now);
         }
-        assert!(failures.refuses_for("192.0.2.1".parse().ok(), now).is_some());
+        assert!(failures.refuses_address(Some(address("192.0.2.1")), now).is_some());
+        assert!(failures.refuses_address(Some(address("192.0.2.2")), now).is_none());
     }
 }

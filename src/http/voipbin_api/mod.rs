@@ -1,4 +1,4 @@
-//! The VoIPBin-shaped facade: `/v1.0/...`, `/auth/login` and `/ping` (reference 1–8).
+//! The VoIPBin-shaped facade: `/v1.0/...`, `/auth/login`, `/auth/logout` and `/ping` (reference 1–8).
 //!
 //! Checks stand in the platform's order: credential, id in the path, body, the thing itself, its
 //! owner; so somebody else's campaign is 403 and an unknown one 404.
@@ -25,12 +25,12 @@ mod targets;
 
 pub use endpoints::ENDPOINTS;
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::net::IpAddr;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::web::{self, Data, ServiceConfig, delete, get, post, put};
-use actix_web::{HttpRequest, HttpResponse, Resource};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -40,7 +40,8 @@ use crate::config::Config;
 use crate::config::PassRule;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
-use crate::http::voipbin_api::auth::Keys;
+use crate::http::entrance::{self, Admits, Doorway, Kind, Reason, Terms};
+use crate::http::voipbin_api::auth::{Caller, Keys, Stranger};
 use crate::http::voipbin_api::error::{Doing, Refused};
 use crate::http::voipbin_api::login::Failures;
 use crate::http::voipbin_api::profile::Profile;
@@ -51,31 +52,17 @@ use crate::platforms::PlatformKind;
 pub struct Callers {
     keys: Keys,
     failures: Failures,
-    trusted_proxies: Vec<IpAddr>,
     clock: Clock,
 }
 
 impl Callers {
     pub fn new(config: &Config, clock: &Clock) -> Self {
-        let proxies = config.listeners.facades.trusted_proxies.iter();
-        Self {
-            keys: Keys::new(config),
-            failures: Failures::default(),
-            trusted_proxies: proxies.filter_map(|proxy| proxy.parse().ok()).collect(),
-            clock: clock.clone(),
-        }
+        Self { keys: Keys::new(config), failures: Failures::default(), clock: clock.clone() }
     }
 
-    /// Where a request comes from: the peer, or the last address that a trusted proxy names.
-    fn address_of(&self, request: &HttpRequest) -> Option<IpAddr> {
-        let peer = request.peer_addr()?.ip();
-        let forwarded = request.headers().get_all("x-forwarded-for").last();
-        match forwarded
-            .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok())
-        {
-            Some(address) if self.trusted_proxies.contains(&peer.to_canonical()) => Some(address),
-            _ => Some(peer),
-        }
+    /// Who may log in: a client's name, and what its sessions are bound to.
+    pub fn logins(&self) -> Vec<(String, String)> {
+        self.keys.logins()
     }
 }
 
@@ -83,7 +70,7 @@ impl Callers {
 struct Facade {
     callers: std::sync::Arc<Callers>,
     gateway: WorkerGateway,
-    body_limit_bytes: usize,
+    doorway: Doorway,
 }
 
 /// One authenticated request.
@@ -92,13 +79,15 @@ struct Call<'a> {
     asked: Asked,
     profile: &'static Profile,
     /// What the client may pass on to its own account.
-    pass_through: &'a [PassRule],
+    pass_through: std::sync::Arc<[PassRule]>,
     request: &'a HttpRequest,
-    body_limit_bytes: usize,
 }
 
-/// A body as received; one that is over the limit is an error that the handler renders.
-type Body = Result<web::Bytes, actix_web::Error>;
+/// A body, of a known client alone.
+type Body = entrance::Body<Facade>;
+
+/// Who a request is from, found out before its body was read.
+struct Recognised(Result<Caller, Refused>);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -106,16 +95,15 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
     let facade = Facade {
         callers: facades.voipbin.clone(),
         gateway: gateway.clone(),
-        body_limit_bytes: facades.body_limit_bytes,
+        doorway: facades.doorway.clone(),
     };
     let facade = Data::new(facade);
-    let login = resource("/auth/login")
-        .app_data(facade.clone())
-        .app_data(web::PayloadConfig::new(login::MAX_LOGIN_BYTES))
-        .route(web::post().to(login::login));
+    let login =
+        resource("/auth/login").app_data(facade.clone()).route(web::post().to(login::login));
+    let logout =
+        resource("/auth/logout").app_data(facade.clone()).route(web::post().to(login::logout));
     let scope = web::scope("/v1.0")
         .app_data(facade)
-        .app_data(web::PayloadConfig::new(facades.body_limit_bytes))
         .service(
             resource("/campaigns")
                 .route(get().to(campaigns::list))
@@ -156,7 +144,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig, facades: &Facades, gateway: &Wo
         .service(resource("/queues/{id}").route(get().to(queues::detail)))
         .service(resource("/calls/{id}").route(get().to(calls::detail)))
         .default_service(web::to(passthrough::pass));
-    cfg.service(login).service(scope).route("/ping", get().to(ping));
+    cfg.service(login).service(logout).service(scope).route("/ping", get().to(ping));
 }
 
 /// A path; methods that it does not have pass, or are as unknown as the path itself would be.
@@ -180,8 +168,7 @@ impl Facade {
         W: Future<Output = Result<HttpResponse, Refused>>,
     {
         let request_id = self.request_id(request);
-        let (profile, outcome) = match self.callers.keys.authenticate(request, &self.gateway).await
-        {
+        let (profile, outcome) = match self.caller(request).await {
             Err(refused) => (self.callers.keys.profile_of_strangers, Err(refused)),
             Ok(caller) => {
                 let asked = Asked {
@@ -193,9 +180,8 @@ impl Facade {
                     gateway: &self.gateway,
                     asked,
                     profile: caller.profile,
-                    pass_through: &caller.pass_through,
+                    pass_through: caller.pass_through.clone(),
                     request,
-                    body_limit_bytes: self.body_limit_bytes,
                 };
                 let outcome = tokio::time::timeout(ANSWER_DEADLINE, work(call)).await;
                 (caller.profile, outcome.unwrap_or(Err(Refused::TookTooLong)))
@@ -206,6 +192,36 @@ impl Facade {
             error::render(&refused, doing, profile, &request_id)
         });
         with_request_id(response, &request_id)
+    }
+
+    /// Whose request it is; who proves nothing is counted, and told to wait when that is too often.
+    async fn caller(&self, request: &HttpRequest) -> Result<Cow<'_, Caller>, Refused> {
+        let recognised = request.extensions_mut().remove::<Recognised>();
+        match recognised {
+            Some(Recognised(recognised)) => recognised.map(Cow::Owned),
+            None => self.recognise(request).await.map(Cow::Borrowed),
+        }
+    }
+
+    async fn recognise(&self, request: &HttpRequest) -> Result<&Caller, Refused> {
+        let waits = || self.doorway.waits(request);
+        let caller = self.callers.keys.authenticate(request, &self.gateway, waits).await;
+        match caller {
+            Ok(caller) => {
+                self.doorway.proved(request);
+                Ok(caller)
+            }
+            Err(Stranger::Gateway(error)) => Err(Refused::Gateway(error)),
+            Err(Stranger::Waits(retry_after)) => {
+                self.doorway.refused(request, Reason::TooManyRefusals);
+                Err(Refused::TooOften { retry_after })
+            }
+            Err(Stranger::Unproved(reason)) => Err(match self.doorway.unproved(request, reason) {
+                Some(retry_after) => Refused::TooOften { retry_after },
+                None if reason == Reason::NoCredential => Refused::AuthenticationRequired,
+                None => Refused::InvalidCredentials,
+            }),
+        }
     }
 
     /// The client's own id for the request if it is a sound one, else a new one (reference 1.3).
@@ -219,6 +235,20 @@ impl Facade {
     }
 }
 
+impl Admits for Facade {
+    async fn admit(&self, request: &HttpRequest) -> Option<Terms> {
+        let recognised = self.recognise(request).await.cloned();
+        let limit_bytes = self.doorway.body_limit_bytes;
+        let terms = recognised.is_ok().then_some(Terms { kind: Kind::Client, limit_bytes });
+        request.extensions_mut().insert(Recognised(recognised));
+        terms
+    }
+
+    fn doorway(&self) -> &Doorway {
+        &self.doorway
+    }
+}
+
 impl Call<'_> {
     /// The path's id.
     fn id(&self) -> Result<Uuid, Refused> {
@@ -229,13 +259,15 @@ impl Call<'_> {
     }
 
     /// The body as it came.
+    #[expect(clippy::unused_self, reason = "a body belongs to a call whose sender is known")]
     fn bytes(&self, body: Body) -> Result<Bytes, Refused> {
-        body.map_err(|_| self.cut_off())
+        body.read.map(|received| received.bytes).map_err(Refused::Unread)
     }
 
     /// The body as JSON of that shape.
+    #[expect(clippy::unused_self, reason = "a body belongs to a call whose sender is known")]
     fn body<T: DeserializeOwned>(&self, body: &Body) -> Result<T, Refused> {
-        let body = body.as_ref().map_err(|_| self.cut_off())?;
+        let body = body.read.as_ref().map_err(|unread| Refused::Unread(*unread))?;
         // The parser's own message could quote a member's value.
         let unreadable = |member: String, error: &serde_json::Error| {
             Refused::InvalidBody(format!(
@@ -244,7 +276,7 @@ impl Call<'_> {
                 error.column()
             ))
         };
-        let mut json = serde_json::Deserializer::from_slice(body);
+        let mut json = serde_json::Deserializer::from_slice(&body.bytes);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path();
             let is_member = path.iter().next().is_some();
@@ -265,11 +297,6 @@ impl Call<'_> {
     ) -> Result<HttpResponse, Refused> {
         let keyed = keyed(self.request, body)?;
         Ok(json(self.gateway.once(&self.asked, keyed, work).await?))
-    }
-
-    fn cut_off(&self) -> Refused {
-        let limit = self.body_limit_bytes;
-        Refused::InvalidBody(format!("the body is over {limit} bytes or was cut off"))
     }
 }
 

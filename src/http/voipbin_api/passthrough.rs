@@ -9,13 +9,14 @@ use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::http::{Method, Version};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use crate::config::PassRule;
 use crate::gateway::Asked;
 use crate::gateway::error::GatewayError;
+use crate::http::entrance::{Reason, Unread};
 use crate::http::voipbin_api::auth::Caller;
 use crate::http::voipbin_api::error::{self, Doing, Refused};
 use crate::http::voipbin_api::{Facade, with_request_id};
@@ -47,7 +48,7 @@ pub async fn pass(
 ) -> HttpResponse {
     let request_id = facade.request_id(&request);
     let keys = &facade.callers.keys;
-    let (profile, outcome) = match keys.authenticate(&request, &facade.gateway).await {
+    let (profile, outcome) = match facade.recognise(&request).await {
         Ok(caller) => {
             (caller.profile, facade.pass(caller, &request, payload, request_id.clone()).await)
         }
@@ -74,14 +75,19 @@ impl Facade {
     ) -> Result<HttpResponse, Refused> {
         let (rule, path) = rule_of(caller, request).ok_or(Refused::RouteNotFound)?;
         let too_large = Rc::new(Cell::new(false));
-        let limit_bytes = self.body_limit_bytes;
-        let refused = || Refused::InvalidBody(format!("the body is over {limit_bytes} bytes"));
+        let limit_bytes = self.doorway.body_limit_bytes;
+        let refused = || {
+            self.doorway.refused(request, Reason::BodyTooLong);
+            Refused::Unread(Unread::TooLong)
+        };
         let length = announced_length(request);
         if length.is_some_and(|length| length > limit_bytes as u64) {
             return Err(refused());
         }
-        let body =
-            has_body(request, length).then(|| limited(payload, limit_bytes, Rc::clone(&too_large)));
+        let body = has_body(request, length).then(|| {
+            let chunks = self.doorway.in_time(payload.into_inner());
+            limited(chunks, limit_bytes, Rc::clone(&too_large))
+        });
         let mut headers = headers(request);
         headers.push(("x-request-id", request_id.clone()));
         headers
@@ -156,7 +162,11 @@ fn has_body(request: &HttpRequest, length: Option<u64>) -> bool {
 }
 
 /// The body, broken off where it is larger than it may be.
-fn limited(payload: web::Payload, limit_bytes: usize, too_large: Rc<Cell<bool>>) -> Upload {
+fn limited(
+    chunks: impl Stream<Item = Result<web::Bytes, Unread>> + 'static,
+    limit_bytes: usize,
+    too_large: Rc<Cell<bool>>,
+) -> Upload {
     let mut left_bytes = limit_bytes;
     let count = move |chunk: Result<web::Bytes, _>| {
         let chunk = chunk.map_err(|_| BrokenOff)?;
@@ -166,7 +176,7 @@ fn limited(payload: web::Payload, limit_bytes: usize, too_large: Rc<Cell<bool>>)
         })?;
         Ok(chunk)
     };
-    payload.map(count).boxed_local()
+    chunks.map(count).boxed_local()
 }
 
 fn answer(back: PassedBack) -> Result<HttpResponse, Refused> {

@@ -165,3 +165,66 @@ async fn a_token_is_kept_nowhere() {
     }
     app.finish().await;
 }
+
+async fn me(app: &TestApp, token: &str) -> u16 {
+    let url = format!("{}/v1.0/me?token={token}", app.facades());
+    app.send("GET", &url, &[], None).await.status
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_client_logs_out() {
+    let app = TestApp::simulators(logins).await.serve().await;
+    let (ended, other) = (token(&app).await, token(&app).await);
+    assert_eq!((me(&app, &ended).await, me(&app, &other).await), (200, 200));
+    let url = format!("{}/auth/logout", app.facades());
+    let headers = [("cookie", format!("token={ended}"))];
+    let reply = app.send("POST", &url, &headers, None).await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, "{}"));
+    assert!(reply.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+    assert_eq!((me(&app, &ended).await, me(&app, &other).await), (401, 200));
+    let reply = app.send("POST", &url, &headers, None).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (401, "INVALID_CREDENTIALS"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn another_password_ends_sessions_for_good() {
+    let app = TestApp::simulators(logins).await.serve().await;
+    let token = token(&app).await;
+    let app = app.stopped().await.serve().await;
+    assert_eq!(me(&app, &token).await, 200, "the same login goes on");
+    let app = app.stopped().await.reconfigured(|config| {
+        let voipbin = config.clients[0].voipbin.as_mut().unwrap();
+        voipbin.login.as_mut().unwrap().password = SecretString::from("another password");
+    });
+    let app = app.serve().await;
+    assert_eq!(me(&app, &token).await, 401);
+    let app = app.stopped().await.reconfigured(logins).serve().await;
+    assert_eq!(me(&app, &token).await, 401, "also when the password comes back");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_user_who_is_guessed_at_from_everywhere_is_protected_and_not_locked_out() {
+    let app = TestApp::simulators(|config| {
+        logins(config);
+        config.listeners.facades.trusted_proxies = vec!["127.0.0.1".to_owned()];
+    });
+    let app = app.await.serve().await;
+    assert_eq!(log_in(&app, "both@example.com", PASSWORD).await.status, 200);
+    for guess in 0..20 {
+        let from = format!("198.51.100.{guess}");
+        for name in ["both@example.com", "nobody@example.com"] {
+            assert_eq!(log_in_from(&app, &from, name, "guess").await.status, 400);
+        }
+    }
+    // Whether there is such a user is not told.
+    for name in ["both@example.com", "nobody@example.com"] {
+        let reply = log_in_from(&app, "203.0.113.1", name, PASSWORD).await;
+        assert_eq!((reply.status, reply.reason().as_str()), (429, "RATE_LIMIT_EXCEEDED"));
+        assert_eq!(reply.json()["error"]["details"][0]["limited_by"], "customer");
+    }
+    // Who logged in from there before may.
+    assert_eq!(log_in(&app, "both@example.com", PASSWORD).await.status, 200);
+    app.finish().await;
+}

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dialbridge::clock::Clock;
 use dialbridge::config::LedgerConfig;
 use dialbridge::ledger::Ledger;
-use dialbridge::ledger::idempotency::{Idempotency, UNDER_WAY_AT_MOST};
+use dialbridge::ledger::idempotency::{Idempotency, KEPT, KeyedRequest, UNDER_WAY_AT_MOST};
 use dialbridge::signing::c2;
 use futures_util::future::join_all;
 use secrecy::SecretString;
@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::isales_life::{bound, document};
 use super::voipbin_life::{creating_on, outplan, target};
-use crate::support::{Caller, Reply, TestApp, VDN, VIRTUAL_VDN, signature};
+use crate::ledger_story::cluster::Database;
+use crate::support::{Caller, Host, Reply, TestApp, VDN, VIRTUAL_VDN, signature, until};
 
 const KEY: &str = "order 4711";
 
@@ -164,7 +165,9 @@ async fn what_a_dead_process_left_half_way_is_in_doubt() {
     Ledger::migrate_sqlite(&path, &clock).unwrap();
     let begun = clock.now() - UNDER_WAY_AT_MOST;
     let of_the_dead = Ledger::open_sqlite(&path).unwrap();
-    let begin = of_the_dead.begin_idempotent("both".to_owned(), KEY.to_owned(), fingerprint, begun);
+    let (client, key) = ("both".to_owned(), KEY.to_owned());
+    let request = KeyedRequest { client, key, fingerprint, subject: None, kept: KEPT };
+    let begin = of_the_dead.begin_idempotent(request, begun);
     assert_eq!(begin.await.unwrap(), Idempotency::New);
     drop(of_the_dead);
 
@@ -285,5 +288,254 @@ async fn a_pair_shaped_create_whose_answer_was_lost_is_not_sent_again() {
     let made =
         app.isales.journal.calls("POST", &format!("/rest/isales/v2/openapi/campaigns/{VDN}"));
     assert_eq!(made, 1);
+    app.finish().await;
+}
+
+/// A request that is signed once, and may be sent as often as anybody likes.
+struct Signed {
+    method: &'static str,
+    path: String,
+    body: String,
+    authorization: String,
+}
+
+/// Signed under the gateway's public name, so that it is good also after a restart, at a time in whole
+/// seconds, so that the same request of one second has the same signature.
+fn signed(method: &'static str, path: &str, body: Option<&Value>) -> Signed {
+    let (access_key, secret) = Caller::Both.keys();
+    let keys = c2::Credentials::new(access_key, &SecretString::from(secret)).unwrap();
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let path = format!("/rest/isales/{path}");
+    let request = c2::Request {
+        method,
+        path: &path,
+        raw_query: None,
+        headers: &Host("dialbridge.example.com:8443".to_owned()),
+        body: body.as_bytes(),
+    };
+    let options = c2::SignOptions {
+        timestamp: Clock::real().wall(),
+        millis: false,
+        signed_headers: &c2::SignedHeaders::host_only(),
+        empty_query_line: false,
+    };
+    let authorization = c2::sign(&keys, &request, &options).unwrap();
+    Signed { method, path, body, authorization }
+}
+
+impl Signed {
+    async fn send(&self, app: &TestApp) -> Reply {
+        self.send_to(app, &app.facades()).await
+    }
+
+    async fn send_to(&self, app: &TestApp, facades: &str) -> Reply {
+        let url = format!("{facades}{}", self.path);
+        let headers = [("authorization", self.authorization.clone())];
+        app.send(self.method, &url, &headers, Some(self.body.clone())).await
+    }
+
+    async fn succeeds(&self, app: &TestApp) -> Reply {
+        let reply = self.send(app).await;
+        assert_eq!(reply.code(), "0200000", "{} {}: {}", self.method, self.path, reply.text);
+        reply
+    }
+}
+
+#[actix_web::test]
+async fn a_signed_write_that_arrives_twice_is_done_once() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let path = format!("v2/openapi/campaigns/{VDN}");
+    let spring = document(&app, "spring");
+    let create = signed("POST", &path, Some(&spring));
+    let first = create.succeeds(&app).await;
+    let again = create.send(&app).await;
+    assert_eq!((again.status, &again.text), (200, &first.text));
+    assert_eq!(again.headers["content-type"], first.headers["content-type"]);
+    // Another process remembers it, too.
+    let app = app.stopped().await.serve().await;
+    assert_eq!(create.send(&app).await.text, first.text);
+    // Of another time it is another request, which is refused, and refused again in the same words.
+    let refused = app.cc("POST", &path, Some(spring)).await;
+    assert_eq!(refused.code(), "0200005");
+    assert_eq!(sent(&app, &create.path), 2);
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn one_of_many_copies_of_a_signed_write_is_done() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let path = format!("v2/openapi/campaigns/{VDN}");
+    let create = signed("POST", &path, Some(&document(&app, "spring")));
+    app.isales.faults.set("delay=30s".parse().unwrap());
+    let replies = join_all((0..8).map(|_| create.send(&app))).await;
+    app.isales.faults.set("".parse().unwrap());
+    let of = |code: &str| replies.iter().filter(|reply| reply.code() == code).count();
+    assert_eq!((of("0200000"), of("0200006")), (1, 7), "{replies:?}");
+    assert_eq!(sent(&app, &create.path), 1);
+    let told = create.succeeds(&app).await;
+    assert!(replies.iter().any(|reply| reply.text == told.text));
+    app.finish().await;
+}
+
+/// A campaign in the VDN that calls one person, and does.
+async fn running(app: &TestApp) -> String {
+    let path = format!("v2/openapi/campaigns/{VDN}");
+    let made = app.cc_ok("POST", &path, Some(document(app, "spring"))).await;
+    let number = made["returnObject"]["id"].as_i64().unwrap();
+    let records =
+        json!({"callDataList": [{"sessionId": "s", "called": [{"calledNo": "13800138001"}]}]});
+    app.cc_ok("POST", &format!("{path}/calldata/{number}"), Some(records)).await;
+    let campaign = format!("v1/openapi/campaigns/{VDN}/{number}");
+    app.cc_ok("PUT", &format!("{campaign}/resume"), None).await;
+    campaign
+}
+
+async fn status_is(app: &TestApp, campaign: &str, status: i64) {
+    until(async || app.on_isales("GET", campaign, None).await["returnObject"]["status"] == status)
+        .await;
+}
+
+fn sent(app: &TestApp, end: &str) -> usize {
+    app.isales.journal.writes().iter().filter(|write| write.path.ends_with(end)).count()
+}
+
+#[actix_web::test]
+async fn pause_resume_and_pause_of_one_second_leave_it_paused() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let campaign = running(&app).await;
+    let [pause, resume] =
+        ["pause", "resume"].map(|what| signed("PUT", &format!("{campaign}/{what}"), None));
+    for _ in 0..3 {
+        pause.succeeds(&app).await;
+    }
+    assert_eq!(sent(&app, "/pause"), 1, "it arrived three times and is done once");
+    resume.succeeds(&app).await;
+    status_is(&app, &campaign, 2).await;
+    // Whether it is meant anew or only arrives again, nobody can say: it is stopped.
+    pause.succeeds(&app).await;
+    status_is(&app, &campaign, 3).await;
+    // A start is not repeated, and its client is not told that it was.
+    let refused = resume.send(&app).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "0200006"), "{}", refused.text);
+    assert!(refused.headers.contains_key("retry-after"));
+    // The same when somebody else had it started.
+    app.on_isales("PUT", &format!("{campaign}/resume"), None).await;
+    app.cc_ok("GET", &campaign, None).await;
+    status_is(&app, &campaign, 2).await;
+    pause.succeeds(&app).await;
+    status_is(&app, &campaign, 3).await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_pause_that_arrives_while_its_like_is_under_way_is_not_lost() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let campaign = running(&app).await;
+    let pause = signed("PUT", &format!("{campaign}/pause"), None);
+    app.isales.faults.set("delay=60s".parse().unwrap());
+    let again = async {
+        until(async || sent(&app, "/pause") > 0).await;
+        pause.send(&app).await
+    };
+    let (first, again) = tokio::join!(pause.send(&app), again);
+    app.isales.faults.set("".parse().unwrap());
+    assert_eq!(first.code(), "0200000", "{}", first.text);
+    assert!(["0200000", "0200006"].contains(&&*again.code()), "{}", again.text);
+    status_is(&app, &campaign, 3).await;
+    pause.succeeds(&app).await;
+    assert_eq!(sent(&app, "/pause"), 1);
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn a_change_that_another_overtook_is_not_told_as_done() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let campaign = running(&app).await;
+    app.cc_ok("PUT", &format!("{campaign}/pause"), None).await;
+    let path = campaign.replace("v1", "v2");
+    let hours = |end: &str| {
+        let mut document = document(&app, "spring");
+        document["scheduleParam"]["workdayEndTime1"] = json!(end);
+        document.as_object_mut().unwrap().remove("initStatus");
+        signed("PUT", &path, Some(&document))
+    };
+    let (short, long) = (hours("18:00"), hours("23:59"));
+    let shown = async || {
+        let shown = app.cc_ok("GET", &campaign, None).await;
+        shown["returnObject"]["scheduleParam"]["workdayEndTime1"].clone()
+    };
+    short.succeeds(&app).await;
+    let written = sent(&app, &path);
+    assert_eq!(written, 1);
+    short.succeeds(&app).await;
+    assert_eq!(sent(&app, &path), written);
+    long.succeeds(&app).await;
+    let refused = short.send(&app).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "0200006"), "{}", refused.text);
+    assert_eq!(shown().await, "23:59");
+    long.succeeds(&app).await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn numbers_that_were_added_are_not_added_again_whatever_came_since() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let campaign = running(&app).await;
+    let path =
+        campaign.replace("v1", "v2").replace(&format!("{VDN}/"), &format!("{VDN}/calldata/"));
+    let add = |n: u32| {
+        let record = json!({"sessionId": n.to_string(), "called": [{"calledNo": "13800138002"}]});
+        signed("POST", &path, Some(&json!({"callDataList": [record]})))
+    };
+    let (first, second) = (add(1), add(2));
+    let told = first.succeeds(&app).await;
+    second.succeeds(&app).await;
+    app.cc_ok("PUT", &format!("{campaign}/pause"), None).await;
+    assert_eq!(first.succeeds(&app).await.text, told.text);
+    assert_eq!(app.isales.journal.contacts().len(), 3);
+    for _ in 0..2 {
+        app.one_in_doubt();
+    }
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn of_two_processes_one_does_a_signed_write() {
+    let database = Database::create();
+    let url = SecretString::from(database.url());
+    let app = TestApp::simulators(|config| {
+        bound(config);
+        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+    });
+    let app = app.await.serve().await;
+    let replica = app.replica().await;
+    let processes = [app.facades(), format!("http://{}", replica.facades)];
+    let create =
+        signed("POST", &format!("v2/openapi/campaigns/{VDN}"), Some(&document(&app, "spring")));
+    app.isales.faults.set("delay=30s".parse().unwrap());
+    let copies = processes.iter().cycle().take(8);
+    let replies = join_all(copies.map(|process| create.send_to(&app, process))).await;
+    app.isales.faults.set("".parse().unwrap());
+    let of = |code: &str| replies.iter().filter(|reply| reply.code() == code).count();
+    assert_eq!((of("0200000"), of("0200006")), (1, 7), "{replies:?}");
+    let told = join_all(processes.iter().map(|process| create.send_to(&app, process))).await;
+    assert_eq!((told[0].code().as_str(), &told[0].text), ("0200000", &told[1].text));
+    assert_eq!(sent(&app, &create.path), 1);
+
+    let number = told[0].json()["returnObject"]["id"].as_i64().unwrap();
+    let campaign = format!("v1/openapi/campaigns/{VDN}/{number}");
+    let [pause, resume] =
+        ["pause", "resume"].map(|what| signed("PUT", &format!("{campaign}/{what}"), None));
+    for (write, process, status) in [(&resume, 0, 2), (&pause, 1, 3), (&pause, 0, 3)] {
+        let reply = write.send_to(&app, &processes[process]).await;
+        assert_eq!(reply.code(), "0200000", "{}: {}", write.path, reply.text);
+        status_is(&app, &campaign, status).await;
+    }
+    assert_eq!(sent(&app, "/pause"), 1);
+    // Started again through one process, it is stopped through the other.
+    app.cc_ok("PUT", &format!("{campaign}/resume"), None).await;
+    assert_eq!(pause.send_to(&app, &processes[1]).await.code(), "0200000");
+    status_is(&app, &campaign, 3).await;
+    replica.stop().await;
     app.finish().await;
 }

@@ -94,7 +94,7 @@ impl ResultPusher<'_> {
         panic!("{} of {count} were taken", answered.len())
     }
 
-    fn row(&self, call: &str) -> String {
+    pub fn row(&self, call: &str) -> String {
         json!([{"campaignId": self.campaign.to_string(), "sessionId": "s",
             "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
             "failCode": "00501", "vdnId": VDN, "callId": call}])

@@ -99,3 +99,76 @@ async fn a_new_configuration_is_served_without_an_interruption() {
     drop(gateway);
     app.finish().await;
 }
+
+impl Gateway<'_> {
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.facades)
+    }
+
+    /// The token of a new session.
+    async fn log_in(&self, password: &str) -> String {
+        let body = json!({"username": "both@example.com", "password": password}).to_string();
+        let (url, mut token) = (self.url("/auth/login"), None);
+        // A connection that was idle may be closed just now, and one that is open is served as before.
+        until(async || {
+            let reply = self.app.try_send("POST", &url, &[], Some(body.clone()));
+            let reply = reply.await.filter(|reply| reply.status == 200);
+            token = reply.map(|reply| reply.json()["token"].as_str().unwrap().to_owned());
+            token.is_some()
+        })
+        .await;
+        token.unwrap()
+    }
+
+    async fn session_is(&self, token: &str, status: u16) {
+        let url = self.url(&format!("/v1.0/me?token={token}"));
+        until(async || {
+            let reply = self.app.try_send("GET", &url, &[], None).await;
+            reply.is_some_and(|reply| reply.status == status)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_end_for_good_with_the_password_that_opened_them() {
+    let app = TestApp::simulators(|_| {}).await;
+    let mut gateway = Gateway::new(&app, "cc");
+    let login = |password: &str| {
+        format!("[clients.voipbin]\nusername = \"both@example.com\"\npassword = \"{password}\"")
+    };
+    gateway.edit(|text| text.replace("[clients.voipbin]", &login("the first")));
+    gateway.start().await;
+    let first = gateway.log_in("the first").await;
+    let served = "the configuration was read again";
+    // What changes something else ends no session.
+    gateway.edit(|text| text.replace("requests_per_second = 500", "requests_per_second = 400"));
+    gateway.hang_up(served).await;
+    gateway.session_is(&first, 200).await;
+
+    gateway.edit(|text| text.replace("the first", "the second"));
+    gateway.hang_up(served).await;
+    gateway.session_is(&first, 401).await;
+    let second = gateway.log_in("the second").await;
+    // The old password comes back, and its sessions do not.
+    gateway.edit(|text| text.replace("the second", "the first"));
+    gateway.hang_up(served).await;
+    gateway.session_is(&second, 401).await;
+    let third = gateway.log_in("the first").await;
+    gateway.session_is(&third, 200).await;
+    gateway.session_is(&first, 401).await;
+
+    gateway.edit(|text| text.replace(&login("the first"), "[clients.voipbin]"));
+    gateway.hang_up(served).await;
+    gateway.session_is(&third, 401).await;
+    gateway.edit(|text| text.replace("[clients.voipbin]", &login("the first")));
+    gateway.hang_up(served).await;
+    gateway.log_in("the first").await;
+    gateway.session_is(&third, 401).await;
+    for password in ["the first", "the second"] {
+        assert!(!gateway.log().contains(password));
+    }
+    gateway.kill();
+    drop(gateway);
+    app.finish().await;
+}

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dialbridge::ledger::idempotency::{Idempotency, KEPT, UNDER_WAY_AT_MOST};
+use dialbridge::ledger::idempotency::{Idempotency, KEPT, KeyedRequest, UNDER_WAY_AT_MOST};
 use dialbridge::ledger::keys::KeyFingerprint;
+use dialbridge::ledger::sessions::SessionRow;
 use dialbridge::ledger::{Ledger, LedgerError};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -14,14 +15,21 @@ stories!(
     a_key_is_taken_once_and_answered_again,
     a_key_is_taken_by_one_of_many,
     a_key_of_a_dead_process_is_in_doubt,
+    an_answer_says_whether_its_subject_was_asked_for_something_else_since,
+    a_key_is_free_when_its_time_is_over,
     a_session_lasts_until_its_end,
+    a_session_ends_with_its_login_and_on_request,
     an_account_tells_since_when_it_cannot_be_listed,
     another_master_key_under_a_known_version_is_refused,
 );
 
 async fn begin(ledger: &Ledger, client: &str, fingerprint: &str, now: Timestamp) -> Idempotency {
-    let (client, key) = (client.to_owned(), "key".to_owned());
-    ledger.begin_idempotent(client, key, fingerprint.to_owned(), now).await.unwrap()
+    ledger.begin_idempotent(request(client, "key", fingerprint), now).await.unwrap()
+}
+
+fn request(client: &str, key: &str, fingerprint: &str) -> KeyedRequest {
+    let [client, key, fingerprint] = [client, key, fingerprint].map(str::to_owned);
+    KeyedRequest { client, key, fingerprint, subject: None, kept: KEPT }
 }
 
 async fn end(ledger: &Ledger, body: Option<&str>) {
@@ -69,14 +77,84 @@ async fn a_key_of_a_dead_process_is_in_doubt(place: Place) {
     assert_eq!(begin(&ledger, "crm", "a", late).await, Idempotency::New);
 }
 
+async fn an_answer_says_whether_its_subject_was_asked_for_something_else_since(place: Place) {
+    let ledger = place.ledger().await;
+    let of = |key: &str, subject: &str| KeyedRequest {
+        subject: Some(subject.to_owned()),
+        ..request("crm", key, "")
+    };
+    let begin =
+        async |request: KeyedRequest, now| ledger.begin_idempotent(request, now).await.unwrap();
+    let done = || "done".to_owned();
+    assert_eq!(begin(of("before", "a"), at(0)).await, Idempotency::New);
+    assert_eq!(begin(of("key", "a"), at(1)).await, Idempotency::New);
+    assert_eq!(begin(of("elsewhere", "b"), at(2)).await, Idempotency::New);
+    assert_eq!(begin(of("key", "a"), at(3)).await, Idempotency::UnderWay);
+    end(&ledger, Some("done")).await;
+    assert_eq!(begin(of("key", "a"), at(3)).await, Idempotency::Answered(done()));
+    // Whoever asks for it; and what is under way counts.
+    let other = KeyedRequest { client: "shop".to_owned(), ..of("key", "a") };
+    assert_eq!(begin(other, at(3)).await, Idempotency::New);
+    assert_eq!(begin(of("key", "a"), at(4)).await, Idempotency::Overtaken(done()));
+    ledger.end_idempotent("shop".to_owned(), "key".to_owned(), None).await.unwrap();
+    assert_eq!(begin(of("key", "a"), at(5)).await, Idempotency::Answered(done()), "not done");
+    // What is done once more overtakes what came between.
+    assert_eq!(begin(of("between", "a"), at(6)).await, Idempotency::New);
+    ledger.end_idempotent("crm".to_owned(), "between".to_owned(), Some(done())).await.unwrap();
+    assert_eq!(begin(of("key", "a"), at(7)).await, Idempotency::Overtaken(done()));
+    ledger.begin_idempotent_again(of("key", "a"), at(8)).await.unwrap();
+    assert_eq!(begin(of("key", "a"), at(9)).await, Idempotency::UnderWay);
+    end(&ledger, Some("done")).await;
+    assert_eq!(begin(of("key", "a"), at(10)).await, Idempotency::Answered(done()));
+    assert_eq!(begin(of("between", "a"), at(10)).await, Idempotency::Overtaken(done()));
+}
+
+async fn a_key_is_free_when_its_time_is_over(place: Place) {
+    let ledger = place.ledger().await;
+    let soon = Duration::from_secs(60);
+    let begin = async |key: usize, now| {
+        let request = KeyedRequest { kept: soon, ..request("crm", &key.to_string(), "") };
+        ledger.begin_idempotent(request, now).await.unwrap()
+    };
+    for key in 0..200 {
+        assert_eq!(begin(key, at(0)).await, Idempotency::New);
+    }
+    // A key whose time is over is free, whether or not it was its turn to be forgotten.
+    for key in (0..200).rev() {
+        assert_eq!(begin(key, at(0) + soon).await, Idempotency::New);
+    }
+}
+
 async fn a_session_lasts_until_its_end(place: Place) {
     let ledger = place.ledger().await;
     let hash = "a hash".to_owned();
-    ledger.create_session(hash.clone(), "crm".to_owned(), at(100), at(0)).await.unwrap();
+    ledger.create_session(session(&hash, "crm"), at(100), at(0)).await.unwrap();
     let known = ledger.find_session(hash.clone(), at(99)).await.unwrap();
-    assert_eq!(known.as_deref(), Some("crm"));
+    assert_eq!(known, Some(session(&hash, "crm")));
     assert_eq!(ledger.find_session(hash, at(100)).await.unwrap(), None);
     assert_eq!(ledger.find_session("other".to_owned(), at(0)).await.unwrap(), None);
+}
+
+async fn a_session_ends_with_its_login_and_on_request(place: Place) {
+    let ledger = place.ledger().await;
+    for (hash, client) in [("1", "crm"), ("2", "crm"), ("3", "shop"), ("4", "gone")] {
+        ledger.create_session(session(hash, client), at(100), at(0)).await.unwrap();
+    }
+    ledger.end_session("1".to_owned()).await.unwrap();
+    let logins = ["crm", "shop"].map(|client| (client.to_owned(), format!("login of {client}")));
+    assert_eq!(ledger.end_sessions_without_login(logins.to_vec()).await.unwrap(), 1);
+    let changed = [logins[0].clone(), ("shop".to_owned(), "another login".to_owned())];
+    assert_eq!(ledger.end_sessions_without_login(changed.to_vec()).await.unwrap(), 1);
+    let mut left = Vec::new();
+    for hash in ["1", "2", "3", "4"] {
+        left.extend(ledger.find_session(hash.to_owned(), at(1)).await.unwrap());
+    }
+    assert_eq!(left, [session("2", "crm")]);
+}
+
+fn session(token_hash: &str, client: &str) -> SessionRow {
+    let (token_hash, login) = (token_hash.to_owned(), format!("login of {client}"));
+    SessionRow { token_hash, client: client.to_owned(), login }
 }
 
 async fn an_account_tells_since_when_it_cannot_be_listed(place: Place) {

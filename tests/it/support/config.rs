@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dialbridge::config::{
     AccountConfig, AccountLimits, ApiScope, ApiToken, CallbackSettings, ClientScope, Config,
-    IdCacheConfig, IsalesRelease, LedgerConfig, Listener, Listeners, PlatformSettings, WritePolicy,
+    IdCacheConfig, IsalesRelease, LedgerConfig, Listener, ListenerLimits, Listeners,
+    PlatformSettings, WritePolicy,
 };
 use dialbridge::domain::ids::{AccountSlug, VdnId};
 use dialbridge::domain::phone::NumberPlan;
@@ -18,7 +19,14 @@ use super::{Caller, MASTER_KEY, OTHER_VDN, OTHER_VIRTUAL_VDN, VDN, VIRTUAL_VDN};
 
 fn listeners(listener: impl Fn() -> Listener) -> Listeners {
     let (facades, admin, callbacks) = (listener(), listener(), listener());
-    Listeners { facades, admin, callbacks, callback_sources: Vec::new() }
+    Listeners {
+        facades,
+        admin,
+        callbacks,
+        callback_sources: Vec::new(),
+        bodies_in_flight_bytes: 16 * 1024 * 1024,
+        signature_window: Duration::from_secs(900),
+    }
 }
 
 pub(super) fn config(
@@ -32,6 +40,7 @@ pub(super) fn config(
         body_limit_bytes: 64 * 1024,
         public_hosts: vec!["dialbridge.example.com:8443".to_owned()],
         trusted_proxies: Vec::new(),
+        limits: ListenerLimits::of(512, 512),
     };
     let voipbin_account = |slug, number, vdn| {
         let platform = PlatformSettings::Voipbin {

@@ -66,7 +66,7 @@ pub struct TestApp {
     confirmed: AtomicUsize,
     /// Contacts of which a facade said that the outcome is not known, and a platform took them.
     in_doubt: AtomicUsize,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// An answer of a facade or a simulator.
@@ -129,7 +129,7 @@ impl TestApp {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             confirmed: AtomicUsize::new(0),
             in_doubt: AtomicUsize::new(0),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -148,6 +148,14 @@ impl TestApp {
         }
         self.running = Some(running);
         self
+    }
+
+    /// Another process on the same ledger, which many may share.
+    pub async fn replica(&self) -> app::Running {
+        let mut config = self.config.clone();
+        config.id_cache.directory = self.directory.path().join("ids of the replica");
+        let options = StartOptions { migrate: false, workers: Some(2) };
+        app::start(config, Clock::real(), options).await.unwrap()
     }
 
     /// Without its gateway, whose ledger another may open now.
@@ -564,7 +572,7 @@ pub fn signature(keys: &c2::Credentials, method: &str, url: &str, body: &str) ->
     c2::sign(keys, &request, &options).unwrap()
 }
 
-struct Host(String);
+pub struct Host(pub String);
 
 impl c2::Headers for Host {
     fn value(&self, lower_case_name: &str) -> Option<&[u8]> {
