@@ -33,6 +33,17 @@ pub struct AttemptFilter {
     pub from: Option<Timestamp>,
     /// Dialled before this time.
     pub until: Option<Timestamp>,
-    /// Of each contact only the last one; attempts without a contact all.
-    pub last_of_contact: bool,
+    pub finals: Finals,
+}
+
+/// Which attempts of a contact are wanted; of those without a contact all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Finals {
+    #[default]
+    Every,
+    /// Successes and the last one: how often a number is tried is not known, or nobody is called any more.
+    Last,
+    /// The last one of a contact that is not called again: by a success, an outcome that ends it, or the
+    /// last of its tries, which a number has by its place in the contact.
+    Finished { attempts_by_place: Vec<i64> },
 }

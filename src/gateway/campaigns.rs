@@ -19,7 +19,9 @@ use crate::gateway::following::ResultsGo;
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
-use crate::platforms::{ConvertContext, FetchedCampaign, Operation, PlatformError, PlatformKind};
+use crate::platforms::{
+    ConvertContext, FetchedCampaign, Operation, PlatformError, PlatformErrorKind, PlatformKind,
+};
 use crate::transport::pacing::Lane;
 
 /// A campaign as its home tells it now, or told it last.
@@ -261,7 +263,7 @@ impl WorkerGateway {
             }
             _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
         };
-        let fetched = fetched.map_err(|error| failed(&error, &identity))?;
+        let fetched = fetched.map_err(|error| home.unread(asked_as, &error, &identity))?;
         let view = self.view_of(asked_as, identity, fetched)?;
         self.with_what_clients_said(asked_as, view).await
     }
@@ -370,6 +372,36 @@ impl WorkerGateway {
 pub(super) fn failed(error: &PlatformError, identity: &CampaignIdentity) -> GatewayError {
     tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
     GatewayError::from_platform(error, Noun::Campaign, identity.uuid)
+}
+
+impl Home {
+    /// What the home's no comes to for a client: its own words where both speak one language.
+    pub(super) fn refusal(
+        &self,
+        asked_as: PlatformKind,
+        error: &PlatformError,
+        (noun, job): (Noun, Uuid),
+    ) -> GatewayError {
+        if self.adapter.platform() == asked_as {
+            GatewayError::from_exchange(error, noun, job)
+        } else {
+            GatewayError::from_platform(error, noun, job)
+        }
+    }
+
+    /// The same of a read; of what is not there the facade speaks.
+    pub(super) fn unread(
+        &self,
+        asked_as: PlatformKind,
+        error: &PlatformError,
+        identity: &CampaignIdentity,
+    ) -> GatewayError {
+        if error.kind == PlatformErrorKind::NotFound {
+            return failed(error, identity);
+        }
+        tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
+        self.refusal(asked_as, error, (Noun::Campaign, identity.uuid))
+    }
 }
 
 impl crate::gateway::Client {

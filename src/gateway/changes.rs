@@ -104,7 +104,8 @@ impl WorkerGateway {
             let gone = error.effect == Effect::Unclear
                 && self.is_gone(&identity).await.unwrap_or_default();
             if !gone {
-                return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
+                let home = self.home(&identity)?;
+                return Err(home.refusal(asked.platform, &error, (Noun::Campaign, job)));
             }
         }
         let at = self.shared.clock.now();
@@ -230,13 +231,14 @@ impl Change<'_> {
         let job = gateway.shared.clock.new_uuid();
         let entry = gateway.operation_entry(asked, operation, Some(identity), job);
         gateway.shared.ledger.append_journal(entry).await?;
-        let adapter = &gateway.home(identity)?.adapter;
+        let home = gateway.home(identity)?;
+        let adapter = &home.adapter;
         // Kept off the caller's stack: it is large.
         let modify =
             Box::pin(adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition));
         let rules = modify.await.map_err(|error| {
             tracing::warn!(campaign = %identity.uuid, %job, %error, "change");
-            GatewayError::from_platform(&error, Noun::Campaign, job)
+            home.refusal(asked.platform, &error, (Noun::Campaign, job))
         })?;
         let after = Box::pin(gateway.view(asked.platform, Arc::clone(identity))).await?;
         let fetched = vec![after.fetched.clone()];

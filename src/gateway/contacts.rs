@@ -15,7 +15,6 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
 use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
-use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, WorkerGateway};
@@ -121,7 +120,11 @@ impl WorkerGateway {
             return Err(GatewayError::Unsupported(reason));
         }
         let incoming = read(route, &context)?;
-        check_distinct(&incoming, distinct)?;
+        // A home of the client's platform checks each contact itself, but not all words in which a client may
+        // add them ask it to compare contacts.
+        if route != Route::Native || distinct == Distinct::InRequest {
+            check_distinct(&incoming, distinct)?;
+        }
         if route != Route::Native {
             self.hold_for_adding(asked, &identity).await?;
         }
@@ -153,7 +156,7 @@ impl WorkerGateway {
             let job = rows.get(outcome.added.len()).map_or(identity.uuid, |row| row.uuid);
             tracing::warn!(campaign = %identity.uuid, %job, added = outcome.added.len(),
                 of = rows.len(), %error, "contacts added");
-            return Err(GatewayError::from_platform(error, Noun::Campaign, job));
+            return Err(home.refusal(asked.platform, error, (Noun::Campaign, job)));
         }
         let contacts = rows.into_iter().zip(settled).map(|(row, settled)| ContactRow {
             native: settled.native,
@@ -211,7 +214,7 @@ impl WorkerGateway {
                         window.limit,
                     )
                     .await
-                    .map_err(|error| failed(&error, &identity))?;
+                    .map_err(|error| home.unread(asked.platform, &error, &identity))?;
                 let natives = page.contacts.iter().map(|fetched| fetched.native.clone());
                 let known = self.contacts_by_native(identity.uuid, natives).await?;
                 let live = page.contacts.into_iter();
@@ -346,7 +349,8 @@ impl WorkerGateway {
             && let Err(error) = home.adapter.delete_contact(lane, &identity.native, name).await
         {
             tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
-            return Err(GatewayError::from_platform(&error, Noun::Contact, contact));
+            let home = self.home(&identity)?;
+            return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
         }
         self.note_deleted_contact(contact).await?;
         Ok(view_of_row(row))

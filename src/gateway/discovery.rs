@@ -242,7 +242,8 @@ impl WorkerGateway {
         self.known_as_unknown(asked, &looked_for)?;
         let mut answer = GatewayError::NotFound(Noun::Campaign);
         for account in &asked.client.accounts {
-            let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
+            let Some(home) = self.homes.get(account) else { continue };
+            let adapter = &home.adapter;
             let Some(native) = adapter.native_of(key) else { continue };
             let asked_at = self.shared.clock.now();
             match adapter.campaign(Lane::FacadeRead, &native).await {
@@ -261,7 +262,7 @@ impl WorkerGateway {
                 Err(error) => {
                     tracing::warn!(%account, %error, "look-up of an unknown id");
                     let job = self.shared.clock.new_uuid();
-                    return Err(GatewayError::from_platform(&error, Noun::Campaign, job));
+                    return Err(home.refusal(asked.platform, &error, (Noun::Campaign, job)));
                 }
             }
         }

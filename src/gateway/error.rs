@@ -96,21 +96,30 @@ impl GatewayError {
     }
 
     /// As [`GatewayError::from_platform`], for a client that speaks the home's language: what the
-    /// home said goes through.
-    pub fn from_exchange(error: PlatformError, noun: Noun, job: Uuid) -> Self {
-        let is_ours = matches!(
-            error.kind,
-            PlatformErrorKind::Unauthenticated
-                | PlatformErrorKind::Forbidden
-                | PlatformErrorKind::Unavailable
-        );
-        let (kind, retry_after) = (error.kind, error.retry_after);
-        match error.said {
-            Some(said) if error.effect == Effect::None && !is_ours && !said.code.is_empty() => {
-                GatewayError::Refused { kind, said, retry_after }
-            }
-            said => Self::from_platform(&PlatformError { said, ..error }, noun, job),
+    /// home said goes through, but that it refuses *our* credentials or is out of order.
+    pub fn from_exchange(error: &PlatformError, noun: Noun, job: Uuid) -> Self {
+        use PlatformErrorKind as K;
+        let said = error.said.as_ref().filter(|said| {
+            let is_said = !said.code.is_empty() || error.kind == K::RateLimited;
+            let is_out_of_order = error.kind == K::Unavailable && said.status != 200;
+            is_said && !is_out_of_order && error.kind != K::Unauthenticated
+        });
+        match said {
+            Some(said) if error.effect == Effect::None => GatewayError::Refused {
+                kind: error.kind,
+                said: said.clone(),
+                retry_after: error.retry_after,
+            },
+            _ => Self::from_platform(error, noun, job),
         }
+    }
+
+    /// Whether the campaign's state is what forbids it.
+    pub fn is_of_state(&self) -> bool {
+        matches!(
+            self,
+            GatewayError::State(_) | GatewayError::Refused { kind: PlatformErrorKind::State, .. }
+        )
     }
 
     /// The facade's view of an adapter's error. `noun` is what the operation was about, `job` what

@@ -182,11 +182,22 @@ impl WorkerGateway {
         }
         let lane = if is_write { Lane::FacadeWrite } else { Lane::FacadeRead };
         let native = identity.as_ref().map(|identity| &identity.native);
-        let body = home.adapter.exchange(lane, native, exchange).await.map_err(|error| {
-            let unclear = error.effect == Effect::Unclear;
-            tracing::warn!(%account, %job, unclear, %error, "exchange");
-            GatewayError::from_exchange(error, Noun::Campaign, job)
-        })?;
+        let shared = identity.as_ref().filter(|_| !is_write);
+        let shared = shared.map(|identity| (reads.stamp(identity), exchange.clone()));
+        let ask = async || {
+            home.adapter.exchange(lane, native, exchange).await.map_err(|error| {
+                let unclear = error.effect == Effect::Unclear;
+                tracing::warn!(%account, %job, unclear, %error, "exchange");
+                GatewayError::from_exchange(&error, Noun::Campaign, job)
+            })
+        };
+        let body = match (&identity, shared) {
+            (Some(identity), Some((stamp, words))) => {
+                let asked = (identity.uuid, identity.home_epoch, stamp, words);
+                self.shared.exchanges.share(asked, ask).await?
+            }
+            _ => ask().await?,
+        };
         if is_write && let Some(identity) = &identity {
             self.changed(identity, operation).await?;
         }

@@ -134,7 +134,7 @@ impl WorkerGateway {
                 Err(error) => {
                     tracing::warn!(%account, %error, "look-up by id");
                     let job = self.shared.clock.new_uuid();
-                    return Err(GatewayError::from_platform(&error, noun, job));
+                    return Err(GatewayError::from_exchange(&error, noun, job));
                 }
             }
         }

@@ -89,7 +89,9 @@ use crate::gateway::written::Written;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::mapping::table::Tables;
-use crate::platforms::{Account, Adapter, Bindings, ConvertContext, FetchedCampaign, PlatformKind};
+use crate::platforms::{
+    Account, Adapter, Bindings, ConvertContext, Exchange, FetchedCampaign, PlatformKind,
+};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -172,6 +174,8 @@ struct Shared {
     clock: Clock,
     /// Details under way, by where the campaign stood when they were asked for.
     flights: Flights<(Wanted, Stamp), Bytes>,
+    /// Reads in a home's own words under way: campaign, epoch of its home, where it stood, and what is asked.
+    exchanges: Flights<(Uuid, i64, Stamp, Exchange), Bytes>,
     reads: ReadCache,
     /// Campaigns that pushes have named and that are not read again yet.
     stale: Stale,
@@ -237,6 +241,7 @@ impl Gateway {
             id_cache: parts.id_cache,
             clock: parts.clock,
             flights: Flights::new(),
+            exchanges: Flights::new(),
             reads,
             stale,
             sweeping: Flights::new(),

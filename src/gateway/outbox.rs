@@ -436,8 +436,8 @@ fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
         list_at: told.list_at,
         campaign: told.campaign,
         pair: told.pair?,
-        // Contacts that were added through the gateway are called by their ids.
-        contact: reference.and_then(|reference| Uuid::try_parse(reference).ok()),
+        // Contacts that were added without a reference are called by their ids.
+        contact: told.contact.or_else(|| reference.and_then(|name| Uuid::try_parse(name).ok())),
         attempt: &told.attempt,
         words: told.raw.as_deref().map(|row| Words { platform, row }),
     })

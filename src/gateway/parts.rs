@@ -156,8 +156,8 @@ impl WorkerGateway {
         self.known_as_unknown(asked, &looked_for)?;
         let mut answer = GatewayError::NotFound(Noun::Part(part));
         for account in &asked.client.accounts {
-            let Some(Home { adapter, .. }) = self.homes.get(account) else { continue };
-            match adapter.part(Lane::FacadeRead, part, id).await {
+            let Some(home) = self.homes.get(account) else { continue };
+            match home.adapter.part(Lane::FacadeRead, part, id).await {
                 Ok(Some(fetched)) => return Ok((account.clone(), fetched)),
                 Ok(None) => {}
                 Err(error) if error.kind == PlatformErrorKind::NotFound => {}
@@ -166,7 +166,7 @@ impl WorkerGateway {
                 }
                 Err(error) => {
                     tracing::warn!(%account, %error, "look-up of a part");
-                    return Err(GatewayError::from_platform(&error, Noun::Part(part), id));
+                    return Err(home.refusal(asked.platform, &error, (Noun::Part(part), id)));
                 }
             }
         }

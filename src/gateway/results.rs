@@ -15,16 +15,18 @@ use uuid::Uuid;
 use crate::domain::call::{CallMoments, CallResult, Disposition};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId};
-use crate::domain::listing::{AttemptFilter, AttemptWindow, Window};
+use crate::domain::listing::{AttemptFilter, AttemptWindow, Finals, Window};
 use crate::gateway::campaigns::failed;
 use crate::gateway::discovery::LookedFor;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Shared, WorkerGateway};
+use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::attempts::{AttemptRow, AttemptScope, Recorded, SeenAttempt};
 use crate::ledger::contacts::{ContactNames, ContactRow};
 use crate::ledger::directory::DirectoryFilter;
-use crate::platforms::{AttemptQuery, ConvertContext, Exchange, FetchedAttempt, Operation};
+use crate::platforms::{
+    AttemptQuery, ConvertContext, Exchange, FetchedAttempt, Operation, PlatformErrorKind,
+};
 use crate::transport::pacing::Lane;
 
 /// A recorded attempt with what it takes to show it.
@@ -47,7 +49,7 @@ pub enum CallView {
     Recorded(Box<AttemptView>),
 }
 
-/// A window of a campaign's attempts, newest first.
+/// Some of a campaign's attempts, oldest first.
 pub struct AttemptListing {
     pub attempts: Vec<AttemptView>,
     /// Attempts that meet the filter in all.
@@ -109,13 +111,64 @@ impl WorkerGateway {
         asked: &Asked,
         key: CampaignKey,
         filter: impl FnOnce(&ConvertContext) -> AttemptFilter,
-        window: Window,
+        window: (u64, u32),
     ) -> Result<AttemptListing, GatewayError> {
         let identity = self.swept(asked, key).await?;
+        let home = self.home(&identity)?;
+        let mut filter = filter(&home.context);
+        if filter.finals == Finals::Last {
+            filter.finals = self.finals(&identity, home).await?;
+        }
+        self.found(asked, &identity, filter, window).await
+    }
+
+    /// The same from what was recorded until now, without asking the home.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn search_recorded(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+        filter: impl FnOnce(&ConvertContext) -> AttemptFilter,
+        window: (u64, u32),
+    ) -> Result<AttemptListing, GatewayError> {
+        let identity = self.resolve(asked, key).await?;
         let filter = filter(&self.home(&identity)?.context);
+        self.found(asked, &identity, filter, window).await
+    }
+
+    async fn found(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+        filter: AttemptFilter,
+        window: (u64, u32),
+    ) -> Result<AttemptListing, GatewayError> {
         let page = self.shared.ledger.search_attempts(identity.uuid, filter, window).await?;
         let attempts = self.show_all(asked, page.attempts).await?;
         Ok(AttemptListing { attempts, total: page.total })
+    }
+
+    /// Which attempts are final: while the campaign may still dial, those of contacts that have no try
+    /// left; its home says how many there are.
+    async fn finals(
+        &self,
+        identity: &CampaignIdentity,
+        home: &Home,
+    ) -> Result<Finals, GatewayError> {
+        let fetched = home.adapter.campaign(Lane::FacadeRead, &identity.native).await;
+        match fetched {
+            Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(Finals::Last),
+            Err(error) => Err(failed(&error, identity)),
+            Ok(fetched) if fetched.status == CampaignStatus::Ended || fetched.deleted => {
+                Ok(Finals::Last)
+            }
+            Ok(fetched) => {
+                let attempts_by_place = fetched.definition.retry.attempts_by_place;
+                Ok(Finals::Finished { attempts_by_place })
+            }
+        }
     }
 
     /// Attempts of all campaigns of the client, newest first. Campaigns that may have news are read first, as far
@@ -288,7 +341,9 @@ impl WorkerGateway {
         }
         let mut attempts = Vec::with_capacity(rows.len());
         for row in rows {
-            let contact = contacts.get(&row.campaign).and_then(|known| known.contact_of(&row));
+            // A reference names a subscriber, of whom there may be several contacts.
+            let by_reference = || contacts.get(&row.campaign)?.contact_of(&row);
+            let contact = row.contact.or_else(by_reference);
             attempts.push(self.show(asked, row, contact).await?);
         }
         Ok(attempts)

@@ -326,13 +326,14 @@ impl WorkerGateway {
         error: PlatformError,
     ) -> Result<CampaignView, GatewayError> {
         let Steering { asked, identity, desire, repeat, by, job, .. } = &steering;
-        let said = GatewayError::from_platform(&error, Noun::Campaign, *job);
+        let home = self.home(identity)?;
+        let said = home.refusal(asked.platform, &error, (Noun::Campaign, *job));
         let after = self.read(asked.platform, Arc::clone(identity)).await;
         let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched.status));
         let after = match after {
             Ok(after)
                 if is_met
-                    && matches!(said, GatewayError::State(_) | GatewayError::Unclear { .. }) =>
+                    && (said.is_of_state() || matches!(said, GatewayError::Unclear { .. })) =>
             {
                 let runs_unwanted = self.settled(&steering, &after.fetched).await?;
                 if runs_unwanted && *desire == Desire::Run {

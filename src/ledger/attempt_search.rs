@@ -1,18 +1,20 @@
-//! Finding attempts by what platforms let their clients ask: contact, label, days, last of each
+//! Finding attempts by what platforms let their clients ask: contact, label, days, final ones of each
 //! contact, and the platform's own name for a call.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::domain::listing::{AttemptFilter, Window};
+use crate::domain::listing::{AttemptFilter, Finals, Window};
 use crate::ledger::attempts::{self, AttemptPage, AttemptRow};
+use crate::ledger::counters::allowed_tries;
 use crate::ledger::identity;
 use crate::ledger::statements::{Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};
 
 impl Ledger {
-    /// Attempts of a campaign that are over, newest first.
+    /// Attempts of a campaign that are over, oldest first: so many are skipped, then at most so many
+    /// given, but never more than [`MAX_FOUND`].
     ///
     /// # Errors
     /// `Missing` when there is no such campaign.
@@ -20,8 +22,9 @@ impl Ledger {
         &self,
         campaign: Uuid,
         filter: AttemptFilter,
-        window: Window,
+        (skip, limit): (u64, u32),
     ) -> Result<AttemptPage, LedgerError> {
+        let window = (skip, limit.min(MAX_FOUND));
         self.read(SearchAttempts { campaign, filter, window }).await
     }
 
@@ -58,7 +61,7 @@ impl Ledger {
 struct SearchAttempts {
     campaign: Uuid,
     filter: AttemptFilter,
-    window: Window,
+    window: (u64, u32),
 }
 
 impl Verb for SearchAttempts {
@@ -67,7 +70,7 @@ impl Verb for SearchAttempts {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<AttemptPage, LedgerError> {
         let campaign = identity::campaign_id(store, self.campaign).await?;
         let (condition, parameters) = self.filter.condition(campaign);
-        attempts::page(store, &condition, parameters, self.window).await
+        attempts::oldest(store, &condition, parameters, self.window).await
     }
 }
 
@@ -84,9 +87,8 @@ impl AttemptFilter {
             and("t.contact_reference =", reference.as_str().into(), "");
         }
         if let Some(label) = &self.label {
-            let contact = "EXISTS (SELECT 1 FROM contact k WHERE k.campaign_id = t.campaign_id \
-                           AND k.reference = t.contact_reference AND k.label =";
-            and(contact, label.as_str().into(), ")");
+            let label_of = format!("(SELECT k.label FROM contact k WHERE k.id = {CONTACT}) =");
+            and(&label_of, label.as_str().into(), "");
         }
         if let Some(from) = self.from {
             and("t.dialed_at >=", from.into(), "");
@@ -94,17 +96,35 @@ impl AttemptFilter {
         if let Some(until) = self.until {
             and("t.dialed_at <", until.into(), "");
         }
-        if self.last_of_contact {
-            conditions.push(
-                "NOT EXISTS (SELECT 1 FROM attempt n WHERE n.campaign_id = t.campaign_id \
-                 AND n.contact_reference = t.contact_reference AND n.list_at > t.list_at \
-                 AND n.result <> 'in-progress')"
-                    .to_owned(),
-            );
+        match &self.finals {
+            Finals::Every => {}
+            Finals::Last => conditions.push(format!(
+                "(t.result = 'success' OR NOT EXISTS (SELECT 1 {OF_SAME_CONTACT} \
+                 AND n.list_at > t.list_at AND n.result <> 'in-progress'))"
+            )),
+            Finals::Finished { attempts_by_place } => conditions.push(format!(
+                "(t.contact_reference IS NULL OR (NOT EXISTS (SELECT 1 {OF_SAME_CONTACT} \
+                 AND n.list_at > t.list_at) AND (t.result = 'success' \
+                 OR (t.result = 'fail' AND NOT t.contact_reusable) \
+                 OR (SELECT CASE WHEN w.allowed > 0 THEN w.allowed END \
+                 FROM (SELECT {} AS allowed) w) \
+                 <= (SELECT COUNT(*) {OF_SAME_CONTACT} AND n.counts_as_attempt))))",
+                allowed_tries(attempts_by_place, CONTACT)
+            )),
         }
         (conditions.join(" AND "), parameters)
     }
 }
+
+/// The contact of attempt `t`. A reference names a subscriber, of whom there may be several contacts; it
+/// decides only where the home does not say which one it was.
+const CONTACT: &str = "COALESCE(t.contact_id, (SELECT MAX(r.id) FROM contact r \
+     WHERE r.campaign_id = t.campaign_id AND r.reference = t.contact_reference))";
+
+/// The attempts `n` of the contact of attempt `t`.
+const OF_SAME_CONTACT: &str = "FROM attempt n WHERE n.campaign_id = t.campaign_id \
+     AND n.contact_reference = t.contact_reference \
+     AND COALESCE(n.contact_id, t.contact_id, 0) = COALESCE(t.contact_id, n.contact_id, 0)";
 
 struct OfCall {
     account: AccountSlug,
@@ -178,5 +198,7 @@ impl Verb for FindByCall {
     }
 }
 
+/// Attempts in one answer.
+pub const MAX_FOUND: u32 = 2000;
 /// Longest name of a call that is looked for.
 const MAX_CALL_BYTES: usize = 256;

@@ -38,6 +38,8 @@ pub struct AttemptRow {
     pub account: AccountSlug,
     pub campaign: Uuid,
     pub native: NativeId,
+    /// The contact that was called, where the home told which one it was.
+    pub contact: Option<Uuid>,
     pub attempt: CallAttempt,
     /// The row that gave the disposition, as the platform sent it.
     pub raw: String,
@@ -167,10 +169,10 @@ pub(super) fn attempt_values(attempt: &CallAttempt, raw: &str) -> [Value; 16] {
     ]
 }
 
-const TABLES: &str =
-    "attempt t JOIN account a ON a.id = t.account_id JOIN campaign c ON c.id = t.campaign_id";
+const TABLES: &str = "attempt t JOIN account a ON a.id = t.account_id JOIN campaign c ON c.id = t.campaign_id \
+     LEFT JOIN contact k ON k.id = t.contact_id";
 
-const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, t.raw, t.list_at, t.revision, \
+const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, k.uuid, t.raw, t.list_at, t.revision, \
      t.deleted_at, t.erased_at IS NOT NULL, t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
      t.live_person, t.number_reusable, t.contact_reusable, t.counts_as_attempt, t.is_final, \
      t.native_code, t.try_number, t.recording";
@@ -190,6 +192,7 @@ fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
         account: row.slug()?,
         campaign: row.uuid()?,
         native: row.native()?,
+        contact: row.optional_uuid()?,
         raw: row.text()?,
         list_at: row.time()?,
         revision: row.int()?,
@@ -268,15 +271,43 @@ async fn window<S: Statements>(
     rows.into_iter().map(|mut row| read_attempt(&mut row)).collect()
 }
 
-/// The same with their number in all.
+/// The same from the oldest on, with their number in all.
+pub(super) async fn oldest<S: Statements>(
+    store: &mut S,
+    condition: &str,
+    mut parameters: Vec<Value>,
+    (offset, limit): (u64, u32),
+) -> Result<AttemptPage, LedgerError> {
+    let total = count(store, condition, &parameters).await?;
+    parameters.push(i64::from(limit).into());
+    parameters.push(i64::try_from(offset).unwrap_or(i64::MAX).into());
+    let (limit, offset) = (parameters.len() - 1, parameters.len());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {TABLES} WHERE {condition} ORDER BY t.list_at LIMIT ${limit} \
+         OFFSET ${offset}"
+    );
+    let rows = store.rows(&sql, &parameters).await?;
+    let attempts = rows.into_iter().map(|mut row| read_attempt(&mut row));
+    Ok(AttemptPage { attempts: attempts.collect::<Result<_, _>>()?, total })
+}
+
+async fn count<S: Statements>(
+    store: &mut S,
+    condition: &str,
+    parameters: &[Value],
+) -> Result<u64, LedgerError> {
+    let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
+    store.row(&sql, parameters).await?.map_or(Ok(0), |mut row| row.count())
+}
+
+/// A window of them, newest first, with their number in all.
 pub(super) async fn page<S: Statements>(
     store: &mut S,
     condition: &str,
     parameters: Vec<Value>,
     wanted: Window,
 ) -> Result<AttemptPage, LedgerError> {
-    let sql = format!("SELECT COUNT(*) FROM {TABLES} WHERE {condition}");
-    let total = store.row(&sql, &parameters).await?.map_or(Ok(0), |mut row| row.count())?;
+    let total = count(store, condition, &parameters).await?;
     Ok(AttemptPage { attempts: window(store, condition, parameters, wanted).await?, total })
 }
 

@@ -94,21 +94,11 @@ impl Counting {
     /// The contacts of campaign $1 with when they were dialled last, succeeded, were called last,
     /// and were done with; without the grouping, so that conditions can follow.
     fn contacts<S: Statements>(&self) -> String {
-        // Attempts name a contact by its reference, or by its id where it went out under that.
+        // Attempts name a contact by its reference, or by its id where it went out under that. A reference
+        // names a subscriber, of whom there may be several contacts; some homes tell which one it was.
         let (before, after) = S::UUID_DIGITS;
         let end = "COALESCE(n.ended_at, n.dialed_at, n.list_at)";
-        let places = self.attempts_by_place.iter().enumerate();
-        let tries: Vec<String> =
-            places.map(|(place, n)| format!("WHEN {place} THEN {n}")).collect();
-        let allowed = if tries.is_empty() {
-            "0".to_owned()
-        } else {
-            format!(
-                "(SELECT SUM(CASE q.place {} ELSE 0 END) FROM contact_number q \
-                 WHERE q.contact_id = t.id)",
-                tries.join(" ")
-            )
-        };
+        let allowed = allowed_tries(&self.attempts_by_place, "t.id");
         format!(
             "SELECT t.label, t.list_at, MAX(COALESCE(n.dialed_at, n.list_at)) AS dialed, \
              MAX(CASE WHEN n.result = 'success' THEN {end} END) AS succeeded, \
@@ -119,9 +109,24 @@ impl Counting {
              AS tries, {allowed} AS allowed \
              FROM contact t LEFT JOIN attempt n ON n.campaign_id = t.campaign_id \
              AND n.contact_reference IN (t.reference, {before}t.uuid{after}) \
+             AND COALESCE(n.contact_id, t.id) = t.id \
              WHERE t.campaign_id = $1 AND t.state = 'added'"
         )
     }
+}
+
+/// How often a contact may be tried: its numbers' tries, each by its place; 0 when that is not known.
+pub(super) fn allowed_tries(attempts_by_place: &[i64], contact: &str) -> String {
+    let places = attempts_by_place.iter().enumerate();
+    let tries: Vec<String> = places.map(|(place, n)| format!("WHEN {place} THEN {n}")).collect();
+    if tries.is_empty() {
+        return "0".to_owned();
+    }
+    format!(
+        "COALESCE((SELECT SUM(CASE q.place {} ELSE 0 END) FROM contact_number q \
+         WHERE q.contact_id = {contact}), 0)",
+        tries.join(" ")
+    )
 }
 
 fn read(row: &mut Row) -> Result<Counters, LedgerError> {

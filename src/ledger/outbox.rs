@@ -59,6 +59,8 @@ pub struct ToldAttempt {
     pub list_at: Timestamp,
     pub campaign: Uuid,
     pub pair: Option<PublicPair>,
+    /// The contact, where the home told which one was called.
+    pub contact: Option<Uuid>,
     pub attempt: CallAttempt,
     /// The platform's own words, where somebody who is told speaks as it does.
     pub raw: Option<String>,
@@ -252,10 +254,11 @@ impl Verb for Lease {
 
 async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, LedgerError> {
     let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, e.trace, t.uuid, t.list_at, \
-               c.uuid, e.raw, c.vdn, c.number, e.encoding, e.content_type, e.content_encoding \
+               c.uuid, e.raw, c.vdn, c.number, k.uuid, e.encoding, e.content_type, e.content_encoding \
                FROM event e JOIN account a ON a.id = e.account_id \
                LEFT JOIN attempt t ON t.id = e.attempt_id \
-               LEFT JOIN campaign c ON c.id = e.campaign_id WHERE e.id = $1";
+               LEFT JOIN campaign c ON c.id = e.campaign_id \
+               LEFT JOIN contact k ON k.id = t.contact_id WHERE e.id = $1";
     let row = store.row(sql, &[event.into()]).await?;
     let mut row = row.ok_or(LedgerError::Missing("event"))?;
     let (number, account, at) = (row.int()?, row.slug()?, row.time()?);
@@ -264,12 +267,12 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
     let (attempt, list_at, campaign) =
         (row.optional_uuid()?, row.optional_time()?, row.optional_uuid()?);
     let raw = row.optional_text()?;
-    let pair = row.pair()?;
+    let (pair, contact) = (row.pair()?, row.optional_uuid()?);
     let encoding = row.optional_text()?.unwrap_or_default();
     let content = Content { kind: row.optional_text()?, packing: row.optional_text()? };
     let what = if let (Some(uuid), Some(list_at), Some(campaign)) = (attempt, list_at, campaign) {
         let attempt = snapshot::read(&body).ok_or_else(|| row.corrupt("an attempt"))?;
-        let told = ToldAttempt { uuid, revision, list_at, campaign, pair, attempt, raw };
+        let told = ToldAttempt { uuid, revision, list_at, campaign, pair, contact, attempt, raw };
         Told::Attempt(Box::new(told))
     } else {
         let body = decoded(&encoding, body).ok_or_else(|| row.corrupt("a push"))?;

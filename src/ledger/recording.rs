@@ -228,6 +228,7 @@ fn new_row(
         account: account.clone(),
         campaign,
         native: seen.native.clone(),
+        contact: seen.contact,
         attempt,
         raw: seen.raw.clone(),
         list_at,

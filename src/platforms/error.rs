@@ -28,11 +28,11 @@ impl PlatformError {
         self
     }
 
-    /// The platform's own code and text.
+    /// What the platform said.
     #[must_use]
-    pub fn with_said(mut self, code: impl Into<String>, text: impl Into<String>) -> Self {
-        self.native_code = code.into();
-        self.said = Some(Box::new(Said { code: self.native_code.clone(), text: text.into() }));
+    pub fn with_said(mut self, said: Said) -> Self {
+        self.native_code.clone_from(&said.code);
+        self.said = Some(Box::new(said));
         self
     }
 

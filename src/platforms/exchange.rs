@@ -8,7 +8,7 @@ use crate::platforms::Operation;
 
 /// A request in the words of the home's platform. The path begins behind the account's base
 /// address; [`CAMPAIGN`] in it and in the query stands for the campaign's own id there.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Exchange {
     pub operation: Operation,
     pub method: &'static str,
@@ -17,12 +17,18 @@ pub struct Exchange {
     pub body: Bytes,
 }
 
-/// What a platform said when it refused: its code and its text. The text may quote what was sent,
-/// a phone number say, so it is shown to the client that sent it and printed nowhere.
-#[derive(Clone, PartialEq, Eq)]
+/// What a platform said when it refused. The text may quote what was sent, a phone number say, so it is
+/// shown to the client that sent it and printed nowhere.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Said {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its own code; empty when it gave none.
     pub code: String,
     pub text: String,
+    /// All of it, as it came, and what it said to be.
+    pub body: Bytes,
+    pub content_type: Option<String>,
 }
 
 /// Stands for the campaign's own id on its home.

@@ -19,7 +19,7 @@ pub struct Notice<'a> {
     pub list_at: Timestamp,
     pub campaign: Uuid,
     pub pair: PublicPair,
-    /// The contact, where the attempt names it by its public id.
+    /// Public id of the contact, where it is known which one was called.
     pub contact: Option<Uuid>,
     pub attempt: &'a CallAttempt,
     /// The words by which it became known, as far as they were kept.

@@ -41,14 +41,6 @@ async fn push(app: &TestApp, body: &Value) {
     .await;
 }
 
-/// What the facade shows of the campaign's results.
-async fn shown(app: &TestApp, campaign: i64) -> Vec<Value> {
-    let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
-    let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": 1});
-    let page = app.cc_ok("POST", &path, Some(query)).await;
-    page["data"].as_array().unwrap().clone()
-}
-
 /// The store's files that hold these bytes.
 fn holding(ledger: &Path, bytes: &[u8]) -> Vec<String> {
     let directory = ledger.parent().unwrap();
@@ -112,7 +104,7 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     assert_eq!((&again["rows"], &again["number_hash"]), (&json!({}), &erased["number_hash"]));
     assert!(again["erased_before"].is_string(), "{again}");
     // Both calls of one person are still one person's.
-    let rows = shown(&app, campaign).await;
+    let rows = app.recorded(campaign).await;
     assert_eq!(rows.len(), 4);
     let called = |call: &str| {
         let row = rows.iter().find(|row| row["callId"].as_str().unwrap().ends_with(call));
@@ -122,7 +114,7 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     assert_eq!((called("-1"), called("-4")), (called("-2"), "013100000002".to_owned()));
     // Told again, it does not come back.
     push(&app, &json!([row(campaign, 1, "013155577799", "again")])).await;
-    let rows = shown(&app, campaign).await;
+    let rows = app.recorded(campaign).await;
     let again = rows.iter().filter(|row| row["called"].as_str().unwrap().contains("5557"));
     assert_eq!(again.count(), 0, "{rows:?}");
     app.finish().await;

@@ -12,6 +12,7 @@ mod passthrough;
 mod refusals;
 mod releases;
 mod repeated;
+mod results;
 mod shared_rules;
 mod sharing;
 mod steering;

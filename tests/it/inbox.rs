@@ -30,14 +30,6 @@ fn row(campaign: i64, call: u32) -> Value {
         "customField": "autumn"})
 }
 
-/// What the CC-iSales facade shows of a campaign's results.
-async fn shown(app: &TestApp, campaign: i64) -> Vec<Value> {
-    let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
-    let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": 1});
-    let page = app.cc_ok("POST", &path, Some(query)).await;
-    page["data"].as_array().unwrap().clone()
-}
-
 /// Pushes that wait, and what is in quarantine.
 async fn counts(app: &TestApp) -> (u64, u64) {
     let inbox = app.api("/inbox").await;
@@ -67,8 +59,8 @@ async fn a_pushed_result_is_kept_once_and_shown_on_both_facades() {
             assert_eq!((reply.status, reply.text.as_str()), (200, ACCEPTED), "{body}");
         }
     }
-    until(async || shown(&app, campaign).await.len() == 4).await;
-    let rows = shown(&app, campaign).await;
+    until(async || app.recorded(campaign).await.len() == 4).await;
+    let rows = app.recorded(campaign).await;
     assert!(rows.iter().all(|row| row["customField"] == "autumn" && row["failCode"] == "00501"));
     assert!(rows.iter().any(|row| row["unheardOf"]["and"] == "kept"));
     let calls = format!("/campaigns/{}/campaigncalls", app.uuid_of("autumn").await);
@@ -136,7 +128,7 @@ async fn what_means_nothing_is_kept_apart_and_harms_no_neighbour() {
     }
     let nested = "[".repeat(50_000);
     assert_eq!(push(&app, &nested).await.text, ACCEPTED);
-    until(async || shown(&app, campaign).await.len() == 1).await;
+    until(async || app.recorded(campaign).await.len() == 1).await;
     until(async || counts(&app).await == (0, 8 + 5 + 1)).await;
     let app = app.stopped().await.serve().await;
     assert_eq!(counts(&app).await, (0, 14));
@@ -153,7 +145,7 @@ async fn what_was_answered_survives_a_restart() {
         assert_eq!(push(&app, &body).await.text, ACCEPTED);
         app = app.stopped().await.serve().await;
     }
-    until(async || shown(&app, campaign).await.len() == 5).await;
+    until(async || app.recorded(campaign).await.len() == 5).await;
     app.finish().await;
 }
 
@@ -178,14 +170,15 @@ async fn what_the_platform_pushes_and_tells_is_one_attempt() {
     let add = format!("v1/openapi/campaigns/{VDN}/calldata/{campaign}");
     app.cc_ok("POST", &add, Some(json!({"callDataList": numbers}))).await;
     app.cc_ok("PUT", &format!("{path}/resume"), None).await;
-    // Only a push says the one, only a query the other.
+    // Only a push says the one, only a query the other, which a client of the other platform has made.
+    let calls = format!("/campaigns/{}/campaigncalls", app.uuid_of("pushed").await);
     until(async || {
-        let rows = shown(&app, campaign).await;
+        app.vb_get(&calls).await;
+        let rows = app.recorded(campaign).await;
         let both = |row: &Value| row["customField"] == "c" && row["resultCode"].is_string();
         rows.len() == 5 && rows.iter().all(both)
     })
     .await;
-    let calls = format!("/campaigns/{}/campaigncalls", app.uuid_of("pushed").await);
     assert_eq!(app.vb_get(&calls).await["result"].as_array().unwrap().len(), 5);
     app.finish().await;
 }
@@ -209,7 +202,7 @@ async fn what_cannot_be_made_durable_is_not_taken() {
     other.execute_batch("ROLLBACK").unwrap();
     until(async || push(&app, &body).await.status == 200).await;
     assert_eq!(app.send("GET", &ready, &[], None).await.status, 200);
-    until(async || shown(&app, campaign).await.len() == 1).await;
+    until(async || app.recorded(campaign).await.len() == 1).await;
     app.finish().await;
 }
 
@@ -231,6 +224,6 @@ async fn pushes_come_from_known_networks_where_the_operator_names_them() {
         let reply = app.send("POST", &address(&app), &headers, Some(body.clone())).await;
         assert_eq!(reply.status, status, "{forwarded:?}");
     }
-    until(async || shown(&app, campaign).await.len() == 1).await;
+    until(async || app.recorded(campaign).await.len() == 1).await;
     app.finish().await;
 }

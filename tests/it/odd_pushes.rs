@@ -97,11 +97,8 @@ async fn what_is_declared_is_decoded() {
     }
     until(async || attempts(&app, "autumn").await == 6).await;
     until(async || app.inbox("cc").await["quarantined"] == 2).await;
-    let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
-    let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": 1});
-    let page = app.cc_ok("POST", &path, Some(query)).await;
-    let rows = page["data"].as_array().unwrap();
-    assert_eq!(rows.iter().filter(|row| row["customField"] == said).count(), 5, "{page}");
+    let rows = app.recorded(campaign.parse().unwrap()).await;
+    assert_eq!(rows.iter().filter(|row| row["customField"] == said).count(), 5, "{rows:?}");
     app.finish().await;
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
 use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::http::entrance::Unread;
+use crate::platforms::Said;
 use crate::platforms::isales::wire::Envelope;
 
 /// Why a request is not done.
@@ -53,6 +54,7 @@ pub enum Doing {
     Campaign,
     /// About a VDN as a whole.
     Vdn,
+    Statistics,
 }
 
 pub const GENERIC: &str = "0200001";
@@ -113,42 +115,69 @@ pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
         Refused::Unread(unread) => (UNREADABLE, format!("body: {unread}")),
         Refused::Rule(broken) => (broken.code, format!("{}: {}", broken.field, broken.rule)),
         Refused::TookTooLong => (SYSTEM, "the campaign's home did not answer in time".to_owned()),
-        Refused::Gateway(GatewayError::Refused { said, .. }) => (&*said.code, said.text.clone()),
+        Refused::Gateway(GatewayError::Refused { said, retry_after, .. }) => {
+            return as_said(said, *retry_after);
+        }
         Refused::Gateway(error) => (code(error, doing), error.to_string()),
     };
-    let mut response = HttpResponse::build(status(refused)).json(Envelope::both(code, &desc));
+    let mut response =
+        HttpResponse::build(status(refused, doing)).json(Envelope::both(code, &desc));
     if let Refused::Unread(unread) = refused
         && let Some(after) = unread.retry_after()
     {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        tell_wait(&mut response, after);
     }
     if let Refused::Gateway(
         GatewayError::Unavailable { retry_after: Some(after), .. }
         | GatewayError::Quota { retry_after: Some(after), .. },
     ) = refused
     {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        tell_wait(&mut response, *after);
     }
     response
 }
 
+/// The home's own no.
+fn as_said(said: &Said, retry_after: Option<Duration>) -> HttpResponse {
+    let status = StatusCode::from_u16(said.status).unwrap_or(StatusCode::OK);
+    let mut response = HttpResponse::build(status);
+    if let Some(content_type) = &said.content_type {
+        response.insert_header((CONTENT_TYPE, &**content_type));
+    }
+    let mut response = response.body(said.body.clone());
+    if let Some(after) = retry_after {
+        tell_wait(&mut response, after);
+    }
+    response
+}
+
+fn tell_wait(response: &mut HttpResponse, wait: Duration) {
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+}
+
 /// Business errors are 200 (reference 1). A home that cannot be reached, or whose answer is in
 /// doubt, is none: the status says so to clients that look at nothing else.
-fn status(refused: &Refused) -> StatusCode {
+fn status(refused: &Refused, doing: Doing) -> StatusCode {
     match refused {
         Refused::TookTooLong
         | Refused::Gateway(GatewayError::Unavailable { .. } | GatewayError::Unclear { .. }) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Refused::Unread(unread) => unread.status(),
+        // "Do not operate so often" (reference 4.5).
+        Refused::Gateway(GatewayError::Quota { .. }) if doing == Doing::Statistics => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         _ => StatusCode::OK,
     }
 }
 
 fn code(error: &GatewayError, doing: Doing) -> &'static str {
     use GatewayError as E;
-    let names_a_campaign =
-        !matches!(doing, Doing::List | Doing::ResultDetail | Doing::Create | Doing::Vdn);
+    let names_a_campaign = !matches!(
+        doing,
+        Doing::List | Doing::ResultDetail | Doing::Create | Doing::Vdn | Doing::Statistics
+    );
     match error {
         // Another tenant's campaign does not exist for this one. The pages document no code for a
         // list of somebody else's VDN, or for a result that is not there: the generic one.

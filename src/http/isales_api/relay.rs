@@ -3,6 +3,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::Method;
+use bytes::Bytes;
 
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::{GatewayError, Noun};
@@ -37,8 +38,13 @@ pub async fn pass(
     target: Target,
     operation: Operation,
 ) -> Result<HttpResponse, Refused> {
+    Ok(super::json(ask(call, target, operation).await?))
+}
+
+/// The same; the platform's answer as it came.
+pub async fn ask(call: &Call<'_>, target: Target, operation: Operation) -> Result<Bytes, Refused> {
     let answer = call.gateway.exchange(&call.asked, target, exchange(call, operation)?).await?;
-    Ok(super::json(answer.body))
+    Ok(answer.body)
 }
 
 /// The request in the platform's own words.

@@ -17,7 +17,7 @@ use crate::platforms::Operation;
 
 pub async fn daily(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
-        .answer(&request, body, Doing::Vdn, |call| async move {
+        .answer(&request, body, Doing::Statistics, |call| async move {
             let vdn = fields::vdn(call.request)?;
             let query = Fields::of_query(call.request);
             let number = query.integer("campaignId")?.map(CampaignNumber::new).transpose();

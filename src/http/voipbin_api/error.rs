@@ -65,7 +65,7 @@ impl From<GatewayError> for Refused {
 
 /// Status word, its HTTP status, reason and message of a refusal.
 struct Said {
-    status: &'static str,
+    status: Cow<'static, str>,
     http: StatusCode,
     reason: Cow<'static, str>,
     message: String,
@@ -83,7 +83,7 @@ pub fn render(
     let said = say(refused, doing);
     let mut response = if profile.error_envelope {
         let body = ErrorBody {
-            status: said.status.to_owned(),
+            status: said.status.into_owned(),
             reason: said.reason.into_owned(),
             message: said.message,
             request_id: request_id.to_owned(),
@@ -229,9 +229,22 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
     }
 }
 
-/// What the home said, under the status that its reason had there.
+/// What the home said, with its status and details; of one that said nothing but a code, under the status
+/// that this code has.
 fn say_home(kind: PlatformErrorKind, home: &platforms::Said) -> Said {
     use PlatformErrorKind as K;
+    if let Ok(ErrorEnvelope { error }) = serde_json::from_slice(&home.body)
+        && let Ok(http) = StatusCode::from_u16(home.status)
+    {
+        return Said {
+            status: Cow::Owned(error.status),
+            http,
+            reason: Cow::Owned(error.reason),
+            message: error.message,
+            retry_after: None,
+            details: error.details,
+        };
+    }
     let (status, http) = match kind {
         K::NotFound => ("NOT_FOUND", StatusCode::NOT_FOUND),
         K::Duplicate => ("ALREADY_EXISTS", StatusCode::CONFLICT),
@@ -242,13 +255,14 @@ fn say_home(kind: PlatformErrorKind, home: &platforms::Said) -> Said {
         K::RateLimited => ("RESOURCE_EXHAUSTED", StatusCode::TOO_MANY_REQUESTS),
         _ => ("INVALID_ARGUMENT", StatusCode::BAD_REQUEST),
     };
-    Said { reason: Cow::Owned(home.code.clone()), ..said((status, http, ""), &home.text) }
+    let reason = if home.code.is_empty() { "RATE_LIMIT_EXCEEDED" } else { &*home.code };
+    Said { reason: Cow::Owned(reason.to_owned()), ..said((status, http, ""), &home.text) }
 }
 
 fn said((status, http, reason): (&'static str, StatusCode, &'static str), message: &str) -> Said {
     let message = message.to_owned();
     Said {
-        status,
+        status: Cow::Borrowed(status),
         http,
         reason: Cow::Borrowed(reason),
         message,

@@ -42,7 +42,9 @@ pub async fn delete(
     let deleted = document.text("id").and_then(|id| Uuid::try_parse(&id).ok());
     if deleted != Some(id) {
         let text = "nothing was deleted: its state does not allow it".to_owned();
-        let said = Box::new(Said { code: "STATE_INVALID".to_owned(), text });
+        // The platform says 200 and nothing.
+        let code = "STATE_INVALID".to_owned();
+        let said = Box::new(Said { status: 409, code, text, ..Said::default() });
         let kind = PlatformErrorKind::State;
         return Err(GatewayError::Refused { kind, said, retry_after: None });
     }

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{refusal, wire};
+use super::{auth, refusal, wire};
 use crate::decoding;
 use crate::domain::json;
-use crate::platforms::{Operation, PlatformError};
+use crate::platforms::{Operation, PlatformError, Said};
 use crate::transport::{self, Access};
 
 /// A successful answer.
@@ -16,6 +16,8 @@ use crate::transport::{self, Access};
 pub struct Answer {
     operation: Operation,
     access: Access,
+    /// All of it, as text that can be read.
+    pub body: Bytes,
     return_object: Option<Bytes>,
     data: Option<Bytes>,
     /// Campaigns over all pages of the list.
@@ -88,8 +90,14 @@ impl Answer {
         match filled(whole.result_code).or_else(|| filled(whole.return_code)).as_deref() {
             Some(wire::SUCCESS) => {}
             Some(code) => {
-                let text = whole.result_desc.unwrap_or_default();
-                return Err(refusal::read_code(operation, access, (code, &text)));
+                let said = Said {
+                    status: 200,
+                    code: code.to_owned(),
+                    text: whole.result_desc.unwrap_or_default(),
+                    body: body.clone(),
+                    content_type: Some(auth::CONTENT_TYPE.to_owned()),
+                };
+                return Err(refusal::read_code(operation, access, said));
             }
             None => return Err(malformed("an answer without a code")),
         }
@@ -97,6 +105,7 @@ impl Answer {
         Ok(Self {
             operation,
             access,
+            body: body.clone(),
             return_object: whole.return_object.map(cut),
             data: whole.data.map(cut),
             total_size: whole.total_size,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::SemaphorePermit;
 
 use super::answer::Answer;
 use super::auth::Signer;
@@ -366,9 +367,7 @@ impl Client {
         let path = self.campaign_path(operation, native)?;
         let page = requests::read_page_cursor(operation, query.cursor.as_deref())?;
         let body = requests::results_body(query, page, RESULT_ROWS);
-        let clock = self.shared.endpoint.clock();
-        let _place = (self.shared.result_batches.turn(clock, lane.max_wait()).await)
-            .map_err(|wait| PlatformError::from_spacing(operation, wait))?;
+        let _place = self.result_turn(lane).await?;
         let url = path.url("v1", "/callresult");
         let ask = Ask {
             operation,
@@ -421,9 +420,20 @@ impl Client {
         let Exchange { method, path, query, body, .. } = exchange;
         let is_write = operation.is_write() && method != "GET";
         let access = if is_write { Access::Write } else { Access::Read };
+        let _place = match operation {
+            Operation::ResultQuery => Some(self.result_turn(lane).await?),
+            _ => None,
+        };
         let ask =
             Ask { operation, access, lane, method, path: &path, query: query.as_deref(), body };
-        self.send(ask).await.map(|(_, body)| body)
+        self.call(ask).await.map(|answer| answer.body)
+    }
+
+    /// A place among the result queries, whoever asks (5.1).
+    async fn result_turn(&self, lane: Lane) -> Result<SemaphorePermit<'_>, PlatformError> {
+        let clock = self.shared.endpoint.clock();
+        let turn = self.shared.result_batches.turn(clock, lane.max_wait()).await;
+        turn.map_err(|wait| PlatformError::from_spacing(Operation::ResultQuery, wait))
     }
 
     /// All or nothing (4.2): a bad number rejects the request.
@@ -536,11 +546,6 @@ impl Client {
     }
 
     async fn call(&self, ask: Ask<'_>) -> Result<Answer, PlatformError> {
-        self.send(ask).await.map(|(answer, _)| answer)
-    }
-
-    /// The answer, and the whole body that it was cut out of.
-    async fn send(&self, ask: Ask<'_>) -> Result<(Answer, Bytes), PlatformError> {
         let Ask { operation, access, lane, method, path, query, body } = ask;
         let failed = |failure| PlatformError::from_failure(operation, failure);
         let endpoint = &self.shared.endpoint;
@@ -552,7 +557,7 @@ impl Client {
             .authenticate(&mut request, endpoint.host(), endpoint.clock())
             .map_err(failed)?;
         let answer = admitted.send(request).await.map_err(failed)?;
-        Ok((Answer::read(operation, access, &answer)?, answer.body))
+        Answer::read(operation, access, &answer)
     }
 }
 

@@ -2,7 +2,7 @@
 //! 12.2). The same code means different things in different operations.
 
 use crate::platforms::error::unclear;
-use crate::platforms::{Effect, Operation, PlatformError, PlatformErrorKind};
+use crate::platforms::{Effect, Operation, PlatformError, PlatformErrorKind, Said};
 use crate::transport::{Access, Answer};
 
 /// `0200022`: adding numbers, called too fast.
@@ -20,23 +20,27 @@ pub fn read_status(operation: Operation, access: Access, answer: &Answer) -> Pla
         _ => PlatformErrorKind::Malformed,
     };
     let effect = if answer.status >= 500 { unclear(access) } else { Effect::None };
+    let said = Said {
+        status: answer.status,
+        body: answer.body.clone(),
+        content_type: answer.content_type.clone(),
+        ..Said::default()
+    };
     PlatformError::new(operation, kind, format!("status {}", answer.status))
         .with_effect(effect)
+        .with_said(said)
         .with_retry_after(answer.retry_after)
 }
 
 /// The error that a business code other than success stands for.
-pub fn read_code(
-    operation: Operation,
-    access: Access,
-    (code, text): (&str, &str),
-) -> PlatformError {
+pub fn read_code(operation: Operation, access: Access, said: Said) -> PlatformError {
+    let code = &*said.code;
     let (kind, meaning) = meaning(operation, code);
     // "Database error" says nothing about what was stored before it.
     let effect = if code == "0200006" { unclear(access) } else { Effect::None };
     PlatformError::new(operation, kind, format!("code {code}: {meaning}"))
         .with_effect(effect)
-        .with_said(code, text)
+        .with_said(said)
 }
 
 fn meaning(operation: Operation, code: &str) -> (PlatformErrorKind, &'static str) {
@@ -81,9 +85,13 @@ fn meaning(operation: Operation, code: &str) -> (PlatformErrorKind, &'static str
 mod tests {
     use super::*;
 
+    fn said(code: &str) -> Said {
+        Said { status: 200, code: code.to_owned(), ..Said::default() }
+    }
+
     #[test]
     fn codes_are_read_per_operation() {
-        let kind = |operation, code| read_code(operation, Access::Write, (code, "")).kind;
+        let kind = |operation, code| read_code(operation, Access::Write, said(code)).kind;
         assert_eq!(kind(Operation::CampaignDelete, "0200009"), PlatformErrorKind::State);
         assert_eq!(kind(Operation::ResultQuery, "0200009"), PlatformErrorKind::Invalid);
         assert_eq!(kind(Operation::CampaignStop, "0200011"), PlatformErrorKind::State);
@@ -94,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_a_database_error_leaves_a_write_unclear() {
-        let effect = |access, code| read_code(Operation::ContactAdd, access, (code, "")).effect;
+        let effect = |access, code| read_code(Operation::ContactAdd, access, said(code)).effect;
         assert_eq!(effect(Access::Write, "0200006"), Effect::Unclear);
         assert_eq!(effect(Access::Read, "0200006"), Effect::None);
         assert_eq!(effect(Access::Write, "0200018"), Effect::None);

@@ -3,7 +3,7 @@
 
 use super::wire::ErrorEnvelope;
 use crate::platforms::error::unclear;
-use crate::platforms::{Effect, Operation, PlatformError, PlatformErrorKind};
+use crate::platforms::{Effect, Operation, PlatformError, PlatformErrorKind, Said};
 use crate::transport::{Access, Answer};
 
 /// The error that an answer with a status other than 200 stands for.
@@ -20,7 +20,13 @@ pub fn read(operation: Operation, access: Access, answer: &Answer) -> PlatformEr
     };
     PlatformError::new(operation, kind, format!("status {} {reason}", answer.status))
         .with_effect(effect)
-        .with_said(reason, message)
+        .with_said(Said {
+            status: answer.status,
+            code: reason,
+            text: message,
+            body: answer.body.clone(),
+            content_type: answer.content_type.clone(),
+        })
         .with_retry_after(answer.retry_after)
 }
 

@@ -16,8 +16,8 @@ use crate::simulators::journal::Event;
 /// Rows of a page: of final results, and of every attempt (5.1).
 const MAX_FINAL_ROWS: i64 = 500;
 const MAX_DETAIL_ROWS: i64 = 100;
-/// Rows of a page when the request does not say; not stated.
-const DEFAULT_ROWS: usize = 100;
+/// Rows without pageSize and pageNum (section 16).
+const UNPAGED_ROWS: usize = 2_000;
 /// Longest span of days (5.1).
 const MAX_SPAN_DAYS: i32 = 30;
 /// Business codes (8.3).
@@ -46,7 +46,9 @@ pub(super) fn query(world: &mut World, request: &Request) -> Outcome {
             if wanted.every_attempt { ended || !whole_records } else { row.is_final && ended };
         visible && wanted.matches(row, switches.end_day_included)
     };
-    let found: Vec<&Row> = campaign.rows.iter().filter(shows).collect();
+    let mut found: Vec<&Row> = campaign.rows.iter().filter(shows).collect();
+    // Oldest first (section 16); calls end in another order than they begin.
+    found.sort_by(|a, b| a.shown.call_time_str.cmp(&b.shown.call_time_str));
     let skip = wanted.rows.saturating_mul(wanted.page - 1);
     let data: Vec<Value> =
         found.iter().skip(skip).take(wanted.rows).map(|row| shown(row)).collect();
@@ -151,7 +153,11 @@ impl Wanted {
         Ok(Self {
             session_id: session_id.map(str::to_owned),
             custom_field: custom_field.map(str::to_owned),
-            rows: rows.map_or(DEFAULT_ROWS, size),
+            rows: match (rows, page) {
+                (Some(rows), _) => size(rows),
+                (None, Some(_)) => size(max),
+                (None, None) => UNPAGED_ROWS,
+            },
             page: page.map_or(1, size),
             every_attempt,
             days: days?,

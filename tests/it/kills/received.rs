@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Gateway, TOKEN};
+use crate::support::results::recorded_rows;
 use crate::support::sink::Sink;
 use crate::support::{MASTER_KEY, TestApp, VDN, until};
 
@@ -146,14 +147,14 @@ impl Gateway<'_> {
         rows.into_iter().find(|row| row["account"] == "cc").unwrap()
     }
 
-    /// The call ids of all attempts of a campaign.
+    /// The call ids of all recorded attempts of a campaign.
     pub async fn kept(&self, campaign: i64) -> Vec<String> {
         let path = format!("v1/openapi/campaigns/{VDN}/callresult/{campaign}");
         let mut kept = Vec::new();
         for page in 1.. {
             let query = json!({"showDetail": 1, "pageSize": 100, "pageNum": page});
-            let page = self.try_cc(&path, &query).await.unwrap().json();
-            let rows = page["data"].as_array().unwrap();
+            let ask = async || self.try_cc(&path, &query).await.unwrap();
+            let rows = recorded_rows(&self.app.without_isales(ask).await);
             if rows.is_empty() {
                 break;
             }

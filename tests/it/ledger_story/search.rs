@@ -1,12 +1,12 @@
 //! Attempts are found by what platforms let their clients ask.
 
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
-use dialbridge::domain::contact::Contact;
+use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::NativeId;
-use dialbridge::domain::listing::AttemptFilter;
-use dialbridge::domain::listing::Window;
+use dialbridge::domain::listing::{AttemptFilter, Finals};
+use dialbridge::domain::phone::PhoneNumber;
 use dialbridge::ledger::Ledger;
-use dialbridge::ledger::attempts::SeenAttempt;
+use dialbridge::ledger::attempts::{AttemptPage, SeenAttempt};
 use dialbridge::ledger::contacts::NewContact;
 use uuid::Uuid;
 
@@ -14,6 +14,8 @@ use super::{Place, at, paired, sight, slug, stories, uuid};
 
 stories! {
     attempts_are_searched_by_contact_label_day_and_last,
+    contacts_of_one_subscriber_are_told_apart,
+    a_result_is_final_when_nobody_calls_again,
     an_attempt_is_found_by_its_call,
 }
 
@@ -38,15 +40,84 @@ async fn attempts_are_searched_by_contact_label_day_and_last(place: Place) {
     ledger.record_attempts(slug("pairs"), campaign, attempts, at(100)).await.unwrap();
     let found = async |filter| keys(&ledger, campaign, filter).await;
     let any = AttemptFilter::default;
-    assert_eq!(found(any()).await, "e d c b a", "what is not over is not there");
+    assert_eq!(found(any()).await, "a b c d e", "what is not over is not there");
     let of_r1 = AttemptFilter { reference: Some("r1".to_owned()), ..any() };
-    assert_eq!(found(of_r1).await, "b a");
+    assert_eq!(found(of_r1).await, "a b");
     let spring = AttemptFilter { label: Some("spring".to_owned()), ..any() };
-    assert_eq!(found(spring).await, "b a");
+    assert_eq!(found(spring).await, "a b");
     let between = AttemptFilter { from: Some(at(20)), until: Some(at(40)), ..any() };
-    assert_eq!(found(between).await, "c b");
-    let last = AttemptFilter { last_of_contact: true, ..any() };
-    assert_eq!(found(last).await, "e d c b", "attempts without a contact all stay");
+    assert_eq!(found(between).await, "b c");
+    let last = AttemptFilter { finals: Finals::Last, ..any() };
+    assert_eq!(found(last).await, "b c d e", "attempts without a contact all stay");
+    let two = ledger.search_attempts(campaign, any(), (1, 2)).await.unwrap();
+    assert_eq!((names(&two), two.total), ("b c".to_owned(), 5));
+}
+
+/// A contact of the subscriber `r`, with one number.
+fn of_subscriber(n: i64, label: &str) -> NewContact {
+    let contact = Contact {
+        reference: Some("r".to_owned()),
+        label: Some(label.to_owned()),
+        numbers: vec![ContactNumber {
+            number: PhoneNumber::new("+8613100000001"),
+            place: 0,
+            category: None,
+            delay_ms: None,
+        }],
+        ..Contact::default()
+    };
+    NewContact { uuid: uuid(n), contact }
+}
+
+async fn contacts_of_one_subscriber_are_told_apart(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let contacts = vec![of_subscriber(70, "spring"), of_subscriber(71, "autumn")];
+    ledger.record_contacts(campaign, contacts, at(0)).await.unwrap();
+    let of = |native: &str, contact: Option<i64>, at_s| SeenAttempt {
+        contact: contact.map(uuid),
+        ..seen(native, Some("r"), at_s, CallResult::Fail)
+    };
+    let attempts = vec![
+        of("11/1/a/t", Some(70), 10),
+        of("11/1/b/t", Some(71), 20),
+        of("11/1/c/t", Some(70), 30),
+    ];
+    ledger.record_attempts(slug("pairs"), campaign, attempts, at(100)).await.unwrap();
+    let found = async |filter| keys(&ledger, campaign, filter).await;
+    let last = AttemptFilter { finals: Finals::Last, ..AttemptFilter::default() };
+    assert_eq!(found(last).await, "b c");
+    for (label, of_it) in [("spring", "a c"), ("autumn", "b"), ("winter", "")] {
+        let labelled = AttemptFilter { label: Some(label.to_owned()), ..AttemptFilter::default() };
+        assert_eq!(found(labelled).await, of_it, "{label}");
+    }
+}
+
+async fn a_result_is_final_when_nobody_calls_again(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    ledger.record_contacts(campaign, vec![of_subscriber(70, "")], at(0)).await.unwrap();
+    let report = async |native: &str, at_s, result: CallResult| {
+        let mut seen = seen(native, Some("r"), at_s, result);
+        seen.contact = Some(uuid(70));
+        seen.attempt.flags.contact_reusable = true;
+        seen.attempt.disposition = result.disposition();
+        ledger.record_attempts(slug("pairs"), campaign, vec![seen], at(100)).await.unwrap();
+    };
+    let finished = async |tries: &[i64]| {
+        let finals = Finals::Finished { attempts_by_place: tries.to_vec() };
+        keys(&ledger, campaign, AttemptFilter { finals, ..AttemptFilter::default() }).await
+    };
+    report("11/1/a/t", 10, CallResult::Fail).await;
+    assert_eq!(finished(&[1]).await, "a", "it was its only try");
+    assert_eq!(finished(&[2]).await, "", "another follows");
+    assert_eq!(finished(&[]).await, "", "how many follow is not known");
+    report("11/1/b/t", 20, CallResult::InProgress).await;
+    assert_eq!(finished(&[1]).await, "", "it follows now");
+    report("11/1/b/t", 20, CallResult::Fail).await;
+    assert_eq!(finished(&[2]).await, "b");
+    report("11/1/c/t", 30, CallResult::Success).await;
+    assert_eq!(finished(&[9]).await, "c", "nobody calls after a success");
 }
 
 async fn an_attempt_is_found_by_its_call(place: Place) {
@@ -71,9 +142,12 @@ async fn an_attempt_is_found_by_its_call(place: Place) {
 }
 
 async fn keys(ledger: &Ledger, campaign: Uuid, filter: AttemptFilter) -> String {
-    let window = Window::Offset { offset: 0, limit: 100 };
-    let page = ledger.search_attempts(campaign, filter, window).await.unwrap();
+    let page = ledger.search_attempts(campaign, filter, (0, 100)).await.unwrap();
     assert_eq!(page.total, page.attempts.len() as u64);
+    names(&page)
+}
+
+fn names(page: &AttemptPage) -> String {
     let keys = page.attempts.iter().map(|row| row.native.as_str()[5..6].to_owned());
     keys.collect::<Vec<_>>().join(" ")
 }

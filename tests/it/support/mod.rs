@@ -4,6 +4,7 @@
 
 mod config;
 pub mod relay;
+pub mod results;
 pub mod sink;
 
 use std::path::PathBuf;
