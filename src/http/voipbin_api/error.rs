@@ -286,3 +286,31 @@ fn not_found(noun: Noun, doing: Doing) -> &'static str {
         (Noun::Campaign | Noun::Draft, _) => "CAMPAIGN_NOT_FOUND",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_a_home_says_goes_through_with_its_status_and_details() {
+        let body = r#"{"error":{"status":"FAILED_PRECONDITION","reason":"CAMPAIGN_NOT_STOPPED","message":"Stop it.","request_id":"theirs","details":[{"a":1}]}}"#;
+        let home = platforms::Said {
+            status: 409,
+            code: "CAMPAIGN_NOT_STOPPED".to_owned(),
+            body: Bytes::from_static(body.as_bytes()),
+            ..platforms::Said::default()
+        };
+        let said = say_home(PlatformErrorKind::State, &home);
+        assert_eq!((said.http.as_u16(), &*said.status), (409, "FAILED_PRECONDITION"));
+        assert_eq!((&*said.reason, &*said.message), ("CAMPAIGN_NOT_STOPPED", "Stop it."));
+        assert_eq!(said.details, [json!({"a": 1})]);
+        let code_alone = platforms::Said { body: Bytes::new(), ..home };
+        let said = say_home(PlatformErrorKind::State, &code_alone);
+        assert_eq!((said.http.as_u16(), &*said.reason), (409, "CAMPAIGN_NOT_STOPPED"));
+        let nothing = platforms::Said { status: 429, ..platforms::Said::default() };
+        let said = say_home(PlatformErrorKind::RateLimited, &nothing);
+        assert_eq!((said.http.as_u16(), &*said.reason), (429, "RATE_LIMIT_EXCEEDED"));
+    }
+}

@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::results::SOURCE;
-use crate::support::{Reply, TestApp, VDN, VIRTUAL_VDN, until};
+use crate::support::results::source;
+use crate::support::{TestApp, VDN, VIRTUAL_VDN, until};
 
 /// The rows of the vendor's page: two calls of one subscriber.
 const SAMPLE: &str = include_str!("../../../fixtures/isales/call-result.campaign-3.json");
@@ -47,10 +47,6 @@ async fn learn(app: &TestApp) {
     let uuid = app.uuid_of("campaign 3").await;
     let calls = app.vb_get(&format!("/campaigns/{uuid}/campaigncalls")).await;
     assert_eq!(calls["result"].as_array().unwrap().len(), 2);
-}
-
-fn source(reply: &Reply) -> Option<&str> {
-    reply.headers.get(SOURCE).map(|source| source.to_str().unwrap())
 }
 
 #[tokio::test]

@@ -4,9 +4,6 @@ use serde_json::{Value, json};
 
 use super::{Reply, TestApp, VDN};
 
-/// Says that an answer is the ledger's.
-pub const SOURCE: &str = "x-dialbridge-source";
-
 impl TestApp {
     /// Does something while CC-iSales answers nothing that can be read.
     pub async fn without_isales<T>(&self, work: impl AsyncFnOnce() -> T) -> T {
@@ -25,11 +22,16 @@ impl TestApp {
     }
 }
 
+/// Whose an answer is that is not the platform's.
+pub fn source(reply: &Reply) -> Option<&str> {
+    reply.headers.get("x-dialbridge-source").map(|source| source.to_str().unwrap())
+}
+
 /// The rows of an answer that must be the ledger's. That it has none is told as the platform's silence.
 pub fn recorded_rows(reply: &Reply) -> Vec<Value> {
     if reply.status == 503 {
         return Vec::new();
     }
-    assert_eq!(reply.headers.get(SOURCE).map(|source| source.as_bytes()), Some(&b"ledger"[..]));
+    assert_eq!(source(reply), Some("ledger"));
     reply.json()["data"].as_array().unwrap().clone()
 }
