@@ -47,6 +47,12 @@ type Remembered<V> = LazyLock<Mutex<HashMap<(NumberPlan, String), V>>>;
 static PARSED: Remembered<Result<PhoneNumber, NumberProblem>> = LazyLock::new(Mutex::default);
 static WRITTEN: Remembered<String> = LazyLock::new(Mutex::default);
 
+/// Drops what is remembered of numbers that were read and written.
+pub fn forget_all() {
+    PARSED.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    WRITTEN.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
 impl PhoneNumber {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())

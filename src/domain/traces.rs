@@ -11,6 +11,7 @@ mod groups;
 mod layer;
 mod member;
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use crate::domain::phone::{NumberPlan, PhoneNumber};
@@ -30,6 +31,10 @@ const MAX_NEIGHBOURS: usize = 3;
 const MIN_DIGITS_WITH_CODE: usize = 10;
 /// Digits behind a dash that are an extension; more are another part of an id.
 const MAX_EXTENSION_DIGITS: usize = 5;
+/// A number of JSON that is longer is no phone number's.
+const MAX_LITERAL_BYTES: usize = 64;
+/// How far back the quotation mark is looked for that shows how they are written.
+const MAX_BYTES_TO_QUOTE: usize = 256;
 /// Digits before a dash that may be dialled before a number.
 const MAX_PREFIX_DIGITS: usize = 4;
 
@@ -82,6 +87,8 @@ struct Reading<'a> {
     layer: &'a Layer,
     groups: Vec<Group>,
     setting: Setting<'a>,
+    rows_of_numbers: OnceCell<Vec<Range<usize>>>,
+    first_quote: OnceCell<Option<usize>>,
 }
 
 impl Trace {
@@ -121,7 +128,7 @@ impl Trace {
             if groups.iter().map(|group| group.digits.len()).sum::<usize>() < shortest {
                 continue;
             }
-            let reading = Reading { layer, groups, setting };
+            let reading = Reading::new(layer, groups, setting);
             for at in self.found(&reading).into_iter().chain(self.found_as_powers(&reading)) {
                 let (at, quote) = reading.whole_value(at);
                 let quote = quote.map_or("", |quote| &text[layer.source(&quote)]).to_owned();
@@ -172,10 +179,15 @@ impl Trace {
                 break;
             }
             digits.push_str(&group.digits);
-            if digits.len() > MAX_DIALLED_DIGITS {
+            let mut begun = self
+                .spellings
+                .iter()
+                .filter(|spelling| spelling.digits.starts_with(&digits))
+                .peekable();
+            if begun.peek().is_none() {
                 break;
             }
-            let spelling = self.spellings.iter().find(|spelling| spelling.digits == digits);
+            let spelling = begun.find(|spelling| spelling.digits == digits);
             if spelling.is_some_and(|spelling| self.is_it(reading, first..=at, spelling)) {
                 found = Some(at);
             }
@@ -258,14 +270,11 @@ impl Trace {
     /// Numbers as JSON may write them: `1.39e10`.
     fn found_as_powers(&self, reading: &Reading<'_>) -> Vec<Range<usize>> {
         let text = reading.layer.text.as_str();
-        let is_of_number =
-            |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
         let bytes = text.as_bytes();
         let marks = text.match_indices(['e', 'E']).map(|(at, _)| at);
         let whole = marks.filter_map(|mark| {
-            let before = bytes[..mark].iter().rev().take_while(|byte| is_of_number(byte)).count();
-            let behind = bytes[mark..].iter().take_while(|byte| is_of_number(byte)).count();
-            let at = mark - before..mark + behind;
+            let before = length_of_literal(bytes[..mark].iter().rev())?;
+            let at = mark - before..mark + length_of_literal(bytes[mark..].iter())?;
             let digits = plain_digits(&text[at.clone()])?;
             let says_it = |spelling: &Spelling| {
                 spelling.digits == digits
@@ -279,7 +288,12 @@ impl Trace {
     }
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(layer: &'a Layer, groups: Vec<Group>, setting: Setting<'a>) -> Self {
+        let (rows_of_numbers, first_quote) = (OnceCell::new(), OnceCell::new());
+        Self { layer, groups, setting, rows_of_numbers, first_quote }
+    }
+
     /// What stands before a group, without what is not seen.
     fn before(&self, group: usize) -> &str {
         let begin = self.groups[group].at.start;
@@ -362,17 +376,21 @@ impl Reading<'_> {
 
     /// Of a value of JSON that is no string all of it, and where the nearest quotation mark stands.
     fn whole_value(&self, at: Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
-        let text = self.layer.text.as_str();
-        let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
-        let behind = &text[at.end..];
-        let end = text.len() - behind.trim_start_matches(is_of_number).len();
-        let whole = at.start..end;
-        if !self.is_bare_value(&whole) {
-            return (at, None);
+        let behind = length_of_literal(self.layer.text.as_bytes()[at.end..].iter());
+        let whole = behind.map(|behind| at.start..at.end + behind);
+        match whole.filter(|whole| self.is_bare_value(whole)) {
+            Some(whole) => (whole.clone(), self.quote_near(&whole)),
+            None => (at, None),
         }
-        let before = text[..at.start].rfind('"');
-        let quote = before.or_else(|| text[end..].find('"').map(|at| end + at));
-        (whole, quote.map(|quote| quote..quote + 1))
+    }
+
+    fn quote_near(&self, at: &Range<usize>) -> Option<Range<usize>> {
+        let bytes = self.layer.text.as_bytes();
+        let is_quote = |byte: &u8| *byte == b'"';
+        let from = at.start.saturating_sub(MAX_BYTES_TO_QUOTE);
+        let before = bytes[from..at.start].iter().rposition(is_quote).map(|place| from + place);
+        let first = || *self.first_quote.get_or_init(|| bytes.iter().position(is_quote));
+        before.or_else(first).map(|quote| quote..quote + 1)
     }
 
     /// Behind a name in quotation marks, or in a list.
@@ -382,18 +400,46 @@ impl Reading<'_> {
         let before = before.trim_end();
         let begins = match before.chars().next_back() {
             Some(':') => before[..before.len() - 1].trim_end().ends_with('"'),
-            Some('[' | ',') => {
-                let is_of_list = |c: char| {
-                    c.is_ascii_digit()
-                        || c.is_whitespace()
-                        || matches!(c, '.' | 'e' | 'E' | '+' | '-' | ',')
-                };
-                before.trim_end_matches(is_of_list).ends_with(['[', '"', '}', ']'])
-            }
+            Some('[') => true,
+            Some(',') => self.is_of_list(before.len() - 1),
             _ => false,
         };
         begins && ends
     }
+
+    /// Whether nothing but numbers lie between the beginning of a list, or something that is no number,
+    /// and this comma.
+    fn is_of_list(&self, comma: usize) -> bool {
+        let bytes = self.layer.text.as_bytes();
+        let rows = self.rows_of_numbers.get_or_init(|| rows_of_numbers(bytes));
+        let row = rows.partition_point(|row| row.end <= comma);
+        let begin = rows.get(row).and_then(|row| row.start.checked_sub(1));
+        begin.is_some_and(|before| matches!(bytes[before], b'[' | b'"' | b'}' | b']'))
+    }
+}
+
+fn is_of_literal(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
+}
+
+/// How many of these belong to one number of JSON; None when they are too many for one.
+fn length_of_literal<'a>(bytes: impl Iterator<Item = &'a u8>) -> Option<usize> {
+    let length = bytes.take(MAX_LITERAL_BYTES).take_while(|byte| is_of_literal(**byte)).count();
+    (length < MAX_LITERAL_BYTES).then_some(length)
+}
+
+/// Where numbers of JSON stand with nothing but commas between them.
+fn rows_of_numbers(bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut rows: Vec<Range<usize>> = Vec::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        if is_of_literal(*byte) || matches!(byte, b',' | b' ' | b'\t' | b'\r' | b'\n') {
+            match rows.last_mut() {
+                Some(row) if row.end == at => row.end += 1,
+                _ => rows.push(at..at + 1),
+            }
+        }
+    }
+    rows
 }
 
 /// `tel13100000001`: the word says what follows.

@@ -35,6 +35,10 @@ impl<T: Clone> Remembered<T> {
         known.insert(campaign, (now, value));
     }
 
+    pub fn forget_all(&self) {
+        self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub fn forget(&self, campaign: Uuid) {
         self.by_campaign.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
     }

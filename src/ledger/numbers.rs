@@ -1,105 +1,112 @@
 //! Where people's phone numbers stand in the ledger, and taking one out of all of it.
 //!
-//! A number may stand in any text that came from a platform or a client. So every such column is
-//! looked through, row by row, and what is found is replaced by a token: rows and counts stay. The
+//! A number may stand in any text that came from a platform or a client. So every such text is looked
+//! through (`places` has the list), and what is found is replaced by a token: rows and counts stay. The
 //! caller says what a text becomes; what is looked for never gets here as SQL.
+//!
+//! Readers look; the writer is given only rows that are to be changed, a few at a time, with what they
+//! had when they were looked at. A row that has changed since is left alone and looked at again.
 
-use std::collections::BTreeMap;
+mod places;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
+use crate::ledger::inbox::Content;
 use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::outcomes::refresh_contact;
-use crate::ledger::statements::{Statements, Value, Verb, placeholders};
+use crate::ledger::quarantine;
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};
+use places::{Also, EXCUSED, Excused, Holds, PLACES, Place};
 
-/// Rows that are looked through at a time.
-const AT_ONCE: i64 = 500;
+/// Rows that are looked through at a time, and about how many bytes of them.
+const LOOK_ROWS: i64 = 500;
+const LOOK_BYTES: i64 = 512 * 1024;
+/// Rows that are replaced in one transaction, and about how many bytes of them: others wait behind it.
+const REPLACE_ROWS: usize = 32;
+const REPLACE_BYTES: usize = 256 * 1024;
+/// So often rows are looked at again that change while they are looked at.
+const MAX_LOOKS: u32 = 100;
 
-/// What a text becomes without the number; None when it is not there.
-pub type Mask = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// A table whose texts may hold numbers.
-struct Place {
-    /// As an operator knows it.
-    name: &'static str,
-    table: &'static str,
-    columns: &'static [&'static str],
-    /// The account of a row `x`.
-    account: &'static str,
-    /// What is set besides when a row is masked.
-    also: &'static str,
+/// A text that is looked through.
+#[derive(Clone, Copy)]
+pub struct Cell<'a> {
+    /// Whose it is; None: nobody's.
+    pub account: Option<&'a AccountSlug>,
+    pub says: Said<'a>,
 }
 
-const PLACES: [Place; 8] = [
-    Place {
-        name: "contacts",
-        table: "contact",
-        columns: &["reference", "label", "data"],
-        account: "(SELECT c.home_id FROM campaign c WHERE c.id = x.campaign_id)",
-        also: "",
-    },
-    Place {
-        name: "attempts",
-        table: "attempt",
-        columns: &["contact_reference", "called", "caller", "native_code", "recording", "raw"],
-        account: "x.account_id",
-        also: ", erased_at = COALESCE(erased_at, $2)",
-    },
-    Place {
-        name: "events",
-        table: "event",
-        columns: &["body", "raw"],
-        account: "x.account_id",
-        also: "",
-    },
-    Place { name: "pushes", table: "inbox", columns: &["body"], account: "x.account_id", also: "" },
-    Place {
-        name: "quarantine",
-        table: "quarantine",
-        columns: &["body"],
-        account: "x.account_id",
-        also: "",
-    },
-    Place {
-        name: "documents",
-        table: "object",
-        columns: &["name", "document", "base"],
-        account: "x.account_id",
-        also: "",
-    },
-    Place {
-        name: "jobs",
-        table: "job",
-        columns: &["input", "checkpoint", "error", "answer"],
-        account: "x.account_id",
-        also: "",
-    },
-    Place {
-        name: "campaigns",
-        table: "campaign",
-        columns: &["name", "name_folded", "document"],
-        account: "x.home_id",
-        also: "",
-    },
-];
+#[derive(Clone, Copy)]
+pub enum Said<'a> {
+    /// One number and nothing else, if it is one.
+    Number(&'a str),
+    Text(&'a str),
+    /// Bytes that are no text as they are, and what their sender declared.
+    Bytes(&'a [u8], &'a Content),
+}
+
+/// What a look at a text brought.
+pub enum Seen {
+    Nothing,
+    /// What the text becomes without the number.
+    Masked(String),
+    /// It cannot be read.
+    Unreadable,
+}
+
+pub type Mask = Arc<dyn Fn(Cell<'_>) -> Seen + Send + Sync>;
 
 /// What was found or taken out, by place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traced {
     pub rows: BTreeMap<&'static str, u64>,
-    /// Campaigns whose contacts or attempts had it.
-    pub campaigns: Vec<(Uuid, AccountSlug)>,
+    /// Campaigns whose contacts, attempts or documents had it.
+    pub campaigns: BTreeSet<(Uuid, AccountSlug)>,
     /// Destinations that were told of it.
-    pub destinations: Vec<String>,
+    pub destinations: BTreeSet<String>,
+    /// Texts that cannot be read, by place.
+    pub unreadable: BTreeMap<&'static str, u64>,
+}
+
+impl Traced {
+    /// What another look found besides.
+    pub fn extend(&mut self, other: Self) {
+        for (place, rows) in other.rows {
+            *self.rows.entry(place).or_default() += rows;
+        }
+        self.campaigns.extend(other.campaigns);
+        self.destinations.extend(other.destinations);
+        // The same texts as the look before.
+        self.unreadable = other.unreadable;
+    }
+}
+
+/// Every column that is looked through, with its table.
+pub fn looked_through() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let columns =
+        |place: &'static Place| place.columns.iter().map(move |column| (place.table, column.name));
+    PLACES.iter().flat_map(columns)
+}
+
+/// Every column that is not looked through, with its table and the reason.
+pub fn excused() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let columns = |excused: &'static Excused| {
+        excused.columns.iter().map(move |column| (excused.table, *column, excused.why))
+    };
+    EXCUSED.iter().flat_map(columns)
 }
 
 impl Ledger {
-    /// Looks through everything that belongs to these accounts. With `erase`, what is found is
-    /// replaced, in many transactions; when it fails half-way, it is to be asked for again.
+    /// Looks through everything that belongs to these accounts, or to none. With `erase`, what is found
+    /// is replaced, in many transactions; when it fails half-way, it is to be asked for again.
+    ///
+    /// # Errors
+    /// `Conflict` when rows change all the time while they are looked at.
     pub async fn trace(
         &self,
         accounts: &[AccountSlug],
@@ -107,30 +114,54 @@ impl Ledger {
         erase: Option<Timestamp>,
     ) -> Result<Traced, LedgerError> {
         let mut traced = Traced::default();
-        let places = (0..PLACES.len()).map(Where::Place);
-        for at in places.chain([Where::ContactNumbers, Where::KeptAnswers]) {
-            let mut after = Some(0);
-            while let Some(from) = after {
-                let accounts = accounts.to_vec();
-                let mask = Arc::clone(mask);
-                let step = Step { at, accounts, from, mask, erase };
-                let found = match erase {
-                    Some(_) => self.write(step).await?,
-                    None => self.read(step).await?,
+        for place in &PLACES {
+            let (mut after, mut looks) = (None, 0);
+            loop {
+                let (accounts, mask) = (accounts.to_vec(), Arc::clone(mask));
+                let look = Look { place, accounts, after: after.clone(), mask };
+                let found = self.read(look).await?;
+                let hits = u64::try_from(found.hits.len()).unwrap_or(u64::MAX);
+                let replaced = match erase {
+                    Some(now) => self.replace(place, found.hits, now).await?,
+                    None => hits,
                 };
-                if found.rows > 0 {
-                    *traced.rows.entry(at.name()).or_default() += found.rows;
+                if replaced > 0 {
+                    *traced.rows.entry(place.name).or_default() += replaced;
                 }
                 traced.campaigns.extend(found.campaigns);
                 traced.destinations.extend(found.destinations);
+                if replaced < hits {
+                    looks += 1;
+                    if looks > MAX_LOOKS {
+                        let what = format!("{} change while they are looked through", place.name);
+                        return Err(LedgerError::Conflict(what));
+                    }
+                    continue;
+                }
+                if found.unreadable > 0 {
+                    *traced.unreadable.entry(place.name).or_default() += found.unreadable;
+                }
+                looks = 0;
                 after = found.next;
+                if after.is_none() {
+                    break;
+                }
             }
         }
-        traced.campaigns.sort();
-        traced.campaigns.dedup();
-        traced.destinations.sort();
-        traced.destinations.dedup();
         Ok(traced)
+    }
+
+    /// Columns of text that nobody has said of whether a number may stand there: `table.column`.
+    pub async fn unlisted_texts(&self) -> Result<Vec<String>, LedgerError> {
+        self.read(Unlisted).await
+    }
+
+    /// Accounts that are kept and are not among these.
+    pub async fn other_accounts(
+        &self,
+        accounts: &[AccountSlug],
+    ) -> Result<Vec<AccountSlug>, LedgerError> {
+        self.read(Others { accounts: accounts.to_vec() }).await
     }
 
     /// Keeps that a number was erased, by its keyed hash.
@@ -147,223 +178,321 @@ impl Ledger {
     pub async fn suppressed_at(&self, hash: String) -> Result<Option<Timestamp>, LedgerError> {
         self.read(SuppressedAt { hash }).await
     }
-}
 
-#[derive(Clone, Copy)]
-enum Where {
-    Place(usize),
-    ContactNumbers,
-    /// Answers that are kept for requests with a key; they belong to clients, not to accounts.
-    KeptAnswers,
-}
-
-impl Where {
-    fn name(self) -> &'static str {
-        match self {
-            Where::Place(place) => PLACES[place].name,
-            Where::ContactNumbers => "contact numbers",
-            Where::KeptAnswers => "kept answers",
+    /// Answers how many rows were as they had been when they were looked at.
+    async fn replace(
+        &self,
+        place: &'static Place,
+        hits: Vec<Hit>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        let mut replaced = 0;
+        let mut hits = hits.into_iter().peekable();
+        while hits.peek().is_some() {
+            let (mut few, mut bytes) = (Vec::new(), 0);
+            while let Some(hit) =
+                hits.next_if(|_| few.len() < REPLACE_ROWS && bytes < REPLACE_BYTES)
+            {
+                bytes += hit.changes.iter().map(|change| change.before.len()).sum::<usize>();
+                few.push(hit);
+            }
+            replaced += self.write(Replace { place, hits: few, now }).await?;
         }
+        Ok(replaced)
     }
 }
 
-struct Step {
-    at: Where,
+/// A row that has the number.
+struct Hit {
+    key: Vec<Value>,
+    changes: Vec<Change>,
+}
+
+struct Change {
+    column: &'static str,
+    before: String,
+    after: String,
+    /// It was packed or in another charset, and is plain text from now on.
+    is_unpacked: bool,
+}
+
+struct Look {
+    place: &'static Place,
     accounts: Vec<AccountSlug>,
-    /// Rows behind this one.
-    from: i64,
+    /// The key of the row behind which to look.
+    after: Option<Vec<Value>>,
     mask: Mask,
-    erase: Option<Timestamp>,
 }
 
 #[derive(Default)]
 struct Found {
-    rows: u64,
+    hits: Vec<Hit>,
     campaigns: Vec<(Uuid, AccountSlug)>,
     destinations: Vec<String>,
-    /// The last row that was looked at; None at the end.
-    next: Option<i64>,
+    unreadable: u64,
+    /// The key of the last row that was looked at; None at the end.
+    next: Option<Vec<Value>>,
 }
 
-impl Verb for Step {
+impl Verb for Look {
     type Answer = Found;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Found, LedgerError> {
-        match self.at {
-            Where::Place(place) => self.look_through(store, &PLACES[place]).await,
-            Where::ContactNumbers => self.contact_numbers(store).await,
-            Where::KeptAnswers => self.kept_answers(store).await,
+        let mut found = Found::default();
+        let Some((last, is_end)) = self.end(store).await? else { return Ok(found) };
+        let columns: Vec<String> = self.place.columns.iter().map(selected).collect();
+        let (condition, mut parameters) = self.condition();
+        let upto = placeholders(parameters.len() + 1, last.len());
+        parameters.extend(last.iter().cloned());
+        let Place { table, campaign, .. } = self.place;
+        let key = self.key();
+        let sql = format!(
+            "SELECT {key}, a.slug, c.uuid, h.slug, {} FROM {table} x {} \
+             LEFT JOIN campaign c ON c.id = {campaign} LEFT JOIN account h ON h.id = c.home_id \
+             WHERE {condition} AND ({key}) <= ({upto}) ORDER BY {key}",
+            columns.join(", "),
+            self.join(),
+        );
+        for row in store.rows(&sql, &parameters).await? {
+            self.look_at(store, row, &mut found).await?;
         }
+        found.next = Some(last).filter(|_| !is_end);
+        Ok(found)
     }
 }
 
-impl Step {
-    /// `IN (…)` with the accounts' ids, and the parameters before which two others stand.
-    fn of_accounts(&self) -> (String, Vec<Value>) {
-        let mut parameters: Vec<Value> = vec![self.from.into(), AT_ONCE.into()];
-        parameters.extend(self.accounts.iter().map(Value::from));
-        let slugs = match self.accounts.len() {
-            0 => "''".to_owned(),
-            count => placeholders(3, count),
-        };
-        (format!("IN (SELECT id FROM account WHERE slug IN ({slugs}))"), parameters)
-    }
-
-    async fn look_through<S: Statements>(
+impl Look {
+    /// The key of the last row of this look, and whether none is behind it; None when there is no row.
+    async fn end<S: Statements>(
         &self,
         store: &mut S,
-        place: &Place,
-    ) -> Result<Found, LedgerError> {
-        let (of_accounts, parameters) = self.of_accounts();
+    ) -> Result<Option<(Vec<Value>, bool)>, LedgerError> {
+        let (condition, mut parameters) = self.condition();
+        let key = self.key();
+        let lengths = self
+            .place
+            .columns
+            .iter()
+            .map(|column| format!("COALESCE(octet_length(x.{}), 0)", column.name));
         let sql = format!(
-            "SELECT x.id, {} FROM {} x WHERE x.id > $1 AND {} {of_accounts} ORDER BY x.id LIMIT $2",
-            place.columns.join(", "),
-            place.table,
-            place.account,
+            "SELECT {key}, CAST({} AS BIGINT) FROM {} x {} WHERE {condition} ORDER BY {key} LIMIT ${}",
+            lengths.collect::<Vec<_>>().join(" + "),
+            self.place.table,
+            self.join(),
+            parameters.len() + 1,
         );
+        parameters.push(LOOK_ROWS.into());
         let rows = store.rows(&sql, &parameters).await?;
-        let is_last = i64::try_from(rows.len()).unwrap_or(0) < AT_ONCE;
-        let mut found = Found::default();
-        for mut row in rows {
-            let number = row.int()?;
-            found.next = Some(number).filter(|_| !is_last);
-            let mut changed = Vec::new();
-            for column in place.columns {
-                let text = row.optional_text()?;
-                if let Some(masked) = text.as_deref().and_then(|text| self.masked(place, text)) {
-                    changed.push((*column, masked));
+        let count = rows.len();
+        let (mut last, mut bytes) = (None, 0);
+        for (at, mut row) in rows.into_iter().enumerate() {
+            let key = self.read_key(&mut row)?;
+            bytes += row.int()?;
+            let is_end = at + 1 == count && i64::try_from(count).unwrap_or(LOOK_ROWS) < LOOK_ROWS;
+            last = Some((key, is_end));
+            if bytes >= LOOK_BYTES {
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    fn key(&self) -> String {
+        let columns = self.place.key.iter().map(|column| format!("x.{column}"));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    fn read_key(&self, row: &mut Row) -> Result<Vec<Value>, LedgerError> {
+        self.place.key.iter().map(|_| row.value()).collect()
+    }
+
+    fn join(&self) -> String {
+        format!("LEFT JOIN account a ON a.id = {}", self.place.account)
+    }
+
+    /// Rows of the accounts, and of none, behind the last look.
+    fn condition(&self) -> (String, Vec<Value>) {
+        let mut parameters: Vec<Value> = self.accounts.iter().map(Value::from).collect();
+        let mut condition = match self.accounts.len() {
+            0 => "a.id IS NULL".to_owned(),
+            count => format!("(a.id IS NULL OR a.slug IN ({}))", placeholders(1, count)),
+        };
+        if let Some(after) = &self.after {
+            let first = placeholders(parameters.len() + 1, after.len());
+            condition = format!("{condition} AND ({}) > ({first})", self.key());
+            parameters.extend(after.iter().cloned());
+        }
+        (condition, parameters)
+    }
+
+    async fn look_at<S: Statements>(
+        &self,
+        store: &mut S,
+        mut row: Row,
+        found: &mut Found,
+    ) -> Result<(), LedgerError> {
+        let key = self.read_key(&mut row)?;
+        let account = row.optional_slug()?;
+        let (campaign, home) = (row.optional_uuid()?, row.optional_slug()?);
+        let mut changes = Vec::new();
+        for column in self.place.columns {
+            let content = (column.holds == Holds::Body).then(|| read_content(&mut row));
+            let content = content.transpose()?.flatten();
+            let Some(before) = row.optional_text()? else { continue };
+            let bytes = content.as_ref().and_then(|_| quarantine::from_hex(&before));
+            let says = match (&content, &bytes) {
+                (Some(content), Some(bytes)) => Said::Bytes(bytes, content),
+                _ if column.holds == Holds::Number => Said::Number(&before),
+                _ => Said::Text(&before),
+            };
+            let is_unpacked = bytes.is_some();
+            match (self.mask)(Cell { account: account.as_ref(), says }) {
+                Seen::Nothing => {}
+                Seen::Unreadable => found.unreadable += 1,
+                Seen::Masked(after) => {
+                    changes.push(Change { column: column.name, before, after, is_unpacked });
                 }
             }
-            if changed.is_empty() {
-                continue;
-            }
-            found.rows += 1;
-            if matches!(place.table, "contact" | "attempt") {
-                let id = format!("(SELECT campaign_id FROM {} WHERE id = $1)", place.table);
-                found.campaigns.extend(campaign(store, &id, number).await?);
-            }
-            found.destinations.extend(told(store, place, number).await?);
-            if let Some(now) = self.erase {
-                replace(store, place, number, &changed, now).await?;
-            }
         }
-        Ok(found)
-    }
-
-    async fn contact_numbers<S: Statements>(&self, store: &mut S) -> Result<Found, LedgerError> {
-        let (of_accounts, parameters) = self.of_accounts();
-        let sql = format!(
-            "SELECT x.contact_id, x.place, x.number FROM contact_number x WHERE x.contact_id IN \
-             (SELECT p.id FROM contact p JOIN campaign c ON c.id = p.campaign_id WHERE p.id > $1 \
-             AND c.home_id {of_accounts} ORDER BY p.id LIMIT $2) ORDER BY x.contact_id"
-        );
-        let mut found = Found::default();
-        for mut row in store.rows(&sql, &parameters).await? {
-            let (contact, place, number) = (row.int()?, row.int()?, row.text()?);
-            found.next = Some(contact);
-            let Some(masked) = (self.mask)(&number) else { continue };
-            found.rows += 1;
-            let id = "(SELECT campaign_id FROM contact WHERE id = $1)";
-            found.campaigns.extend(campaign(store, id, contact).await?);
-            if self.erase.is_some() {
-                let sql = "UPDATE contact_number SET number = $3 \
-                           WHERE contact_id = $1 AND place = $2";
-                let parameters = [contact.into(), place.into(), masked.as_str().into()];
-                store.execute(sql, &parameters).await?;
-            }
+        if changes.is_empty() {
+            return Ok(());
         }
-        Ok(found)
-    }
-
-    async fn kept_answers<S: Statements>(&self, store: &mut S) -> Result<Found, LedgerError> {
-        let sql = "SELECT client, request_key, body FROM idempotency WHERE body IS NOT NULL";
-        let mut found = Found::default();
-        for mut row in store.rows(sql, &[]).await? {
-            let (client, key, body) = (row.text()?, row.text()?, row.text()?);
-            let Some(masked) = (self.mask)(&body) else { continue };
-            found.rows += 1;
-            if self.erase.is_some() {
-                let sql = "UPDATE idempotency SET body = $3 WHERE client = $1 AND request_key = $2";
-                let parameters =
-                    [client.as_str().into(), key.as_str().into(), masked.as_str().into()];
-                store.execute(sql, &parameters).await?;
-            }
+        found.campaigns.extend(campaign.zip(home));
+        if let ("event", [Value::Int(event)]) = (self.place.table, key.as_slice()) {
+            found.destinations.extend(told(store, *event).await?);
         }
-        Ok(found)
-    }
-
-    /// Bodies that are no text are kept as hexadecimal digits.
-    fn masked(&self, place: &Place, text: &str) -> Option<String> {
-        if place.name == "quarantine"
-            && let Some(bytes) = super::quarantine::from_hex(text)
-        {
-            let masked = (self.mask)(&String::from_utf8_lossy(&bytes))?;
-            return Some(super::quarantine::in_hex(masked.as_bytes()));
-        }
-        (self.mask)(text)
+        found.hits.push(Hit { key, changes });
+        Ok(())
     }
 }
 
-async fn replace<S: Statements>(
-    store: &mut S,
-    place: &Place,
-    number: i64,
-    changed: &[(&str, String)],
-    now: Timestamp,
-) -> Result<(), LedgerError> {
-    let mut parameters: Vec<Value> = vec![number.into()];
-    if !place.also.is_empty() {
-        parameters.push(now.into());
+fn selected(column: &places::Column) -> String {
+    let name = column.name;
+    match column.holds {
+        Holds::Number | Holds::Text => format!("x.{name}"),
+        Holds::Body => format!("x.encoding, x.content_type, x.content_encoding, x.{name}"),
     }
-    let mut set = Vec::new();
-    for (column, masked) in changed {
-        parameters.push(masked.as_str().into());
-        set.push(format!("{column} = ${}", parameters.len()));
-    }
-    let sql = format!("UPDATE {} SET {}{} WHERE id = $1", place.table, set.join(", "), place.also);
-    let renamed = changed.iter().find(|(column, _)| *column == "contact_reference");
-    let Some((_, masked)) = renamed else {
-        store.execute(&sql, &parameters).await?;
-        return Ok(());
-    };
-    // How far the contact is stands under its reference.
-    let before = "SELECT campaign_id, contact_reference FROM attempt WHERE id = $1";
-    let before = store.row(before, &[number.into()]).await?;
-    store.execute(&sql, &parameters).await?;
-    if let Some(mut before) = before {
-        let (campaign, reference) = (before.int()?, before.text()?);
-        refresh_contact(store, campaign, &reference).await?;
-        refresh_contact(store, campaign, masked).await?;
-    }
-    Ok(())
 }
 
-async fn campaign<S: Statements>(
-    store: &mut S,
-    id: &str,
-    number: i64,
-) -> Result<Option<(Uuid, AccountSlug)>, LedgerError> {
-    let sql = format!(
-        "SELECT c.uuid, a.slug FROM campaign c JOIN account a ON a.id = c.home_id WHERE c.id = {id}"
-    );
-    let row = store.row(&sql, &[number.into()]).await?;
-    row.map(|mut row| Ok((row.uuid()?, row.slug()?))).transpose()
+/// What was declared of a body that is kept in hexadecimal digits; None for one that is text.
+fn read_content(row: &mut Row) -> Result<Option<Content>, LedgerError> {
+    let encoding = row.optional_text()?;
+    let content = Content { kind: row.optional_text()?, packing: row.optional_text()? };
+    Ok(Some(content).filter(|_| encoding.as_deref() == Some("hex")))
 }
 
 /// Who has been told of an event, or may have been.
-async fn told<S: Statements>(
-    store: &mut S,
-    place: &Place,
-    number: i64,
-) -> Result<Vec<String>, LedgerError> {
-    if place.table != "event" {
-        return Ok(Vec::new());
-    }
+async fn told<S: Statements>(store: &mut S, event: i64) -> Result<Vec<String>, LedgerError> {
     let sql = "SELECT DISTINCT n.name FROM delivery d JOIN destination n ON \
                n.id = d.destination_id WHERE d.event_id = $1 AND (d.tries > 0 OR d.is_leased \
                OR d.state = 'delivered')";
-    let rows = store.rows(sql, &[number.into()]).await?;
+    let rows = store.rows(sql, &[event.into()]).await?;
     rows.into_iter().map(|mut row| row.text()).collect()
+}
+
+struct Replace {
+    place: &'static Place,
+    hits: Vec<Hit>,
+    now: Timestamp,
+}
+
+impl Verb for Replace {
+    /// Rows that were as they had been when they were looked at.
+    type Answer = u64;
+
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let mut replaced = 0;
+        let mut contacts: BTreeSet<(i64, &str)> = BTreeSet::new();
+        for hit in &self.hits {
+            let (sql, parameters) = self.update(hit);
+            if store.execute(&sql, &parameters).await? == 0 {
+                continue;
+            }
+            replaced += 1;
+            let renamed = hit.changes.iter().find(|change| change.column == "contact_reference");
+            if let Some(Change { before, after, .. }) = renamed {
+                let campaign = "SELECT campaign_id FROM attempt WHERE id = $1";
+                let campaign = store.row(campaign, &hit.key).await?;
+                let campaign = campaign.ok_or(LedgerError::Missing("attempt"))?.int()?;
+                contacts.extend([(campaign, before.as_str()), (campaign, after.as_str())]);
+            }
+        }
+        // How far a contact is stands under its reference.
+        for (campaign, reference) in contacts {
+            refresh_contact(store, campaign, reference).await?;
+        }
+        Ok(replaced)
+    }
+}
+
+impl Replace {
+    /// Replaces texts that are still what they were when they were looked at.
+    fn update(&self, hit: &Hit) -> (String, Vec<Value>) {
+        let Place { table, key, also, .. } = self.place;
+        let mut parameters: Vec<Value> = Vec::new();
+        let mut parameter = |value: Value| {
+            parameters.push(value);
+            format!("${}", parameters.len())
+        };
+        let mut set = Vec::new();
+        match also {
+            Also::Nothing => {}
+            Also::Unsigned => set.push("proof = NULL".to_owned()),
+            Also::Closed => {
+                let now = parameter(self.now.into());
+                set.push(format!("erased_at = COALESCE(erased_at, {now})"));
+            }
+        }
+        let mut is_same = Vec::new();
+        for (column, value) in key.iter().zip(&hit.key) {
+            is_same.push(format!("{column} = {}", parameter(value.clone())));
+        }
+        for Change { column, before, after, is_unpacked } in &hit.changes {
+            set.push(format!("{column} = {}", parameter(after.as_str().into())));
+            is_same.push(format!("{column} = {}", parameter(before.as_str().into())));
+            if *is_unpacked {
+                let plain = "encoding = 'text', content_type = NULL, content_encoding = NULL";
+                set.push(plain.to_owned());
+            }
+        }
+        let (set, is_same) = (set.join(", "), is_same.join(" AND "));
+        (format!("UPDATE {table} SET {set} WHERE {is_same}"), parameters)
+    }
+}
+
+struct Unlisted;
+
+impl Verb for Unlisted {
+    type Answer = Vec<String>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<String>, LedgerError> {
+        let mut unlisted = Vec::new();
+        for mut row in store.rows(S::TEXT_COLUMNS, &[]).await? {
+            let (table, column) = (row.text()?, row.text()?);
+            let is_looked_through = looked_through().any(|known| known == (&*table, &*column));
+            let is_excused = excused().any(|known| (known.0, known.1) == (&*table, &*column));
+            if !is_looked_through && !is_excused {
+                unlisted.push(format!("{table}.{column}"));
+            }
+        }
+        Ok(unlisted)
+    }
+}
+
+struct Others {
+    accounts: Vec<AccountSlug>,
+}
+
+impl Verb for Others {
+    type Answer = Vec<AccountSlug>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AccountSlug>, LedgerError> {
+        let rows = store.rows("SELECT slug FROM account ORDER BY slug", &[]).await?;
+        let all: Result<Vec<AccountSlug>, _> = rows.into_iter().map(|mut row| row.slug()).collect();
+        Ok(all?.into_iter().filter(|account| !self.accounts.contains(account)).collect())
+    }
 }
 
 struct Suppress {

@@ -42,6 +42,8 @@ pub trait Statements: Send {
     const ROW_LOCK_OR_SKIP: &'static str;
     /// What stands before and behind a UUID to make it text: 32 small hexadecimal digits.
     const UUID_DIGITS: (&'static str, &'static str);
+    /// Answers table and name of every column of text that the schema has.
+    const TEXT_COLUMNS: &'static str;
 
     fn rows(
         &mut self,
@@ -92,6 +94,11 @@ pub struct Row {
 impl Row {
     pub fn new(columns: Vec<Value>) -> Self {
         Self { columns: columns.into_iter(), taken: 0 }
+    }
+
+    /// Whatever it is: a key, by which the row is named again.
+    pub fn value(&mut self) -> Result<Value, LedgerError> {
+        self.next().ok_or_else(|| self.corrupt("there"))
     }
 
     pub fn int(&mut self) -> Result<i64, LedgerError> {
@@ -163,6 +170,11 @@ impl Row {
 
     pub fn slug(&mut self) -> Result<AccountSlug, LedgerError> {
         AccountSlug::new(&self.text()?).map_err(|_| self.corrupt("an account"))
+    }
+
+    pub fn optional_slug(&mut self) -> Result<Option<AccountSlug>, LedgerError> {
+        let slug = self.optional_text()?.map(|slug| AccountSlug::new(&slug));
+        slug.transpose().map_err(|_| self.corrupt("an account"))
     }
 
     pub fn native(&mut self) -> Result<NativeId, LedgerError> {

@@ -1,10 +1,14 @@
 //! A person's number is found however it was written, and erased from everything that is kept: no byte
 //! of the store has it afterwards, and what counted before counts still.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::ledger::Ledger;
+use encoding_rs::GBK;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::support::sink::Sink;
@@ -52,6 +56,21 @@ fn holding(ledger: &Path, bytes: &[u8]) -> Vec<String> {
     files.filter(holds).map(|file| file.display().to_string()).collect()
 }
 
+/// A draft whose client noted the number, and that has it as a target.
+async fn noted_draft(app: &TestApp) -> String {
+    let asked = "asked by 131\u{2013}5557\u{2013}7799";
+    let draft = json!({"name": "draft", "detail": asked, "type": "call", "service_level": 100,
+        "end_handle": "continue", "actions": []});
+    let draft = app.vb("POST", "/campaigns", Some(draft)).await.json();
+    let outdial = json!({"campaign_id": draft["id"], "name": "n", "detail": "d", "data": "x"});
+    let outdial = app.vb("POST", "/outdials", Some(outdial)).await.json();
+    let target = json!({"name": "n", "detail": "d", "data": "x",
+        "destination_0": {"type": "tel", "target": NUMBER}});
+    let targets = format!("/outdials/{}/targets", outdial["id"].as_str().unwrap());
+    assert_eq!(app.vb("POST", &targets, Some(target)).await.status, 200);
+    draft["id"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     let app = TestApp::simulators(|config| {
@@ -74,18 +93,13 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     push(&app, &rows).await;
     push(&app, &json!({"what": "no result of +86 131 5557 7799"})).await;
     // A draft's contact, under a key whose answer is kept.
-    let draft = json!({"name": "draft", "detail": "d", "type": "call", "service_level": 100,
-        "end_handle": "continue", "actions": []});
-    let draft = app.vb("POST", "/campaigns", Some(draft)).await.json();
-    let outdial = json!({"campaign_id": draft["id"], "name": "n", "detail": "d", "data": "x"});
-    let outdial = app.vb("POST", "/outdials", Some(outdial)).await.json();
-    let target = json!({"name": "n", "detail": "d", "data": "x",
-        "destination_0": {"type": "tel", "target": NUMBER}});
-    let targets = format!("/outdials/{}/targets", outdial["id"].as_str().unwrap());
-    assert_eq!(app.vb("POST", &targets, Some(target)).await.status, 200);
+    let draft = noted_draft(&app).await;
     app.one_target_is_a_draft();
     until(async || app.api("/destinations").await["items"][0]["delivered"] == 4).await;
     assert!(!holding(&app.ledger(), DIGITS).is_empty(), "it is there before");
+
+    let shown_draft = format!("/campaigns/{draft}");
+    assert!(app.vb_get(&shown_draft).await.to_string().contains("5557"), "and shown");
 
     let found = certificate(&app, "find").await;
     assert_eq!(found["rows"]["attempts"], 3, "{found}");
@@ -99,6 +113,9 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     assert_eq!(holding(&app.ledger(), b"5557-7799"), Vec::<String>::new());
     assert_eq!(holding(&app.ledger(), b"5557 7799"), Vec::<String>::new());
 
+    // Nor does the gateway remember it.
+    let now_shown = app.vb_get(&shown_draft).await.to_string();
+    assert!(now_shown.contains("asked by erased-") && !now_shown.contains("5557"), "{now_shown}");
     // It is nowhere, and known to have been erased.
     let again = certificate(&app, "find").await;
     assert_eq!((&again["rows"], &again["number_hash"]), (&json!({}), &erased["number_hash"]));
@@ -117,6 +134,84 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     let rows = app.recorded(campaign).await;
     let again = rows.iter().filter(|row| row["called"].as_str().unwrap().contains("5557"));
     assert_eq!(again.count(), 0, "{rows:?}");
+    app.finish().await;
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+/// However it was written and packed; and what only has its digits stays as it was.
+#[tokio::test]
+async fn what_is_erased_is_the_number_and_nothing_else() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let (url, sink) = (app.results_address("cc"), Sink::taking());
+    let order = json!({"name": "raw", "shape": "raw", "url": sink.url("/")});
+    assert_eq!(ask(&app, "destinations", order).await.status, 200);
+    // Escapes of JSON, an invisible character, an address; and what is no number.
+    let escaped = row(campaign, 1, "013100000001", "131\u{2013}5557\u{2013}7799").to_string();
+    let escaped = escaped.replace('\u{2013}', "\\u2013");
+    let stays = "20131555-77799 13155577799-1644464743 913155577799 2013-15-55 77799";
+    let rows = [
+        escaped,
+        row(campaign, 2, "013100000002", "13155577\u{200b}799").to_string(),
+        row(campaign, 3, "013100000003", "/?tel=%2B86%20131%205557%207799&n=1").to_string(),
+        row(campaign, 4, "013100000004", stays).to_string(),
+    ];
+    let rows = format!("[{}]", rows.join(","));
+    assert_eq!(app.push_bytes(&url, &[], rows.into_bytes()).await, 200);
+    // Bodies that mean nothing: packed, in another charset, in none, and broken.
+    let nothing = "{\"what\":\"\u{79cb} 13155577799\"}";
+    let (packed, gbk) = (gzip(nothing.as_bytes()), GBK.encode(nothing).0.into_owned());
+    for (headers, body) in [
+        (&[("content-encoding", "gzip")][..], packed.clone()),
+        (&[("content-type", "application/json; charset=GBK")], gbk.clone()),
+        (&[("content-type", "application/json")], [&b"\xff"[..], nothing.as_bytes()].concat()),
+        (&[("content-encoding", "gzip")], b"\x1f\x8b\x08 broken".to_vec()),
+    ] {
+        assert_eq!(app.push_bytes(&url, headers, body).await, 200, "{headers:?}");
+    }
+    until(async || app.inbox("cc").await["quarantined"] == 4).await;
+    until(async || app.inbox("cc").await["waiting"] == 0).await;
+    until(async || app.api("/destinations").await["items"][0]["delivered"] == 5).await;
+    let bytes = [hexadecimal(&packed), hexadecimal(&gbk), hexadecimal(DIGITS)];
+    for kept in &bytes[..2] {
+        assert!(!holding(&app.ledger(), kept.as_bytes()).is_empty(), "they are kept as they came");
+    }
+
+    let found = certificate(&app, "find").await;
+    assert_eq!(found["rows"]["attempts"], 3, "{found}");
+    assert_eq!(found["told"], json!(["raw"]));
+    let erased = certificate(&app, "erase").await;
+    assert_eq!(erased["rows"], found["rows"]);
+    assert_eq!(certificate(&app, "find").await["rows"], json!({}));
+    for kept in &bytes {
+        assert_eq!(holding(&app.ledger(), kept.as_bytes()), Vec::<String>::new(), "{kept}");
+    }
+    for kept in ["131\\u20135557", "131\u{2013}5557", "13155577\u{200b}799", "131%205557"] {
+        assert_eq!(holding(&app.ledger(), kept.as_bytes()), Vec::<String>::new(), "{kept}");
+    }
+    let told = erased["not_covered"].as_array().unwrap();
+    let is_told = |line: &str| told.iter().any(|told| told.as_str().unwrap().contains(line));
+    assert!(is_told("bodies in quarantine that cannot be read: 1"), "{told:?}");
+    assert!(is_told("copies of the ledger") && is_told("keys of requests"), "{told:?}");
+    assert!(!is_told("does not know"), "{told:?}");
+    let rows = app.recorded(campaign).await;
+    let field = |call: &str| {
+        let row = rows.iter().find(|row| row["callId"].as_str().unwrap().ends_with(call));
+        row.unwrap()["customField"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(field("-4"), stays);
+    assert!(field("-3").starts_with("/?tel=erased-") && field("-3").ends_with("&n=1"), "{rows:?}");
+    assert!(rows.iter().all(|row| row["callTimeStr"] == "2026-10-01 08:00:00"), "{rows:?}");
     app.finish().await;
 }
 

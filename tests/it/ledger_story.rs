@@ -20,6 +20,7 @@ mod identity;
 mod inbox;
 mod keys;
 mod lists;
+mod numbers;
 mod objects;
 mod one_store;
 mod opening;

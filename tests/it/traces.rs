@@ -184,6 +184,29 @@ fn numbers_of_json_are_found_and_it_stays_json() {
     assert_eq!(masked(CHINA, r#"{"x":-13155577799}"#), None);
 }
 
+/// Everything that is kept is read, also what somebody sends to keep the reader busy: the time for it grows
+/// with its length, or this never ends.
+#[test]
+fn long_texts_cost_no_more_than_their_length() {
+    let number = "13155577799";
+    for (text, count) in [
+        (format!("[{}1]", format!("{number},").repeat(20_000)), 20_000),
+        (format!("{number}+").repeat(20_000), 20_000),
+        (format!("{number} ").repeat(20_000), 20_000),
+        (format!("{number}-").repeat(20_000), 0),
+        ("1 ".repeat(200_000), 0),
+        ("e".repeat(200_000), 0),
+        ("1e".repeat(100_000), 0),
+        ("\\".repeat(200_000), 0),
+        ("%25".repeat(70_000), 0),
+        ("&amp;".repeat(40_000), 0),
+        (format!("1{}", "\u{200b}".repeat(70_000)).repeat(2), 0),
+    ] {
+        let masked = masked(CHINA, &text).unwrap_or_default();
+        assert_eq!(masked.matches(TOKEN).count(), count, "{}", &text[..20]);
+    }
+}
+
 /// How a person may write it: groups, what stands between them, what stands before.
 fn spelling() -> impl Strategy<Value = String> {
     let gap = prop::sample::select(vec![

@@ -33,9 +33,9 @@ const TIMES: [&str; 10] =
     ["time", "date", "timestamp", "tm", "at", "ts", "created", "updated", "expires", "until"];
 const IDS: [&str; 6] = ["id", "ids", "uuid", "guid", "hash", "signature"];
 /// Of what an id is one of these, and not a person's: people's numbers serve as references of people.
-const THINGS: [&str; 17] = [
+const THINGS: [&str; 18] = [
     "campaign", "call", "account", "vdn", "request", "trace", "span", "event", "delivery", "job",
-    "batch", "record", "flow", "queue", "message", "parent", "object",
+    "batch", "record", "flow", "queue", "message", "parent", "object", "session",
 ];
 const LONGEST_NAME_BYTES: usize = 64;
 

@@ -36,6 +36,8 @@ pub struct NumberCertificate {
     pub still_at: Vec<NumberHolder>,
     /// Destinations that were told it.
     pub told: Vec<String>,
+    /// Where it may stand all the same: what this certificate does not speak for.
+    pub not_covered: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -86,6 +88,7 @@ impl From<NumberReport> for NumberCertificate {
             rows: report.rows.into_iter().map(row).collect(),
             still_at: report.campaigns.into_iter().map(|(c, a)| holder((c, a))).collect(),
             told: report.destinations,
+            not_covered: report.not_covered,
         }
     }
 }

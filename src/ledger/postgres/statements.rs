@@ -44,6 +44,10 @@ impl Statements for PostgresStatements<'_> {
     const ROW_LOCK: &'static str = " FOR UPDATE";
     const ROW_LOCK_OR_SKIP: &'static str = " FOR UPDATE SKIP LOCKED";
     const UUID_DIGITS: (&'static str, &'static str) = ("replace(CAST(", " AS TEXT), '-', '')");
+    const TEXT_COLUMNS: &'static str = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) \
+         FROM information_schema.columns WHERE table_schema = current_schema() \
+         AND data_type NOT IN ('bigint', 'integer', 'boolean', 'uuid') \
+         ORDER BY table_name, ordinal_position";
 
     async fn rows(&mut self, sql: &str, parameters: &[Value]) -> Result<Vec<Row>, LedgerError> {
         let parameters: Vec<&(dyn ToSql + Sync)> =

@@ -57,6 +57,10 @@ impl Statements for SqliteStatements<'_> {
     const ROW_LOCK: &'static str = "";
     const ROW_LOCK_OR_SKIP: &'static str = "";
     const UUID_DIGITS: (&'static str, &'static str) = ("lower(hex(", "))");
+    const TEXT_COLUMNS: &'static str = "SELECT t.name, c.name FROM sqlite_schema t \
+         JOIN pragma_table_xinfo(t.name) c WHERE t.type = 'table' \
+         AND (upper(c.type) LIKE '%CHAR%' OR upper(c.type) LIKE '%TEXT%' OR upper(c.type) LIKE '%CLOB%') \
+         ORDER BY t.name, c.cid";
 
     fn rows(
         &mut self,
