@@ -55,8 +55,8 @@ pub enum Again {
     /// The same, unless something else was asked of its subject since: then it is done again, for all
     /// that it does is that fewer are called.
     ToldOrDone,
-    /// A stop of this campaign. It is told the same while the campaign is wanted stopped and seen so;
-    /// else it is done again, whoever had it started.
+    /// A stop of this campaign: the same, while the campaign is also wanted stopped and seen so,
+    /// whoever may have it started; else it is done again.
     ToldOrStopped(CampaignKey),
 }
 
@@ -173,11 +173,9 @@ impl WorkerGateway {
     async fn is_due_again(&self, asked: &Asked, again: Again, known: &Idempotency) -> bool {
         use Idempotency as I;
         match (again, known) {
-            (Again::ToldOrDone, I::InDoubt | I::Overtaken(_)) => true,
-            (
-                Again::ToldOrStopped(key),
-                I::UnderWay | I::InDoubt | I::Answered(_) | I::Overtaken(_),
-            ) => {
+            // What came since may be a start that is on its way.
+            (Again::ToldOrDone | Again::ToldOrStopped(_), I::InDoubt | I::Overtaken(_)) => true,
+            (Again::ToldOrStopped(key), I::UnderWay | I::Answered(_)) => {
                 let is_under_way = *known == I::UnderWay;
                 // If that cannot be told, it is stopped.
                 !self.stands_still(asked, key, is_under_way).await.unwrap_or(false)

@@ -73,6 +73,11 @@ impl WorkerGateway {
         Ok(found)
     }
 
+    /// Whether this was the token of a session a while ago: whoever bears it does not guess.
+    pub fn was_session(&self, token: &str) -> bool {
+        self.shared.sessions.was_found(&hash(token))
+    }
+
     /// Ends one session, here at once and on other replicas within seconds.
     ///
     /// # Errors
@@ -89,6 +94,10 @@ impl SessionMemory {
     fn find(&self, hash: &str, now: Timestamp) -> Option<Session> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.get(hash).filter(|(_, until)| now < *until).map(|(session, _)| session.clone())
+    }
+
+    fn was_found(&self, hash: &str) -> bool {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
     }
 
     fn remember(&self, hash: String, session: Session, until: Timestamp) {

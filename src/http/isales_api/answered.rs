@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::body::to_bytes;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -16,11 +16,14 @@ use crate::gateway::{Asked, WorkerGateway};
 use crate::http::isales_api::error::{self, Doing, Refused};
 use crate::http::isales_api::fields;
 
+/// What of a campaign or VDN is changed without the rest, as it stands in the path.
+const ASPECTS: [&str; 4] = ["/calldata/", "/callbatch/", "/blocklist", "/holiday/"];
+
 /// An answer as it is kept.
 #[derive(Serialize, Deserialize)]
 struct Answer {
     status: u16,
-    content_type: Option<String>,
+    headers: Vec<(String, String)>,
     /// Answers are JSON, which is text.
     body: String,
 }
@@ -41,12 +44,17 @@ pub(super) fn keyed(
     (signature, window): (&str, Duration),
 ) -> Keyed {
     let pair = fields::pair(request);
-    let subject = match (&pair, fields::vdn(request)) {
+    let thing = match (&pair, fields::vdn(request)) {
         (Ok(pair), _) => Some(pair.to_string()),
         (Err(_), Ok(vdn)) => Some(vdn.to_string()),
         // It is refused.
         (Err(_), Err(_)) => None,
     };
+    let aspect = match doing {
+        Doing::PauseOrResume => "/steering",
+        _ => ASPECTS.into_iter().find(|aspect| request.path().contains(aspect)).unwrap_or_default(),
+    };
+    let subject = thing.map(|thing| thing + aspect);
     let again = match (doing, pair) {
         (Doing::Create | Doing::AddNumbers, _) => Again::Told,
         (Doing::PauseOrResume, Ok(pair)) if request.path().ends_with("/pause") => {
@@ -94,12 +102,15 @@ pub(super) async fn once(
 
 async fn keep(response: HttpResponse) -> Result<Bytes, GatewayError> {
     let status = response.status().as_u16();
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.map(str::to_owned);
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = response.headers().iter().filter_map(header).collect();
     let unreadable = || GatewayError::Internal("an answer cannot be kept".to_owned());
     let body = to_bytes(response.into_body()).await.map_err(|_| unreadable())?;
-    let body = String::from_utf8(body.to_vec()).map_err(|_| unreadable())?;
-    let kept = serde_json::to_vec(&Answer { status, content_type, body });
+    // What was done is done, whatever its answer says.
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let kept = serde_json::to_vec(&Answer { status, headers, body });
     kept.map(Bytes::from).map_err(|_| unreadable())
 }
 
@@ -108,8 +119,8 @@ fn told(kept: &[u8]) -> Result<HttpResponse, Refused> {
     let answer: Answer = serde_json::from_slice(kept).map_err(|_| unreadable())?;
     let status = StatusCode::from_u16(answer.status).map_err(|_| unreadable())?;
     let mut response = HttpResponse::build(status);
-    if let Some(content_type) = answer.content_type {
-        response.insert_header((CONTENT_TYPE, content_type));
+    for header in answer.headers {
+        response.append_header(header);
     }
     Ok(response.body(answer.body))
 }

@@ -111,8 +111,8 @@ impl Keys {
 
     /// # Errors
     /// When there is no credential, or the one that decides is neither an access key of a client
-    /// nor the token of a session; when the ledger cannot be asked for sessions. It is not asked for
-    /// whom `waits` has a time.
+    /// nor the token of a session; when the ledger cannot be asked for sessions. Nobody for whom `waits`
+    /// has a time has it asked for a token that was never seen here.
     pub async fn authenticate(
         &self,
         request: &HttpRequest,
@@ -125,7 +125,9 @@ impl Keys {
                 caller.ok_or(Stranger::Unproved(Reason::UnknownAccessKey))
             }
             Credential::Token(token) => {
-                if let Some(retry_after) = waits() {
+                if let Some(retry_after) = waits()
+                    && !gateway.was_session(&token)
+                {
                     return Err(Stranger::Waits(retry_after));
                 }
                 let found = gateway.session(&token).await.map_err(Stranger::Gateway)?;

@@ -228,3 +228,23 @@ async fn a_user_who_is_guessed_at_from_everywhere_is_protected_and_not_locked_ou
     assert_eq!(log_in(&app, "both@example.com", PASSWORD).await.status, 200);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_session_goes_on_where_others_guess_at_tokens() {
+    let app = TestApp::simulators(|config| {
+        logins(config);
+        config.listeners.facades.limits.refusals_per_peer = 10;
+    });
+    let app = app.await.serve().await;
+    let token = token(&app).await;
+    assert_eq!(me(&app, &token).await, 200);
+    let guess = "0".repeat(token.len());
+    for _ in 0..10 {
+        assert_eq!(me(&app, &guess).await, 401);
+    }
+    for _ in 0..3 {
+        assert_eq!(me(&app, &guess).await, 429);
+        assert_eq!(me(&app, &token).await, 200);
+    }
+    app.finish().await;
+}

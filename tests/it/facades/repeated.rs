@@ -408,7 +408,11 @@ async fn pause_resume_and_pause_of_one_second_leave_it_paused() {
     for _ in 0..3 {
         pause.succeeds(&app).await;
     }
-    assert_eq!(sent(&app, "/pause"), 1, "it arrived three times and is done once");
+    let mut change = document(&app, "spring");
+    change.as_object_mut().unwrap().remove("initStatus");
+    app.cc_ok("PUT", &campaign.replace("v1", "v2"), Some(change)).await;
+    pause.succeeds(&app).await;
+    assert_eq!(sent(&app, "/pause"), 1, "it arrived four times and is done once");
     resume.succeeds(&app).await;
     status_is(&app, &campaign, 2).await;
     // Whether it is meant anew or only arrives again, nobody can say: it is stopped.

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use dialbridge::clock::Clock;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Gateway;
-use crate::support::{TestApp, until};
+use crate::support::{Caller, TestApp, until};
 
 const FILES: usize = 1024;
 const CROWD: usize = 1100;
+/// Of each body that does not end.
+const BEGUN_BYTES: usize = 48 * 1024;
 
 impl Gateway<'_> {
     /// Starts it so that it may open so many files and no more.
@@ -65,17 +68,26 @@ async fn a_crowd_of_unfinished_bodies_leaves_files_for_pushes_and_probes() {
     let path = pusher.url.split_once(&gateway.callbacks.to_string()).unwrap().1;
     let signed = "POST /callbacks/voipbin/vb HTTP/1.1\r\nx-voipbin-signature: x";
     let unsigned = "POST /v1.0/campaigns HTTP/1.1";
+    // A client's name and the time can be right; whether the rest is, only the whole body tells.
+    let (name, now) = (Caller::Both.keys().0, Clock::real().wall().strftime("%Y-%m-%dT%H:%M:%SZ"));
+    let named = format!(
+        "POST /rest/isales/v2/openapi/campaigns/11 HTTP/1.1\r\n\
+         authorization: auth-v2/{name}/{now}/host/{}",
+        "0".repeat(64)
+    );
+    let begun = "x".repeat(BEGUN_BYTES);
     let mut crowd = Vec::new();
     let mut pushed = Vec::new();
     for (port, head) in [
         (gateway.callbacks, signed),
         (gateway.facades, unsigned),
-        (gateway.facades, "POST /rest/isales/v2/openapi/campaigns/11 HTTP/1.1"),
+        (gateway.facades, &*named),
         (gateway.admin, "POST /api/v1/adopt HTTP/1.1"),
     ] {
         for _ in 0..CROWD {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-            let request = format!("{head}\r\nhost: gateway\r\ncontent-length: 1000\r\n\r\n{{");
+            let length = "content-length: 8000000";
+            let request = format!("{head}\r\nhost: gateway\r\n{length}\r\n\r\n{begun}");
             stream.write_all(request.as_bytes()).await.ok();
             crowd.push(stream);
         }
