@@ -190,14 +190,7 @@ impl<'a> Client<'a> {
             let known = named(campaigns, name)?;
             // One contact was added through the other API.
             let wanted = known.made.contacts + 1;
-            let mut seen = (0, 0);
-            for _ in 0..LOOKS_MAX {
-                seen = (self.campaigncalls(known).await?, self.result_rows(known).await?);
-                if seen.0 >= wanted && seen.1 >= wanted {
-                    break;
-                }
-                self.stage.clock.sleep(LOOK_AGAIN).await;
-            }
+            let seen = self.attempts(known, wanted).await?;
             self.expect(seen.0 >= wanted && seen.1 >= wanted, || {
                 format!(
                     "{name} has {wanted} contacts, but {} attempts through VoIPBin's API and {} \
@@ -207,6 +200,20 @@ impl<'a> Client<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Attempts that have ended through VoIPBin's API and CC-iSales', asked until there are enough and both tell
+    /// as many: one is told what happened until a moment ago, the other what happened until now.
+    async fn attempts(&self, known: &Known, wanted: usize) -> anyhow::Result<(usize, usize)> {
+        let mut seen = (0, 0);
+        for _ in 0..LOOKS_MAX {
+            seen = (self.campaigncalls(known).await?, self.result_rows(known).await?);
+            if seen.0 >= wanted && seen.0 == seen.1 {
+                break;
+            }
+            self.stage.clock.sleep(LOOK_AGAIN).await;
+        }
+        Ok(seen)
     }
 
     /// Attempts that have ended, through VoIPBin's API.
@@ -238,8 +245,7 @@ impl<'a> Client<'a> {
         self.expect(as_voipbin["id"] == known.uuid && as_isales["name"] == name, || {
             format!("{name} has other ids in its detail than in the list")
         });
-        let attempts = self.campaigncalls(known).await?;
-        let rows = self.result_rows(known).await?;
+        let (attempts, rows) = self.attempts(known, 0).await?;
         self.expect(attempts == rows, || {
             format!("{name}: {attempts} attempts through VoIPBin's API, {rows} through CC-iSales'")
         });
