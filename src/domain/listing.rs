@@ -43,7 +43,7 @@ pub enum Finals {
     Every,
     /// Successes and the last one: how often a number is tried is not known, or nobody is called any more.
     Last,
-    /// The last one of a contact that is not called again: by a success, an outcome that ends it, or the
+    /// Successes, and the last one of a contact that is not called again: an outcome that ends it, or the
     /// last of its tries, which a number has by its place in the contact.
     Finished { attempts_by_place: Vec<i64> },
 }

@@ -103,9 +103,9 @@ impl AttemptFilter {
                  AND n.list_at > t.list_at AND n.result <> 'in-progress'))"
             )),
             Finals::Finished { attempts_by_place } => conditions.push(format!(
-                "(t.contact_reference IS NULL OR (NOT EXISTS (SELECT 1 {OF_SAME_CONTACT} \
-                 AND n.list_at > t.list_at) AND (t.result = 'success' \
-                 OR (t.result = 'fail' AND NOT t.contact_reusable) \
+                "(t.contact_reference IS NULL OR t.result = 'success' \
+                 OR (NOT EXISTS (SELECT 1 {OF_SAME_CONTACT} AND n.list_at > t.list_at) \
+                 AND ((t.result = 'fail' AND NOT t.contact_reusable) \
                  OR (SELECT CASE WHEN w.allowed > 0 THEN w.allowed END \
                  FROM (SELECT {} AS allowed) w) \
                  <= (SELECT COUNT(*) {OF_SAME_CONTACT} AND n.counts_as_attempt))))",

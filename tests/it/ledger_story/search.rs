@@ -118,6 +118,11 @@ async fn a_result_is_final_when_nobody_calls_again(place: Place) {
     assert_eq!(finished(&[2]).await, "b");
     report("11/1/c/t", 30, CallResult::Success).await;
     assert_eq!(finished(&[9]).await, "c", "nobody calls after a success");
+    // Two successes of one subscriber are two contacts', whoever they are.
+    let success = |native: &str, at_s| seen(native, Some("other"), at_s, CallResult::Success);
+    let two = vec![success("11/1/d/t", 40), success("11/1/e/t", 50)];
+    ledger.record_attempts(slug("pairs"), campaign, two, at(100)).await.unwrap();
+    assert_eq!(finished(&[9]).await, "c d e");
 }
 
 async fn an_attempt_is_found_by_its_call(place: Place) {
