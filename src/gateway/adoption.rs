@@ -20,7 +20,7 @@ use crate::gateway::destinations::OperatorView;
 use crate::gateway::error::{GatewayError, Refusal};
 use crate::gateway::following::is_pushed_here;
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::gateway::{Home, Shared, WorkerGateway, settling};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::jobs::{JobFilter, JobRow, JobState, NewJob};
 use crate::ledger::journal::JournalEntry;
@@ -247,6 +247,8 @@ fn shown(address: &str) -> Option<String> {
 pub(super) async fn run(run: &mut Run<'_>, what: TakeOver) -> Result<Option<String>, Stop> {
     let gateway = run.gateway;
     let account = run.row.account.clone();
+    // With the rights that the operator has now: a turn may come long after the order.
+    settling::check_rights(run, &account)?;
     let home = gateway.homes.get(&account);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
     let work = Work { gateway, home, account: &account, actor: run.row.actor.clone(), what };

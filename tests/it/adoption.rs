@@ -1,7 +1,7 @@
 //! Whose address platforms push to: the gateway's, in campaigns that it creates and in those that it
 //! takes over, while every client goes on seeing its own.
 
-use dialbridge::config::CallbackSettings;
+use dialbridge::config::{ApiScope, CallbackSettings};
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::platforms::{Binding, Bindings};
 use dialbridge::simulators::voipbin;
@@ -301,5 +301,36 @@ async fn an_address_of_one_campaign_takes_no_results_of_another() {
     // Another's name in the address is nobody's.
     let forged = first.replace(&format!(".{}-", numbers[0]), &format!(".{}-", numbers[1]));
     assert_eq!(app.send("POST", &forged, &[], Some(row("1-3").to_string())).await.status, 401);
+    app.finish().await;
+}
+
+/// The order stands for days where the home does not answer; the right to it may end before.
+#[tokio::test]
+async fn an_order_of_an_operator_without_the_account_is_not_carried_out() {
+    let relay = Relay::new();
+    let app = simulators(&relay, false).await;
+    let own = Sink::taking();
+    let create = format!("v2/openapi/campaigns/{VDN}");
+    let body = document(&app, "pushed", Some(&own.url("/own")));
+    let made = app.on_isales("POST", &create, Some(body)).await;
+    let number = made["returnObject"]["id"].as_i64().unwrap();
+    let app = serve(app, &relay).await;
+    app.isales.faults.set("5xx".parse().unwrap());
+    let order = ("POST", "/adopt");
+    let begun = app.ask_api("operator", order, Some(json!({"account": "cc"}))).await;
+    assert_eq!(begun.status, 200, "{}", begun.text);
+    let job = format!("/jobs/{}", begun.json()["job"].as_str().unwrap());
+    until(async || app.api(&job).await["attempts"] != 0).await;
+    let app = app.stopped().await.reconfigured(|config| {
+        for token in config.api_tokens.iter_mut().filter(|token| token.name == "operator") {
+            token.scopes = vec![ApiScope::Read];
+        }
+    });
+    app.isales.faults.set("".parse().unwrap());
+    let app = app.serve().await;
+    until(async || app.api(&job).await["state"] == "failed").await;
+    let why = app.api(&job).await["error"].as_str().unwrap().to_owned();
+    assert!(why.contains("may only read"), "{why}");
+    assert_eq!(at_home(&app, number).await, own.url("/own"));
     app.finish().await;
 }

@@ -6,7 +6,7 @@ mod campaigns;
 mod chaining;
 mod contacts_and_results;
 pub mod isales_life;
-mod limits;
+pub mod limits;
 mod login;
 mod passthrough;
 mod refusals;

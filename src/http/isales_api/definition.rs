@@ -280,7 +280,7 @@ pub fn policy_lists(policy: &Fields) -> Result<(), BrokenRule> {
         no_retry_policy: list("noRetryPolicy"),
         ..wire::RetryPolicy::default()
     };
-    rules::check_policy_lists(&lists).map_err(|Misread { member, flaw }| broken(member, flaw))
+    rules::check_policy(&lists).map_err(|Misread { member, flaw }| broken(member, flaw))
 }
 
 fn retry_policy(fields: &Fields) -> Result<(), BrokenRule> {

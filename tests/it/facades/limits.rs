@@ -10,7 +10,7 @@ use crate::facades::voipbin_draft::on_isales;
 use crate::support::{TestApp, VDN, VIRTUAL_VDN, until};
 
 /// Members of a CC-iSales campaign that limit calls, each with values that it does not allow.
-fn malformed() -> Vec<(&'static str, Value)> {
+pub fn malformed() -> Vec<(&'static str, Value)> {
     let times = ["9:00", " 09:00", "09:00:00", "24:00", "09:60", "nine:00"];
     let mut found = Vec::new();
     for name in ["workdayBeginTime1", "holidayBeginTime2"] {
@@ -68,6 +68,13 @@ fn malformed() -> Vec<(&'static str, Value)> {
     ));
     found.push(("noRetryPolicy", json!({"retryPolicy": {"policyType": 0, "noRetryPolicy": [1]}})));
     found
+}
+
+/// Refused at a door and understood in a document: a bare date stands for its first second, as in older
+/// answers, and a time to ring is brought into its range, which lets nobody be called more.
+pub fn is_understood_in_documents(change: &Value) -> bool {
+    let is_bare_date = |name| change[name] == "2099-01-01";
+    is_bare_date("strBeginTime") || is_bare_date("strEndTime") || change["maxAlertingTime"].is_i64()
 }
 
 fn with(mut document: Value, change: &Value) -> Value {
@@ -205,6 +212,39 @@ async fn a_campaign_found_dialling_against_its_hours_is_stopped() {
     let history = format!("/campaigns/{uuid}/history");
     until(async || app.api(&history).await.to_string().contains("found dialling, but")).await;
     until(async || app.vb_get(&format!("/campaigns/{uuid}")).await["status"] == "stop").await;
+    app.finish().await;
+}
+
+/// What is kept beside a campaign was taken by an older program, or was damaged.
+#[actix_web::test]
+async fn a_kept_document_that_is_malformed_keeps_its_campaign_still() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let path = |rest: &str| format!("v1/openapi/campaigns/{VIRTUAL_VDN}{rest}");
+    let create = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+    let made = app.cc_ok("POST", &create, Some(document(&app, "kept"))).await;
+    let resume = path(&format!("/{}/resume", made["returnObject"]["id"]));
+    let uuid = app.uuid_of("kept").await;
+    let mut app = app.stopped().await;
+    let whole = document(&app, "kept");
+    let mut odd: Vec<String> = malformed()
+        .into_iter()
+        .filter(|(_, change)| !is_understood_in_documents(change))
+        .map(|(_, change)| with(whole.clone(), &change).to_string())
+        .step_by(7)
+        .collect();
+    odd.extend(["".to_owned(), "[]".to_owned(), "null".to_owned()]);
+    for document in odd {
+        let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+        let sql = "UPDATE object SET document = ?1 WHERE name = 'kept'";
+        assert_ne!(ledger.execute(sql, [&document]).unwrap(), 0);
+        drop(ledger);
+        app = app.serve().await;
+        let refused = app.cc("PUT", &resume, None).await;
+        assert_eq!(refused.code(), "0200011", "{document}: {}", refused.text);
+        let campaign = app.on_voipbin("GET", &format!("/campaigns/{uuid}"), None).await;
+        assert_eq!(campaign["status"], "stop", "{document}");
+        app = app.stopped().await;
+    }
     app.finish().await;
 }
 

@@ -1,12 +1,21 @@
 //! A stop is not lost, whatever is under way when it comes; and the journal knows what was ours.
 
+use dialbridge::config::LedgerConfig;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::voipbin_draft::{QUEUE, on_isales};
-use crate::support::{Reply, TestApp, VDN, until};
+use crate::ledger_story::cluster::Database;
+use crate::support::{Caller, Reply, TestApp, VDN, until};
 
 async fn steer(app: &TestApp, campaign: &str, status: &str) -> Reply {
-    app.vb("PUT", &format!("/campaigns/{campaign}/status"), Some(json!({"status": status}))).await
+    steer_at(app, &app.facades(), campaign, status).await
+}
+
+async fn steer_at(app: &TestApp, facades: &str, campaign: &str, status: &str) -> Reply {
+    let key = Caller::Both.key();
+    let url = format!("{facades}/v1.0/campaigns/{campaign}/status?accesskey={key}");
+    app.send("PUT", &url, &[], Some(json!({"status": status}).to_string())).await
 }
 
 async fn history(app: &TestApp, campaign: &str) -> Vec<Value> {
@@ -105,46 +114,80 @@ async fn a_drafts_own_start_is_nobody_elses() {
 #[tokio::test]
 async fn after_the_last_stop_nothing_dials() {
     let app = TestApp::simulators(|_| {}).await;
+    let there = with_people(&app).await;
+    let app = app.serve().await;
+    let own = app.facades();
+    stops_win(&app, &there, (&own, &own)).await;
+    app.finish().await;
+}
+
+/// The same with stops that another process of the same ledger is asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_through_another_process_is_not_lost_either() {
+    let database = Database::create();
+    let url = SecretString::from(database.url());
+    let app = TestApp::simulators(|config| {
+        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+    })
+    .await;
+    let there = with_people(&app).await;
+    let app = app.serve().await;
+    let replica = app.replica().await;
+    let (own, other) = (app.facades(), format!("http://{}", replica.facades));
+    stops_win(&app, &there, (&own, &other)).await;
+    stops_win(&app, &there, (&other, &own)).await;
+    replica.stop().await;
+    app.finish().await;
+}
+
+/// A campaign of each home; one has people to call, the other's id is answered.
+async fn with_people(app: &TestApp) -> String {
     let number = app.isales_campaign("steered").await;
     let ids = app.voipbin_campaign("there").await;
-    let app = app.serve().await;
     let records: Vec<Value> =
         (0..20).map(|n| json!({"called": format!("131000000{n:02}")})).collect();
     let path = format!("v1/openapi/campaigns/{VDN}/calldata/{number}");
     app.on_isales("POST", &path, Some(json!({"callDataList": records}))).await;
     (0..20).for_each(|_| app.one_in_doubt());
+    ids.campaign
+}
+
+/// Starts are asked for at one place, stops at another.
+async fn stops_win(app: &TestApp, there: &str, (starts, stops): (&str, &str)) {
     let campaign = app.uuid_of("steered").await;
     for faults in ["delay=0s..20s", "delay=2s..9s", "delay=0s..12s,lost-answer@0.3"] {
-        for (home, campaign) in [(&app.isales, &campaign), (&app.voipbin, &ids.campaign)] {
+        for (home, campaign) in [(&app.isales, &*campaign), (&app.voipbin, there)] {
             home.faults.set(faults.parse().unwrap());
-            let before = history(&app, campaign).await.len();
-            let starts = async {
-                let (a, b) = (steer(&app, campaign, "run"), steer(&app, campaign, "stop"));
-                tokio::join!(a, b, steer(&app, campaign, "run"))
+            let before = history(app, campaign).await.len();
+            let all_starts = async {
+                let (a, b) = (
+                    steer_at(app, starts, campaign, "run"),
+                    steer_at(app, stops, campaign, "stop"),
+                );
+                tokio::join!(a, b, steer_at(app, starts, campaign, "run"))
             };
             let stop = async {
-                until(async || history(&app, campaign).await.len() >= before + 2).await;
-                steer(&app, campaign, "stop").await
+                until(async || history(app, campaign).await.len() >= before + 2).await;
+                steer_at(app, stops, campaign, "stop").await
             };
-            let (_, mut last) = tokio::join!(starts, stop);
+            let (_, mut last) = tokio::join!(all_starts, stop);
             // Whatever was recorded after it, the next one is the last.
             if last.status == 200 {
-                last = steer(&app, campaign, "stop").await;
+                last = steer_at(app, stops, campaign, "stop").await;
             }
             let dialled = home.journal.dials().len();
             assert!(last.status == 200 || last.status == 503, "{faults}: {}", last.text);
-            no_job_is_left(&app).await;
+            no_job_is_left(app).await;
             home.faults.set("".parse().unwrap());
             let shown = app.vb_get(&format!("/campaigns/{campaign}")).await;
-            assert_ne!(shown["status"], "run", "{faults}: {:?}", history(&app, campaign).await);
+            assert_ne!(shown["status"], "run", "{faults}: {:?}", history(app, campaign).await);
             if last.status == 200 {
                 assert_eq!(home.journal.dials().len(), dialled, "{faults}");
             }
-            let entries = history(&app, campaign).await;
+            let entries = history(app, campaign).await;
             assert!(entries.iter().all(|e| e["actor"] != "outside"), "{faults}: {entries:?}");
         }
     }
-    app.finish().await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod command;
 mod generate;
+mod limits;
 mod numbers;
 mod properties;
 mod restore;

@@ -10,7 +10,7 @@ use crate::domain::campaign::{
 use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy, Rule, Unread};
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
-use crate::platforms::isales::convert::rules::{self, Day, Flaw};
+use crate::platforms::isales::convert::rules::{self, Day, Flaw, Misread};
 use crate::platforms::isales::convert::{
     PLATFORM, filled, milliseconds, read_number, whole_seconds,
 };
@@ -366,7 +366,7 @@ fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> Retry
     if wire.policy_type == Some(BY_NUMBER_TYPE) {
         return by_number_type(wire, findings);
     }
-    let mut policy = RetryPolicy {
+    let policy = RetryPolicy {
         attempts_per_day: count("retryTimes", wire.retry_times, findings),
         days: count("retryDay", wire.retry_day, findings),
         interval_ms: match count("callInterval", wire.call_interval, findings) {
@@ -380,15 +380,11 @@ fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> Retry
             other => other,
         },
         attempts_by_place: Vec::new(),
-        exceptions: Rule::Absent,
+        exceptions: exceptions(wire, findings),
     };
     if let Some(why) = policy.interval_ms.why_unread() {
         let reason = format!("{why}; {NOT_STARTED}");
         findings.push(Finding::domain("retry.interval_ms", Outcome::Dropped, reason));
-    }
-    if let Err(misread) = rules::check_policy_lists(wire) {
-        policy.exceptions = Rule::Unreadable(Unread(misread.flaw.rule()));
-        findings.push(unread(&format!("retryPolicy.{}", misread.member), misread.flaw));
     }
     policy
 }
@@ -400,12 +396,18 @@ fn by_number_type(wire: &wire::RetryPolicy, findings: &mut Vec<Finding>) -> Retr
         let reason = "beside a policy by number type it does not count";
         findings.push(Finding::source(format!("retryPolicy.{member}"), Outcome::Preserved, reason));
     }
-    let mut policy = RetryPolicy::default();
-    if let Err(misread) = rules::check_policy_lists(wire) {
-        policy.exceptions = Rule::Unreadable(Unread(misread.flaw.rule()));
-        findings.push(unread(&format!("retryPolicy.{}", misread.member), misread.flaw));
+    RetryPolicy { exceptions: exceptions(wire, findings), ..RetryPolicy::default() }
+}
+
+/// What only CC-iSales states of tries: it matters no further than that it was understood.
+fn exceptions(wire: &wire::RetryPolicy, findings: &mut Vec<Finding>) -> Rule<()> {
+    match rules::check_policy(wire) {
+        Ok(()) => Rule::Absent,
+        Err(Misread { member, flaw }) => {
+            findings.push(unread(&format!("retryPolicy.{member}"), flaw));
+            Rule::Unreadable(Unread(flaw.rule()))
+        }
     }
-    policy
 }
 
 /// A number of tries, days or seconds.
@@ -511,7 +513,13 @@ fn periods(
         match rules::period(names, texts) {
             Ok(period) => periods.extend(period),
             Err(misread) => {
-                findings.push(unread(&format!("scheduleParam.{}", misread.member), misread.flaw));
+                // A half that is missing is told at the half that is there.
+                let member = match misread.flaw {
+                    Flaw::HalfAPeriod => names.into_iter().find(|name| *name != misread.member),
+                    _ => None,
+                };
+                let path = format!("scheduleParam.{}", member.unwrap_or(misread.member));
+                findings.push(unread(&path, misread.flaw));
                 why = Some(Unread(misread.flaw.rule()));
             }
         }

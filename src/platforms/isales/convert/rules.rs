@@ -134,12 +134,16 @@ pub fn moment(text: Option<&str>) -> Result<Option<Moment>, Flaw> {
     full.or_else(bare).map(Some).ok_or(Flaw::NotADateTime)
 }
 
-/// Everything in a retry policy that is not a plain number: the lists, most of them JSON in a text.
+/// Everything in a retry policy that is not a plain number: its type, and the lists, most of them JSON in
+/// a text.
 ///
 /// # Errors
 /// The first member that is wrong.
-pub fn check_policy_lists(policy: &wire::RetryPolicy) -> Result<(), Misread> {
+pub fn check_policy(policy: &wire::RetryPolicy) -> Result<(), Misread> {
     let wrong = |member| move |flaw| Misread { member, flaw };
+    if !matches!(policy.policy_type, None | Some(0..=1)) {
+        return Err(wrong("policyType")(Flaw::NotAPolicyType));
+    }
     number_policies(policy.policy_json.as_ref()).map_err(wrong("policyJson"))?;
     result_policies(policy.result_retry.as_ref()).map_err(wrong("resultRetry"))?;
     check_business(policy.busi_policy.as_ref()).map_err(wrong("busiPolicy"))?;
