@@ -174,18 +174,16 @@ fn available_target(world: &World, outdial: Uuid, dial: &DialInfo) -> Option<Pic
         if target.times.delete.is_some() && !defects.dial_deleted_targets {
             return None;
         }
-        let slot = free_slot(target, dial, defects.dial_empty_destinations)?;
+        let slot = free_slot(target, dial)?;
         Some(Pick { target: *id, slot })
     })
 }
 
-/// The lowest slot with a destination and a try left.
-fn free_slot(target: &Target, dial: &DialInfo, empty_counts: bool) -> Option<usize> {
+/// The lowest slot with a destination and a try left. One that was left out at creation counts: it is an
+/// empty address, which the platform dials, and that fails (VB 16).
+fn free_slot(target: &Target, dial: &DialInfo) -> Option<usize> {
     (0..target.destinations.len()).find(|slot| {
-        let is_set = match &target.destinations[*slot] {
-            Some(destination) => empty_counts || !destination.target.is_empty(),
-            None => empty_counts,
-        };
+        let is_set = target.destinations[*slot].is_some();
         is_set && target.try_counts[*slot] < dial.max_try_counts[*slot]
     })
 }
@@ -195,7 +193,7 @@ fn has_retries_in_progress(world: &World, campaign: &Campaign, dial: &DialInfo) 
     campaign.ongoing.iter().any(|call| {
         let target = world.campaigncalls.get(*call).map(|call| call.outdial_target_id);
         let target = target.and_then(|target| world.targets.get(target));
-        target.is_some_and(|target| free_slot(target, dial, false).is_some())
+        target.is_some_and(|target| free_slot(target, dial).is_some())
     })
 }
 

@@ -92,8 +92,6 @@ pub struct Defects {
     pub pretend_to_delete: bool,
     /// A deleted idle target is still dialled (9.4).
     pub dial_deleted_targets: bool,
-    /// An empty destination counts as set, is dialled, fails, and ends the campaign (9.4).
-    pub dial_empty_destinations: bool,
     /// An attempt without hangup reason never ends (9.6).
     pub lose_unknown_results: bool,
     /// The engine never finds a target (9.7).
@@ -199,7 +197,7 @@ impl FromStr for Profile {
 
 impl Defects {
     const NAMES: &str = "head (all), pretend-to-delete, dial-deleted-targets, \
-                         dial-empty-destinations, lose-unknown-results, no-available-target";
+                         lose-unknown-results, no-available-target";
 
     /// Everything that HEAD does. Its campaigns then dial nobody (9.7), which hides the other
     /// dialling defects: those can be named one by one.
@@ -207,7 +205,6 @@ impl Defects {
         Self {
             pretend_to_delete: true,
             dial_deleted_targets: true,
-            dial_empty_destinations: true,
             lose_unknown_results: true,
             no_available_target: true,
         }
@@ -225,7 +222,6 @@ impl FromStr for Defects {
                 "head" => defects = Self::head(),
                 "pretend-to-delete" => defects.pretend_to_delete = true,
                 "dial-deleted-targets" => defects.dial_deleted_targets = true,
-                "dial-empty-destinations" => defects.dial_empty_destinations = true,
                 "lose-unknown-results" => defects.lose_unknown_results = true,
                 "no-available-target" => defects.no_available_target = true,
                 _ => return Err(UnknownName { given: name.to_owned(), known: Self::NAMES }),

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Profile;
 use super::answer::ApiError;
 use super::routes::{AddressBody, Request, has_room, owned, uuid_or_nil};
-use super::world::{Outdial, Row, Target, Times, World};
+use super::world::{Address, Outdial, Row, Target, Times, World};
 use crate::simulators::journal::ContactAdded;
 
 type Answer = Result<Value, ApiError>;
@@ -121,6 +122,11 @@ pub fn create_target(world: &mut World, request: &Request) -> Answer {
     let outdial_id = request.id(1)?;
     let body: TargetBody = request.body()?;
     owned(&world.outdials, outdial_id, &request.caller)?;
+    // A slot that is left out is an empty address since it was null (VB 7.1, 16).
+    let unset = match world.options.profile {
+        Profile::Head => Some(Address::default()),
+        Profile::Seed => None,
+    };
     let destinations = [
         body.destination_0,
         body.destination_1,
@@ -128,7 +134,7 @@ pub fn create_target(world: &mut World, request: &Request) -> Answer {
         body.destination_3,
         body.destination_4,
     ]
-    .map(|address| address.map(super::world::Address::from));
+    .map(|address| address.map_or_else(|| unset.clone(), |address| Some(address.into())));
     let (name, detail, data) = (said(body.name), said(body.detail), said(body.data));
     let (Some(name), Some(detail), Some(data)) = (name, detail, data) else {
         return Err(ApiError::invalid_argument());

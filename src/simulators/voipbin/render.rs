@@ -109,11 +109,7 @@ impl View {
             "status": row.status,
         });
         for (index, destination) in row.destinations.iter().enumerate() {
-            // A slot left out at creation prints `{}` at HEAD; it was null before (VB 7.1).
-            object[format!("destination_{index}")] = match (destination, self.profile) {
-                (None, Profile::Head) => json!({}),
-                (destination, _) => self.optional_address(destination.as_ref()),
-            };
+            object[format!("destination_{index}")] = self.optional_address(destination.as_ref());
         }
         for (index, count) in row.try_counts.iter().enumerate() {
             object[format!("try_count_{index}")] = json!(count);

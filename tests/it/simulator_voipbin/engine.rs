@@ -238,6 +238,47 @@ async fn an_attempt_without_reason_fails_or_by_the_defect_never_ends() {
 }
 
 #[tokio::test]
+async fn an_empty_slot_with_tries_is_dialled_and_ends_the_loop() {
+    // Its one number is called once; the second slot is empty, and has tries or none.
+    for (tries, attempts, status) in [([1, 1], 2, "stop"), ([1, 0], 1, "run")] {
+        let outcomes = "*=busy:1s".parse().unwrap();
+        let sim = Sim::start(Options { outcomes, ..options() }).await;
+        let ids = sim.campaign("continue", tries, &["+14155550001"]).await;
+        let path = format!("/outdials/{}/targets/{}", ids.outdial, ids.target);
+        assert_eq!(sim.get(&path).await["destination_1"], json!({}), "left out at creation");
+        sim.set_status(&ids.campaign, "run").await;
+        sim.at(600.0).await;
+        let rows = sim.attempts(&ids.campaign).await;
+        assert_eq!(rows.len(), attempts, "{tries:?}");
+        assert_eq!(sim.status(&ids.campaign).await, status, "{tries:?}");
+        let target = sim.get(&path).await;
+        assert_eq!((&target["status"], &target["try_count_1"]), (&json!("idle"), &json!(tries[1])));
+        // Nobody else is called then.
+        sim.target(&ids.outdial, &["+14155550002"]).await;
+        sim.at(700.0).await;
+        let more = usize::from(status == "run");
+        assert_eq!(sim.attempts(&ids.campaign).await.len(), attempts + more);
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_was_never_written_is_not_dialled() {
+    let outcomes = "*=busy:1s".parse().unwrap();
+    let sim = Sim::start(Options { outcomes, ..options() }).await;
+    let ids = sim.campaign("continue", [1, 1], &[]).await;
+    let unwritten = json!({
+        "id": "5e4a0680-0000-4000-8000-00000000000a", "outdial_id": ids.outdial, "name": "n",
+        "detail": "d", "data": "x",
+        "destination_0": {"type": "tel", "target": "+14155550001"},
+    });
+    sim.seed(json!({"targets": [unwritten]})).await;
+    sim.set_status(&ids.campaign, "run").await;
+    sim.at(600.0).await;
+    assert_eq!(sim.attempts(&ids.campaign).await.len(), 1);
+    assert_eq!(sim.status(&ids.campaign).await, "run");
+}
+
+#[tokio::test]
 async fn an_address_that_is_no_number_ends_the_campaign() {
     let sim = Sim::start(options()).await;
     let ids = sim.campaign("continue", [1, 0], &[]).await;
