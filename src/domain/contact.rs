@@ -13,6 +13,18 @@ pub struct Contact {
     pub numbers: Vec<ContactNumber>,
 }
 
+impl Contact {
+    /// Whether there is anything to call.
+    pub fn has_numbers(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
+    /// The place of a number that was called.
+    pub fn place_of(&self, called: &PhoneNumber) -> Option<usize> {
+        self.numbers.iter().find(|number| number.number == *called).map(|number| number.place)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct ContactNumber {
     pub number: PhoneNumber,

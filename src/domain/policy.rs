@@ -117,6 +117,12 @@ impl RetryPolicy {
         self.attempts_by_place.get(place).is_none_or(|attempts| *attempts != 0)
     }
 
+    /// Whether numbers in a place may not be called by this that may be called by the other.
+    pub fn closes_a_place_of(&self, other: &Self) -> bool {
+        let mut places = 0..self.attempts_by_place.len();
+        places.any(|place| other.allows_place(place) && !self.allows_place(place))
+    }
+
     /// The same for a home that tries every number of a contact equally often: as often as the number
     /// that may be called least. A number that may not be called at all does not count, for it never
     /// gets there.

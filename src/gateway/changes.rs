@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::domain::policy::RetryPolicy;
 use crate::gateway::campaigns::CampaignView;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::read_cache::Writing;
@@ -211,6 +212,43 @@ impl Change<'_> {
             ))),
             Err(_) => Err(GatewayError::Internal("an edited document cannot be read".to_owned())),
         }
+    }
+
+    /// Whether the campaign's home could run it by this document of the client's and the dialling rules
+    /// that it names. While it does not dial, that is seen when it is started.
+    ///
+    /// # Errors
+    /// `Unenforced` with what is missing.
+    pub async fn check_portable(
+        &self,
+        campaign: &Value,
+        rules: Option<Uuid>,
+    ) -> Result<(), GatewayError> {
+        if !self.dials() {
+            return Ok(());
+        }
+        let rules = self.gateway.dialing_rules(self.before.identity.uuid, rules).await?;
+        platforms::check_portable(self.asked.platform, campaign, &rules).map_err(|why| {
+            GatewayError::Unenforced(format!("while it runs it cannot be changed so: {why}"))
+        })
+    }
+
+    /// Whether the campaign's numbers may be called by `after`. A number that may not be called stays
+    /// with the gateway, and one that the home has already is called there.
+    ///
+    /// # Errors
+    /// `State` when a place is closed of which the home has numbers.
+    pub fn check_places(
+        &self,
+        before: &RetryPolicy,
+        after: &RetryPolicy,
+    ) -> Result<(), GatewayError> {
+        if after.closes_a_place_of(before) {
+            let reason = "the campaign's home has the numbers that must not be called by this, and \
+                          would go on calling them; delete their contacts and use another campaign";
+            return Err(GatewayError::State(reason.to_owned()));
+        }
+        Ok(())
     }
 
     fn dials(&self) -> bool {

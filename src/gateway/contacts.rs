@@ -4,7 +4,7 @@
 //! that is lost leaves a row to look for. To a home that speaks another language the contact goes
 //! under that id as its reference: names are not unique, and results must find their contact.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,34 +12,22 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
-use crate::domain::ids::{CampaignIdentity, CampaignKey, NativeId};
+use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::MAX_WINDOW_ROWS;
-use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, NewContact, SettledContact};
-use crate::platforms::{
-    AddedContacts, ContactName, ConvertContext, Effect, FetchedContact, Operation, PlatformError,
-    PlatformErrorKind,
-};
+use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, SettledContact};
+use crate::ledger::objects::ObjectKind;
+use crate::platforms::{self, ContactName, ConvertContext, FetchedContact, Operation};
 use crate::transport::pacing::Lane;
 
-/// A contact that a client wants to add.
-pub struct Incoming {
-    pub contact: Contact,
-    /// What the client sent, when the home is of the client's own platform: it goes through.
-    pub document: Option<Bytes>,
-}
+mod adding;
 
-/// Contacts that were added, and the campaign that they were added to.
-pub struct AddedTo {
-    pub identity: Arc<CampaignIdentity>,
-    pub route: Route,
-    pub context: Arc<ConvertContext>,
-    pub contacts: Vec<ContactRow>,
-}
+pub(super) use adding::as_sent;
+pub use adding::{AddedTo, Distinct, Incoming};
 
 /// A contact of a list: as the home has it, or as the ledger has it where the home cannot list.
 pub struct ContactView {
@@ -78,12 +66,13 @@ pub enum NextPage {
     After(Timestamp),
 }
 
-/// Which numbers of a request must differ.
+/// A list of contacts, by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Distinct {
-    No,
-    InContact,
-    InRequest,
+pub enum ListName {
+    /// That the gateway keeps.
+    Kept(Uuid),
+    /// That comes with a campaign whose home has no lists.
+    Derived(Uuid),
 }
 
 /// Which contacts are meant. All that is stated must hold.
@@ -98,94 +87,31 @@ pub struct ContactMatch {
 const MAX_MATCHES: usize = 200;
 
 impl WorkerGateway {
-    /// Adds contacts to a campaign. `read` makes them from what the client sent: as written when
-    /// the home is of the client's own platform, translated otherwise.
+    /// Whether these are the contacts that a campaign calls: those of the list that its client named, or
+    /// of its own where none was named.
     ///
     /// # Errors
-    /// `Duplicate` when numbers repeat that must not, `Unclear` when the home's answer was lost, and
-    /// whatever the home refuses. What the home took before it refused the rest stays added.
-    pub async fn add_contacts(
+    /// When the ledger does not answer.
+    pub async fn calls_list(
         &self,
         asked: &Asked,
-        key: CampaignKey,
-        distinct: Distinct,
-        read: impl FnOnce(Route, &ConvertContext) -> Result<Vec<Incoming>, GatewayError>,
-    ) -> Result<AddedTo, GatewayError> {
-        let known = self.resolve(asked, key).await?;
-        let identity = self.for_writing(asked, known.uuid).await?;
-        let home = self.home(&identity)?;
-        let context = Arc::clone(&home.context);
-        let route = route(Operation::ContactAdd, home.adapter.platform(), asked.platform);
-        if let Route::Unsupported(reason) = route {
-            return Err(GatewayError::Unsupported(reason));
-        }
-        let incoming = read(route, &context)?;
-        // A home of the client's platform checks each contact itself, but not all words in which a client may
-        // add them ask it to compare contacts.
-        if route != Route::Native || distinct == Distinct::InRequest {
-            check_distinct(&incoming, distinct)?;
-        }
-        if route != Route::Native {
-            self.hold_for_adding(asked, &identity).await?;
-        }
-        let documents: Option<Vec<Bytes>> = incoming.iter().map(|i| i.document.clone()).collect();
-        let contacts = incoming.into_iter().map(|incoming| NewContact {
-            uuid: self.shared.clock.new_uuid(),
-            contact: incoming.contact,
+        campaign: Uuid,
+        list: &ListName,
+    ) -> Result<bool, GatewayError> {
+        // Not from memory: another process may have attached another one a moment ago.
+        let row = self.shared.ledger.find_object(campaign).await?;
+        let row =
+            row.filter(|row| row.shape == asked.platform.as_str() && row.deleted_at.is_none());
+        let document = row.and_then(|row| serde_json::from_str(&row.document).ok());
+        let named = document.and_then(|document| {
+            let parts = platforms::parts_of(asked.platform, &document);
+            let list = parts.into_iter().find(|(part, _)| *part == CampaignPart::ContactList);
+            list.map(|(_, id)| id)
         });
-        let new: Vec<NewContact> = contacts.collect();
-        let sent: Vec<Contact> = new.iter().map(|new| as_sent(new.uuid, &new.contact)).collect();
-        let now = self.shared.clock.now();
-        let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
-        let _writing = self.shared.reads.writing(&identity);
-        let outcome = match documents {
-            Some(documents) => {
-                let (lane, native) = (Lane::FacadeWrite, &identity.native);
-                home.adapter.add_contact_documents(lane, native, &documents).await
-            }
-            None => self.add_translated(asked, (&identity, home), &sent).await,
-        };
-        let outcome =
-            outcome.unwrap_or_else(|error| AddedContacts { added: Vec::new(), error: Some(error) });
-        let settled = settle(&rows, &outcome);
-        let noted =
-            self.shared.ledger.settle_contacts(settled.clone(), self.shared.clock.now()).await;
-        noted.map_err(|error| GatewayError::from(error).after_a_write(identity.uuid))?;
-        if let Some(error) = &outcome.error {
-            // What is in doubt is found again by the first contact that is not settled.
-            let job = rows.get(outcome.added.len()).map_or(identity.uuid, |row| row.uuid);
-            tracing::warn!(campaign = %identity.uuid, %job, added = outcome.added.len(),
-                of = rows.len(), %error, "contacts added");
-            return Err(home.refusal(asked.platform, error, (Noun::Campaign, job)));
-        }
-        let contacts = rows.into_iter().zip(settled).map(|(row, settled)| ContactRow {
-            native: settled.native,
-            state: settled.state,
-            ..row
-        });
-        Ok(AddedTo { context, route, contacts: contacts.collect(), identity })
-    }
-
-    async fn add_translated(
-        &self,
-        asked: &Asked,
-        (identity, home): (&CampaignIdentity, &Home),
-        contacts: &[Contact],
-    ) -> Result<AddedContacts, PlatformError> {
-        let (lane, native) = (Lane::FacadeWrite, &identity.native);
-        let outcome = home.adapter.add_contacts(lane, native, contacts).await;
-        let went_on = match &outcome {
-            Ok(AddedContacts { added, error: Some(error) }) if added.is_empty() => {
-                error.kind == PlatformErrorKind::State
-            }
-            Ok(_) => false,
-            Err(error) => error.kind == PlatformErrorKind::State,
-        };
-        // It went on dialling between being held and this.
-        if went_on && self.hold_for_adding(asked, identity).await.is_ok() {
-            return home.adapter.add_contacts(lane, native, contacts).await;
-        }
-        outcome
+        Ok(match list {
+            ListName::Kept(id) => named == Some(*id),
+            ListName::Derived(id) => named.is_none_or(|named| named == *id),
+        })
     }
 
     /// The campaign's contacts: live where the home can list them, else what was added through the
@@ -346,6 +272,7 @@ impl WorkerGateway {
         let _writing = self.shared.reads.writing(&identity);
         let lane = Lane::FacadeWrite;
         if row.state != ContactState::Deleted
+            && !self.is_kept_here(&identity, home, &row).await?
             && let Err(error) = home.adapter.delete_contact(lane, &identity.native, name).await
         {
             tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
@@ -354,6 +281,40 @@ impl WorkerGateway {
         }
         self.note_deleted_contact(contact).await?;
         Ok(view_of_row(row))
+    }
+
+    /// Whether a contact never went to the home, because nobody may be called of it.
+    async fn is_kept_here(
+        &self,
+        identity: &CampaignIdentity,
+        home: &Home,
+        row: &ContactRow,
+    ) -> Result<bool, GatewayError> {
+        match self.stated_retry(identity, home).await {
+            Ok(retry) => Ok(!as_sent(row.uuid, &row.contact, &retry).has_numbers()),
+            // What nobody understands keeps nobody from taking a contact out.
+            Err(GatewayError::Unenforced(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a contact is one of the client's, of whichever campaign or list.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub async fn knows_contact(&self, asked: &Asked, contact: Uuid) -> Result<bool, GatewayError> {
+        let campaign = match self.document(asked, ObjectKind::Contact, contact).await {
+            Ok(Some(_)) => return Ok(true),
+            Ok(None) => self.shared.ledger.find_contact(contact).await?.map(|row| row.campaign),
+            Err(GatewayError::Forbidden(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(campaign) = campaign else { return Ok(false) };
+        match self.resolve(asked, CampaignKey::Uuid(campaign)).await {
+            Ok(_) => Ok(true),
+            Err(GatewayError::NotFound(_) | GatewayError::Forbidden(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The campaign's contacts of these ids of the home's, as far as they were added through the
@@ -385,11 +346,6 @@ impl WorkerGateway {
     }
 }
 
-/// The contact as it goes to a home that speaks another language.
-pub(super) fn as_sent(uuid: Uuid, contact: &Contact) -> Contact {
-    Contact { reference: Some(uuid.simple().to_string()), ..contact.clone() }
-}
-
 impl ContactMatch {
     fn is_met_by(&self, row: &ContactRow) -> bool {
         let contact = &row.contact;
@@ -403,41 +359,6 @@ impl ContactMatch {
                 .as_ref()
                 .is_none_or(|wanted| contact.numbers.iter().any(|known| known.number == *wanted))
     }
-}
-
-fn check_distinct(contacts: &[Incoming], distinct: Distinct) -> Result<(), GatewayError> {
-    let mut seen = HashSet::new();
-    for Incoming { contact, .. } in contacts {
-        match distinct {
-            Distinct::No => return Ok(()),
-            Distinct::InContact => seen.clear(),
-            Distinct::InRequest => {}
-        }
-        if !contact.numbers.iter().all(|number| seen.insert(&number.number)) {
-            return Err(GatewayError::Duplicate("a number is given twice".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// What became of each recorded contact: those that the home took, the one that it stumbled over,
-/// and those that it never saw.
-fn settle(rows: &[ContactRow], outcome: &AddedContacts) -> Vec<SettledContact> {
-    let failed = match &outcome.error {
-        Some(error) if error.effect == Effect::Unclear => ContactState::Unclear,
-        _ => ContactState::Refused,
-    };
-    rows.iter()
-        .enumerate()
-        .map(|(index, row)| match outcome.added.get(index) {
-            Some(native) => SettledContact {
-                uuid: row.uuid,
-                state: ContactState::Added,
-                native: native.clone(),
-            },
-            None => SettledContact { uuid: row.uuid, state: failed, native: None },
-        })
-        .collect()
 }
 
 fn view_of_row(row: ContactRow) -> ContactView {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignIdentity, CampaignKey, CampaignPart, NativeId, VdnId};
+use crate::domain::policy::RetryPolicy;
 use crate::gateway::contacts::as_sent;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
@@ -79,10 +80,10 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     }
     if progress.campaign.is_none() {
         let made = match settling::check_rights(run, &object.account) {
-            Ok(()) => {
-                let new = new_campaign(run, &object, home, &input).await?;
-                make(run, home, &new, &mut progress).await
-            }
+            Ok(()) => match new_campaign(run, &object, home, &input).await {
+                Ok(new) => make(run, home, &new, &mut progress).await,
+                Err(stop) => Err(stop),
+            },
             refused => refused,
         };
         if let Err(stop) = made {
@@ -119,7 +120,7 @@ async fn new_campaign(
     home: &Home,
     input: &Input,
 ) -> Result<NewCampaign, Stop> {
-    let mut definition = definition_of(run.gateway, object, home).await?;
+    let mut definition = definition(run, object, home).await?;
     // A draft that is run is refused before anything is made of it; else it would be made and stand.
     if input.run && is_draft(object, home) {
         refuse_widening(object, home)?;
@@ -152,25 +153,42 @@ fn refuse_widening(object: &ObjectRow, home: &Home) -> Result<(), Stop> {
     })
 }
 
-async fn definition_of(
+/// What a client's documents state of a campaign: its own, and that of its dialling rules where they are
+/// kept apart.
+///
+/// # Errors
+/// `Unenforced` when they cannot be read, or say too little for a home of another platform.
+pub(super) async fn definition_of(
     gateway: &WorkerGateway,
     object: &ObjectRow,
     home: &Home,
-) -> Result<CampaignDefinition, Stop> {
-    let unreadable = || Stop::Failed("the draft's document cannot be read".to_owned());
+) -> Result<CampaignDefinition, GatewayError> {
+    let unreadable = || GatewayError::Unenforced("its document cannot be read".to_owned());
     let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
     let campaign: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
-    let rules = match object.uses {
-        Some(uuid) => gateway.shared.ledger.find_object(uuid).await?,
-        None => None,
-    };
-    let rules = rules.map(|row| serde_json::from_str::<Value>(&row.document)).transpose();
-    let rules = rules.map_err(|_| unreadable())?;
-    let document = platforms::campaign_document(platform, campaign, rules.as_ref());
+    let rules = gateway.dialing_rules(object.uuid, object.uses).await?;
+    if home.adapter.platform() != platform {
+        platforms::check_portable(platform, &campaign, &rules).map_err(|why| {
+            GatewayError::Unenforced(format!("the campaign cannot be run there: {why}"))
+        })?;
+    }
+    let document = platforms::campaign_document(platform, campaign, rules.document());
     let read = platforms::document_to_domain(platform, Kind::Campaign, &document, &home.context);
     match read.map_err(|_| unreadable())?.value {
         DomainDocument::Campaign(definition, _) => Ok(*definition),
         _ => Err(unreadable()),
+    }
+}
+
+/// What cannot be understood fails the job; what cannot be asked now is asked again.
+async fn definition(
+    run: &Run<'_>,
+    object: &ObjectRow,
+    home: &Home,
+) -> Result<CampaignDefinition, Stop> {
+    match definition_of(run.gateway, object, home).await {
+        Err(GatewayError::Unenforced(why)) => Err(Stop::Failed(why)),
+        definition => definition.map_err(|error| Stop::Lost(error.to_string())),
     }
 }
 
@@ -347,6 +365,12 @@ async fn load(
     progress: &mut Progress,
 ) -> Result<(), Stop> {
     let Some(list) = list_of(object) else { return Ok(()) };
+    // One that was deleted since is nobody's: what waits in it goes on waiting.
+    let known = run.gateway.shared.ledger.find_object(list).await?;
+    if known.is_none_or(|row| row.deleted_at.is_some()) {
+        return Ok(());
+    }
+    let retry = definition(run, object, home).await?.retry;
     while !progress.is_loaded {
         let ledger = &run.gateway.shared.ledger;
         let waiting = ledger.objects_after(list, progress.loaded_to, LOADED_AT_ONCE).await?;
@@ -357,10 +381,10 @@ async fn load(
             break;
         };
         let rows = record(run, home, identity, &waiting).await?;
-        let before = progress.clone();
+        let (before, gateway) = (progress.clone(), run.gateway);
         let added = run
             .step("load", async |in_doubt| {
-                let settled = add(home, identity, &rows, in_doubt).await?;
+                let settled = add(gateway, (home, identity), (&rows, &retry), in_doubt).await?;
                 Ok(Loaded { progress: Progress { loaded_to: Some(last), ..before }, settled })
             })
             .await?;
@@ -418,25 +442,28 @@ pub(super) fn contact_of(row: &ObjectRow, home: &Home) -> Option<Contact> {
 }
 
 /// Adds those that the home does not have. With a lost answer in between, what it has is found out
-/// first.
+/// first. A contact of which nobody may be called stays with the gateway.
 async fn add(
-    home: &Home,
-    identity: &CampaignIdentity,
-    rows: &[ContactRow],
+    gateway: &WorkerGateway,
+    (home, identity): (&Home, &CampaignIdentity),
+    (rows, retry): (&[ContactRow], &RetryPolicy),
     in_doubt: bool,
 ) -> Result<Vec<SettledContact>, PlatformError> {
     let (lane, native) = (Lane::FacadeWrite, &identity.native);
-    let sent: Vec<Contact> = rows.iter().map(|row| as_sent(row.uuid, &row.contact)).collect();
-    let there = if in_doubt && !sent.is_empty() {
-        home.adapter.settle_contacts(lane, native, &sent).await?
+    let sent = rows.iter().map(|row| as_sent(row.uuid, &row.contact, retry));
+    let sent: Vec<Contact> = sent.collect();
+    let callable: Vec<Contact> = sent.iter().filter(|sent| sent.has_numbers()).cloned().collect();
+    let there = if in_doubt && !callable.is_empty() {
+        home.adapter.settle_contacts(lane, native, &callable).await?
     } else {
-        vec![Presence::Absent; sent.len()]
+        vec![Presence::Absent; callable.len()]
     };
-    let open = sent.into_iter().zip(&there).filter(|(_, there)| **there == Presence::Absent);
+    let open = callable.into_iter().zip(&there).filter(|(_, there)| **there == Presence::Absent);
     let open: Vec<Contact> = open.map(|(contact, _)| contact).collect();
     let outcome = if open.is_empty() {
         Vec::new()
     } else {
+        gateway.open_places(identity, home, &open).await?;
         let outcome = home.adapter.add_contacts(lane, native, &open).await?;
         match outcome.error {
             // What came before it is found again by its reference.
@@ -444,13 +471,14 @@ async fn add(
             None => outcome.added,
         }
     };
-    let mut added = outcome.into_iter();
-    let settled = rows.iter().zip(there).map(|(row, there)| SettledContact {
+    let (mut there, mut added) = (there.into_iter(), outcome.into_iter());
+    let settled = rows.iter().zip(&sent).map(|(row, sent)| SettledContact {
         uuid: row.uuid,
         state: ContactState::Added,
-        native: match there {
-            Presence::There(native) => native,
-            Presence::Absent => added.next().flatten(),
+        native: match sent.has_numbers().then(|| there.next()).flatten() {
+            Some(Presence::There(native)) => native,
+            Some(Presence::Absent) => added.next().flatten(),
+            None => None,
         },
     });
     Ok(settled.collect())

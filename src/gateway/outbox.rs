@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::decoding::Declared;
 use crate::domain::destination::{Destination, DestinationState};
-use crate::forwarding::{Label, Outcome, Parcel, Sent};
+use crate::forwarding::{Label, Outcome, Parcel, Sent, Shape};
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Shared, WorkerGateway};
@@ -331,9 +331,12 @@ impl OutboxWorker {
         match &event.what {
             Told::Attempt(told) => {
                 let id = format!("{}-{}", told.uuid.simple(), told.revision);
-                let Some(notice) = notice_of(told, home.adapter.platform()) else {
+                let Some(mut notice) = notice_of(told, home.adapter.platform()) else {
                     return Sent::not_sent("its campaign has no public pair");
                 };
+                if Shape::from_term(&destination.shape).is_some_and(|it| it.tells_place(&notice)) {
+                    notice.place = self.place_of(&notice).await;
+                }
                 let parcel = Parcel::Attempt {
                     account: &event.account,
                     at: event.at,
@@ -392,6 +395,18 @@ impl OutboxWorker {
         }
     }
 
+    /// Which of its contact's numbers an attempt called.
+    async fn place_of(&self, notice: &Notice<'_>) -> Option<usize> {
+        let (contact, called) = (notice.contact?, notice.attempt.called.as_ref()?);
+        match self.gateway.shared.ledger.find_contact(contact).await {
+            Ok(row) => row?.contact.place_of(called),
+            Err(error) => {
+                tracing::warn!(attempt = %notice.attempt_id, %error, "it is told without its place");
+                None
+            }
+        }
+    }
+
     /// The receiver has said that it wants nothing any more.
     async fn disable(&self, destination: &Destination) {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
@@ -438,6 +453,7 @@ fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
         pair: told.pair?,
         // Contacts that were added without a reference are called by their ids.
         contact: told.contact.or_else(|| reference.and_then(|name| Uuid::try_parse(name).ok())),
+        place: None,
         attempt: &told.attempt,
         words: told.raw.as_deref().map(|row| Words { platform, row }),
     })

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::domain::call::{CallMoments, CallResult, Disposition};
 use crate::domain::campaign::CampaignStatus;
+use crate::domain::contact::Contact;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart, NativeId};
 use crate::domain::listing::{AttemptFilter, AttemptWindow, Finals, Window};
 use crate::gateway::campaigns::failed;
@@ -37,6 +38,8 @@ pub struct AttemptView {
     pub row: AttemptRow,
     /// Public id of the contact, when it is known which.
     pub contact: Option<Uuid>,
+    /// The place of the called number among the contact's.
+    pub place: Option<usize>,
     /// The parts that the asker's client named for the campaign.
     pub parts: Vec<(CampaignPart, Uuid)>,
 }
@@ -342,9 +345,12 @@ impl WorkerGateway {
         let mut attempts = Vec::with_capacity(rows.len());
         for row in rows {
             // A reference names a subscriber, of whom there may be several contacts.
-            let by_reference = || contacts.get(&row.campaign)?.contact_of(&row);
-            let contact = row.contact.or_else(by_reference);
-            attempts.push(self.show(asked, row, contact).await?);
+            let named = contacts.get(&row.campaign).and_then(|known| known.contact_of(&row));
+            let called = match row.contact {
+                Some(uuid) => Some(CalledContact { uuid, place: None }),
+                None => named,
+            };
+            attempts.push(self.show(asked, row, called).await?);
         }
         Ok(attempts)
     }
@@ -362,7 +368,7 @@ impl WorkerGateway {
         &self,
         asked: &Asked,
         row: AttemptRow,
-        contact: Option<Uuid>,
+        called: Option<CalledContact>,
     ) -> Result<AttemptView, GatewayError> {
         let identity = self.resolve(asked, CampaignKey::Uuid(row.campaign)).await?;
         let home = self.home(&identity)?;
@@ -374,7 +380,8 @@ impl WorkerGateway {
             _ => self.written_parts(asked.platform, identity.uuid).await?,
         };
         let context = Arc::clone(&home.context);
-        Ok(AttemptView { identity, route, context, row, contact, parts })
+        let (contact, place) = (called.map(|called| called.uuid), called.and_then(|it| it.place));
+        Ok(AttemptView { identity, route, context, row, contact, place, parts })
     }
 
     /// Brings the ledger up to date with what the home reports on a campaign.
@@ -517,27 +524,37 @@ impl WorkerGateway {
         let names = ContactNames::Reference(names);
         let mut index = ContactIndex::default();
         for row in self.shared.ledger.contacts_named(campaign, names).await? {
-            if let Some(reference) = row.contact.reference {
-                index.by_reference.insert(reference, row.uuid);
+            if let Some(reference) = &row.contact.reference {
+                index.by_reference.insert(reference.clone(), row.uuid);
             }
-            index.uuids.insert(row.uuid);
+            index.by_uuid.insert(row.uuid, row.contact);
         }
         Ok(index)
     }
 }
 
+/// Whom an attempt called.
+#[derive(Clone, Copy)]
+struct CalledContact {
+    uuid: Uuid,
+    place: Option<usize>,
+}
+
 /// A campaign's contacts by what attempts call them.
 #[derive(Default)]
 struct ContactIndex {
-    uuids: HashSet<Uuid>,
+    by_uuid: HashMap<Uuid, Contact>,
     by_reference: HashMap<String, Uuid>,
 }
 
 impl ContactIndex {
-    fn contact_of(&self, row: &AttemptRow) -> Option<Uuid> {
+    fn contact_of(&self, row: &AttemptRow) -> Option<CalledContact> {
         let reference = row.attempt.contact_reference.as_deref()?;
-        let own = Uuid::try_parse(reference).ok().filter(|uuid| self.uuids.contains(uuid));
-        own.or_else(|| self.by_reference.get(reference).copied())
+        let own = Uuid::try_parse(reference).ok().filter(|uuid| self.by_uuid.contains_key(uuid));
+        let uuid = own.or_else(|| self.by_reference.get(reference).copied())?;
+        let (contact, called) = (self.by_uuid.get(&uuid), row.attempt.called.as_ref());
+        let place = contact.zip(called).and_then(|(contact, called)| contact.place_of(called));
+        Some(CalledContact { uuid, place })
     }
 }
 

@@ -16,13 +16,15 @@ use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, Obj
 use crate::mapping::table::Kind;
 use crate::platforms::documents::{DomainDocument, Unreadable};
 use crate::platforms::merge::merge;
-use crate::platforms::{self, ConvertContext, FetchedCampaign, PlatformKind};
+use crate::platforms::{self, ConvertContext, DialingRules, FetchedCampaign, PlatformKind};
 
 /// A client's document, and how our rendering looked when it was written.
 pub(super) struct Written {
     shape: String,
     /// None when what is kept is no JSON: then it says something that nobody understands.
     source: Option<Value>,
+    /// The document of its dialling rules, where they are kept apart.
+    uses: Option<Uuid>,
     base: Option<Value>,
 }
 
@@ -60,6 +62,7 @@ impl WorkerGateway {
         if written.shape == platform.as_str() {
             return Ok(None);
         }
+        self.check_portable(identity.uuid, &written).await?;
         let unreadable = || {
             let reason = "what was stated of it cannot be read; modify it to state its rules anew";
             GatewayError::Unenforced(reason.to_owned())
@@ -67,6 +70,36 @@ impl WorkerGateway {
         let definition = written.definition(&home.context).ok_or_else(unreadable)?;
         let widening = written.widening(platform, &home.context).map_err(|_| unreadable())?;
         Ok(Some(Stated { definition, windows_are_kept, widening }))
+    }
+
+    /// A limit that the client's document lacks must not become the home's default.
+    async fn check_portable(&self, campaign: Uuid, written: &Written) -> Result<(), GatewayError> {
+        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == written.shape);
+        let (Some(shape), Some(source)) = (shape, &written.source) else { return Ok(()) };
+        let rules = self.dialing_rules(campaign, written.uses).await?;
+        let checked = platforms::check_portable(shape, source, &rules);
+        checked.map_err(|why| GatewayError::Unenforced(why.to_owned()))
+    }
+
+    /// The dialling rules that a campaign's document names.
+    pub(super) async fn dialing_rules(
+        &self,
+        campaign: Uuid,
+        named: Option<Uuid>,
+    ) -> Result<DialingRules, GatewayError> {
+        let Some(named) = named else { return Ok(DialingRules::Missing) };
+        if named == CampaignPart::DialingRules.public_id(campaign) {
+            return Ok(DialingRules::OfHome);
+        }
+        let Some(row) = self.shared.ledger.find_object(named).await? else {
+            return Ok(DialingRules::Missing);
+        };
+        let document = serde_json::from_str(&row.document).map_err(|_| {
+            GatewayError::Unenforced(
+                "its dialling rules cannot be read; state them anew".to_owned(),
+            )
+        })?;
+        Ok(DialingRules::Document(document))
     }
 
     /// The parts that a client of this platform named for a campaign.
@@ -163,7 +196,8 @@ impl Written {
             return None;
         }
         let base = row.base.as_deref().and_then(|base| serde_json::from_str(base).ok());
-        Some(Self { source: serde_json::from_str(&row.document).ok(), shape: row.shape, base })
+        let source = serde_json::from_str(&row.document).ok();
+        Some(Self { source, shape: row.shape, uses: row.uses, base })
     }
 
     /// What it states; None when it cannot be read.

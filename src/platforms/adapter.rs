@@ -357,6 +357,28 @@ impl Adapter {
         }
     }
 
+    /// Whether a platform dials only the places of contacts' numbers that were opened for the campaign.
+    pub fn opens_places(&self) -> bool {
+        match self {
+            Adapter::Voipbin(_) => true,
+            Adapter::Isales(_) => false,
+        }
+    }
+
+    /// Lets the campaign dial every place in which these contacts have a number, unless somebody else
+    /// decides on that.
+    pub async fn open_places(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<(), PlatformError> {
+        match self {
+            Adapter::Voipbin(client) => client.open_places(lane, native, contacts).await,
+            Adapter::Isales(_) => Ok(()),
+        }
+    }
+
     /// # Errors
     /// When nothing was sent: a contact has no number that can be written for the platform, or the
     /// campaign cannot take contacts. Later failures are in the answer.

@@ -412,6 +412,39 @@ pub fn next_campaign(platform: PlatformKind, document: &[u8]) -> Option<Uuid> {
     }
 }
 
+/// The dialling rules of a campaign, where a platform keeps them apart.
+#[derive(Debug)]
+pub enum DialingRules {
+    Missing,
+    /// Those that the campaign has on its home, as they are there.
+    OfHome,
+    Document(Value),
+}
+
+impl DialingRules {
+    pub fn document(&self) -> Option<&Value> {
+        match self {
+            DialingRules::Document(document) => Some(document),
+            DialingRules::Missing | DialingRules::OfHome => None,
+        }
+    }
+}
+
+/// Whether a campaign that a client of `platform` wrote so can be run on a home of another one.
+///
+/// # Errors
+/// The reason why not, in the platform's words.
+pub fn check_portable(
+    platform: PlatformKind,
+    campaign: &Value,
+    dialing_rules: &DialingRules,
+) -> Result<(), &'static str> {
+    match platform {
+        PlatformKind::Voipbin => voipbin::convert::check_portable(campaign, dialing_rules),
+        PlatformKind::Isales => Ok(()),
+    }
+}
+
 /// Whether `platform` itself keeps a campaign's begin, end, hours and special dates.
 pub fn keeps_windows(platform: PlatformKind) -> bool {
     match platform {

@@ -21,6 +21,8 @@ pub struct Notice<'a> {
     pub pair: PublicPair,
     /// Public id of the contact, where it is known which one was called.
     pub contact: Option<Uuid>,
+    /// The place of the called number among the contact's, where that is told and known.
+    pub place: Option<usize>,
     pub attempt: &'a CallAttempt,
     /// The words by which it became known, as far as they were kept.
     pub words: Option<Words<'a>>,
@@ -40,6 +42,14 @@ pub fn body(platform: PlatformKind, notice: &Notice<'_>, ctx: &ConvertContext) -
     match platform {
         PlatformKind::Voipbin => voipbin::callback::push_of(notice, own, ctx),
         PlatformKind::Isales => isales::callback::push_of(notice, own, ctx),
+    }
+}
+
+/// Whether the platform tells which of a contact's numbers was called, and has not said so itself.
+pub fn tells_place(platform: PlatformKind, notice: &Notice<'_>) -> bool {
+    match platform {
+        PlatformKind::Voipbin => notice.words.is_none_or(|words| words.platform != platform),
+        PlatformKind::Isales => false,
     }
 }
 

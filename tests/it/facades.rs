@@ -9,6 +9,7 @@ pub mod isales_life;
 pub mod limits;
 mod login;
 mod passthrough;
+mod places;
 mod refusals;
 mod releases;
 mod repeated;

@@ -128,6 +128,7 @@ fn translated(view: &AttemptView, profile: &Profile) -> Result<Vec<u8>, GatewayE
         call.tm_update.clone_from(&call.tm_delete);
     }
     call.outdial_target_id = view.contact.unwrap_or_default().to_string();
+    call.destination_index = convert::destination_index(view.place);
     // `GET /calls/{id}` knows the attempt by the same id.
     call.reference_id = view.row.uuid.to_string();
     // The place in the list is what pages are cut by, so it is what the row shows.

@@ -266,34 +266,58 @@ async fn change_elsewhere(
     sent: wire::Campaign,
 ) -> Result<CampaignView, Refused> {
     let change = call.gateway.begin_change(&call.asked, key, edit.operation()).await?;
-    let before = bundle(&change.before, call.profile);
+    let mut before = bundle(&change.before, call.profile);
     let mut after = before.clone();
     edit.apply(sent, &mut after.campaign);
     edits::check_campaign(&after.campaign)?;
     if edit == CampaignEdit::Resources {
         let identity = &change.before.identity;
         references::check(call, &after.campaign, &identity.home, Some(identity.uuid)).await?;
-        // Another outplan is another set of rules, and they are to hold from now on.
-        let rules = part_of(&after.campaign, CampaignPart::DialingRules);
-        if let Some(id) = rules.filter(|_| after.campaign.outplan_id != before.campaign.outplan_id)
-            && let Some(row) =
-                call.gateway.document(&call.asked, ObjectKind::DialingRules, id).await?
-        {
-            after.outplan = Some(serde_json::from_str(&row.document).map_err(unreadable)?);
-        }
+        refuse_other_contacts(&before.campaign, &after.campaign)?;
     }
     if edit == CampaignEdit::Next {
         references::check_next(call, &after.campaign.next_campaign_id).await?;
     }
+    if after.campaign.outplan_id != before.campaign.outplan_id {
+        // Another outplan is another set of rules, and they are to hold from now on.
+        before.outplan = kept_outplan(call, &before.campaign).await?.or(before.outplan);
+        after.outplan = kept_outplan(call, &after.campaign).await?.or(after.outplan);
+    }
     let context = &change.before.context;
     let said = |bundle: &wire::CampaignBundle| convert::campaign_to_domain(bundle, context).value.0;
-    let definition = change.before.fetched.definition.clone();
-    let definition = definition.with_edit(&said(&before), said(&after));
+    let (stated, restated) = (said(&before), said(&after));
+    change.check_places(&stated.retry, &restated.retry)?;
+    let definition = change.before.fetched.definition.clone().with_edit(&stated, restated);
     let source = serde_json::to_value(&after.campaign).map_err(unreadable)?;
     change.check_document(&source)?;
-    let view = change.write(&definition).await?.after;
     let uses = part_of(&after.campaign, CampaignPart::DialingRules);
+    change.check_portable(&source, uses).await?;
+    let view = change.write(&definition).await?.after;
     Ok(change.keep(view, source, uses).await?)
+}
+
+/// Only the outdial that a campaign has is called (reference 16), and its contacts are on the home.
+fn refuse_other_contacts(
+    before: &wire::Campaign,
+    after: &wire::Campaign,
+) -> Result<(), GatewayError> {
+    let contacts = |campaign| part_of(campaign, CampaignPart::ContactList);
+    if contacts(before) == contacts(after) {
+        return Ok(());
+    }
+    let reason = "outdial_id: the campaign's contacts are on its home already, which has no outdials; \
+                  make another campaign for another outdial";
+    Err(GatewayError::State(reason.to_owned()))
+}
+
+/// The outplan that a campaign names, where the gateway keeps it.
+async fn kept_outplan(
+    call: &Call<'_>,
+    campaign: &wire::Campaign,
+) -> Result<Option<wire::Outplan>, GatewayError> {
+    let Some(id) = part_of(campaign, CampaignPart::DialingRules) else { return Ok(None) };
+    let row = call.gateway.document(&call.asked, ObjectKind::DialingRules, id).await?;
+    row.map(|row| serde_json::from_str(&row.document).map_err(unreadable)).transpose()
 }
 
 async fn change_draft(

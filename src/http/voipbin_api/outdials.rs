@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::{CampaignKey, CampaignPart};
+use crate::gateway::contacts::ListName;
 use crate::gateway::drafts::{
     DocumentsWanted, NewDocument, ObjectChange, ObjectKind, ObjectRow, ObjectState,
 };
@@ -232,6 +233,10 @@ async fn change_kept(
 /// The contacts of a campaign that was made are on its home; the list cannot go elsewhere.
 async fn refuse_while_in_use(call: &Call<'_>, row: &ObjectRow) -> Result<(), GatewayError> {
     let Some(campaign) = row.parent else { return Ok(()) };
+    // A campaign calls only the list that it has; what waits in another one is nobody's yet.
+    if !call.gateway.calls_list(&call.asked, campaign, &ListName::Kept(row.uuid)).await? {
+        return Ok(());
+    }
     match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
         Err(GatewayError::NotFound(Noun::Draft)) => {
             let draft = call.gateway.draft(&call.asked, campaign).await?;

@@ -274,9 +274,10 @@ async fn prepared<'a>(
         bundle.outplan = Some(outplan.clone());
         convert::campaign_to_domain(&bundle, &change.before.context).value.0
     };
+    let (before, after) = (said(before), said(after));
+    change.check_places(&before.retry, &after.retry)?;
     let definition = change.before.fetched.definition.clone();
-    let definition = definition.with_edit(&said(before), said(after));
-    Ok((change, definition))
+    Ok((change, definition.with_edit(&before, after)))
 }
 
 impl Edit {

@@ -14,7 +14,7 @@ use crate::domain::contact::ContactNumber;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, CampaignPart};
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::contacts::{
-    AddedTo, ContactListing, ContactView, ContactWindow, Distinct, Incoming, NextPage,
+    AddedTo, ContactListing, ContactView, ContactWindow, Distinct, Incoming, ListName, NextPage,
 };
 use crate::gateway::drafts::{DocumentsWanted, NewDocument, ObjectKind, ObjectRow, ObjectState};
 use crate::gateway::error::{GatewayError, Noun};
@@ -46,7 +46,7 @@ pub async fn list(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
                 limit: asks.size,
             };
             match place(&call, id).await? {
-                Place::Waiting(list) => waiting(&call, &list, asks).await,
+                Place::Waiting(list) | Place::Aside(list) => waiting(&call, &list, asks).await,
                 Place::Own { account, campaign } => {
                     let campaign = campaign.map(|identity| identity.uuid);
                     Ok(json(own_page(&call, account, (id, campaign), &window).await?))
@@ -76,7 +76,7 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
         .answer(&request, Doing::Target, |call| async move {
             let (id, target) = (call.id()?, target_id(&call)?);
             match place(&call, id).await? {
-                Place::Waiting(list) => {
+                Place::Waiting(list) | Place::Aside(list) => {
                     let row = waiting_target(&call, &list, target).await?;
                     Ok(json(shown_waiting(&row, call.profile)?))
                 }
@@ -89,7 +89,8 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     Ok(json(named(&body, target)?))
                 }
                 Place::On(identity) => {
-                    let view = call.gateway.contact(&identity, target).await?;
+                    let view = call.gateway.contact(&identity, target).await;
+                    let view = or_of_another(&call, target, view).await?;
                     Ok(json(show_elsewhere(&call, &view, &identity, id)?))
                 }
             }
@@ -102,7 +103,7 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
         .answer(&request, Doing::Target, |call| async move {
             let (id, target) = (call.id()?, target_id(&call)?);
             match place(&call, id).await? {
-                Place::Waiting(list) => {
+                Place::Waiting(list) | Place::Aside(list) => {
                     let row = waiting_target(&call, &list, target).await?;
                     let row = call.gateway.delete_document(&call.asked, &row).await?;
                     Ok(json(shown_waiting(&row, call.profile)?))
@@ -117,6 +118,8 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
                     Ok(json(named(&body, target)?))
                 }
                 Place::On(identity) => {
+                    let known = call.gateway.contact(&identity, target).await;
+                    or_of_another(&call, target, known).await?;
                     let view = call.gateway.delete_contact(&call.asked, &identity, target).await?;
                     Ok(json(show_elsewhere(&call, &view, &identity, id)?))
                 }
@@ -140,11 +143,26 @@ enum Place {
     Own { account: AccountSlug, campaign: Option<Arc<CampaignIdentity>> },
     /// With the gateway, until the campaign is made.
     Waiting(Box<ObjectRow>),
+    /// With the gateway, where they stay: the campaign that the list names is made, and calls others.
+    Aside(Box<ObjectRow>),
 }
 
 async fn place(call: &Call<'_>, id: Uuid) -> Result<Place, GatewayError> {
-    match call.gateway.part_home(&call.asked, CampaignPart::ContactList, id).await? {
-        PartHome::Derived(identity) => Ok(Place::On(identity)),
+    let home = call.gateway.part_home(&call.asked, CampaignPart::ContactList, id).await?;
+    place_in(call, id, home).await
+}
+
+async fn place_in(call: &Call<'_>, id: Uuid, home: PartHome) -> Result<Place, GatewayError> {
+    match home {
+        PartHome::Derived(identity) => {
+            // Beside an outdial that its client named, a campaign has none of its own.
+            let list = ListName::Derived(id);
+            if call.gateway.calls_list(&call.asked, identity.uuid, &list).await? {
+                Ok(Place::On(identity))
+            } else {
+                Err(GatewayError::NotFound(Noun::Part(CampaignPart::ContactList)))
+            }
+        }
         PartHome::Own { account, fetched } => {
             let campaign = call.gateway.campaign_of(&account, &fetched).await?;
             Ok(Place::Own { account, campaign })
@@ -152,7 +170,15 @@ async fn place(call: &Call<'_>, id: Uuid) -> Result<Place, GatewayError> {
         PartHome::Kept(row) => {
             let Some(campaign) = row.parent else { return Ok(Place::Waiting(Box::new(row))) };
             match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
-                Ok(identity) => Ok(Place::On(identity)),
+                Ok(identity) => {
+                    // Only the outdial that the campaign has is called (reference 16).
+                    let list = ListName::Kept(id);
+                    if call.gateway.calls_list(&call.asked, identity.uuid, &list).await? {
+                        Ok(Place::On(identity))
+                    } else {
+                        Ok(Place::Aside(Box::new(row)))
+                    }
+                }
                 Err(GatewayError::NotFound(_)) => Ok(Place::Waiting(Box::new(row))),
                 Err(error) => Err(error),
             }
@@ -235,8 +261,20 @@ fn target_id(call: &Call<'_>) -> Result<Uuid, Refused> {
 
 async fn put_on(call: &Call<'_>, id: Uuid, target: &Target) -> Result<Bytes, GatewayError> {
     check(target)?;
-    match place(call, id).await? {
+    let home = call.gateway.part_home(&call.asked, CampaignPart::ContactList, id).await?;
+    if matches!(&home, PartHome::Kept(list) if list.deleted_at.is_some()) {
+        return Err(GatewayError::invalid(
+            "id",
+            "the outdial is deleted, and nobody is called of it",
+        ));
+    }
+    match place_in(call, id, home).await? {
         Place::Waiting(list) => wait(call, &list, target).await,
+        Place::Aside(_) => {
+            let rule = "its campaign calls another outdial, and takes no other now; \
+                        give the outdial to another campaign first";
+            Err(GatewayError::invalid("id", rule))
+        }
         Place::Own { account, campaign: None } => {
             let exchange = Exchange::new(Operation::ContactAdd, "POST", targets_of(id))
                 .with_body(serde_json::to_vec(&new_target(target)).map_err(unreadable)?);
@@ -310,11 +348,23 @@ async fn waiting_target(
     id: Uuid,
 ) -> Result<ObjectRow, GatewayError> {
     let row = call.gateway.document(&call.asked, ObjectKind::Contact, id).await?;
-    match row {
-        Some(row) if row.parent == Some(list.uuid) => Ok(row),
-        // Of another list: the platform calls the request wrong (reference 6.2).
-        Some(_) => Err(GatewayError::invalid("target_id", "it belongs to another outdial")),
-        None => Err(GatewayError::NotFound(Noun::Contact)),
+    let row = row.filter(|row| row.parent == Some(list.uuid));
+    or_of_another(call, id, row.ok_or(GatewayError::NotFound(Noun::Contact))).await
+}
+
+/// What is not there may be in another outdial: then the platform calls the request wrong (reference 16).
+async fn or_of_another<T>(
+    call: &Call<'_>,
+    target: Uuid,
+    found: Result<T, GatewayError>,
+) -> Result<T, GatewayError> {
+    match found {
+        Err(GatewayError::NotFound(Noun::Contact))
+            if call.gateway.knows_contact(&call.asked, target).await? =>
+        {
+            Err(GatewayError::invalid("target_id", "it belongs to another outdial"))
+        }
+        found => found,
     }
 }
 

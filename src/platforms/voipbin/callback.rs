@@ -289,6 +289,7 @@ pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> 
     call.outplan_id = CampaignPart::DialingRules.public_id(notice.campaign).to_string();
     call.outdial_id = CampaignPart::ContactList.public_id(notice.campaign).to_string();
     call.outdial_target_id = notice.contact.unwrap_or_default().to_string();
+    call.destination_index = convert::destination_index(notice.place);
     call.reference_id = notice.attempt_id.to_string();
     call.tm_create = Some(notice.list_at.to_string());
     serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()

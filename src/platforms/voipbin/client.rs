@@ -16,7 +16,7 @@ use super::requests::{
     campaign_parts, campaign_path, has_destination, segment, target_body, with_dial_info,
 };
 use super::wire::{self, is_unset};
-use super::{answer, convert, refusal};
+use super::{answer, convert, creation, refusal};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::decoding;
@@ -172,7 +172,8 @@ impl Client {
             merge(&current.campaign, &base.campaign, &edited.campaign).map_err(merged)?;
         let outplan = match (&current.outplan, &base.outplan, &edited.outplan) {
             (Some(current), Some(base), Some(edited)) => {
-                Some(merge(current, base, edited).map_err(merged)?)
+                let edited = creation::edited_outplan(current, edited.clone(), &definition.retry);
+                Some(merge(current, base, &edited).map_err(merged)?)
             }
             _ => None,
         };
@@ -421,7 +422,7 @@ impl Client {
     }
 
     /// A campaign, its own bytes, and its outplan where it has one that can be read.
-    async fn bundle(
+    pub(super) async fn bundle(
         &self,
         operation: Operation,
         lane: Lane,

@@ -1,5 +1,9 @@
 //! Making a campaign on VoIPBin. Names are not unique there, so everything that is made carries a
 //! mark by which it is found again; the last write replaces the campaign's by its description.
+//!
+//! The server dials a slot without a destination, too, which fails and ends the campaign's loop, unless
+//! the outplan gives the slot 0 tries (reference 16). So an outplan that is made here has tries for the
+//! slots that the campaign's contacts use, and 0 for the others.
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -9,10 +13,11 @@ use uuid::Uuid;
 use super::client::{Ask, Client};
 use super::convert;
 use super::requests::{campaign_parts, not_empty, segment, with_dial_info};
-use super::wire::{self, is_unset};
+use super::wire::{self, Outplan, is_unset};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
+use crate::domain::policy::RetryPolicy;
 use crate::platforms::{
     ContactName, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind, Presence,
 };
@@ -43,6 +48,7 @@ impl Client {
         match STEPS.get(made.steps).copied() {
             Some("outplan") => {
                 let outplan = bundle.outplan.take().unwrap_or_default();
+                let outplan = of_no_contacts(outplan, &new.definition.retry);
                 let body = with_dial_info(json!({"name": outplan.name, "detail": mark}), &outplan);
                 let known = |plan: &wire::Outplan| plan.detail == mark;
                 let plan = self.found_or_made(lane, "/outplans", (in_doubt, known), &body).await?;
@@ -97,6 +103,28 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Opens the slots of these contacts' numbers in an outplan that was made here. In another one a slot
+    /// is closed because somebody wants it so.
+    pub async fn open_places(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<(), PlatformError> {
+        let operation = Operation::ContactAdd;
+        let (bundle, _) = self.bundle(operation, lane, native).await?;
+        let Some(outplan) = bundle.outplan.filter(|outplan| is_mark(&outplan.detail)) else {
+            return Ok(());
+        };
+        let opened = opened(&outplan, contacts);
+        if opened.tries() == outplan.tries() {
+            return Ok(());
+        }
+        let path = format!("/outplans/{}/dial_info", segment(&outplan.id));
+        let body = with_dial_info(json!({}), &opened);
+        self.write::<Outplan>(operation, lane, "PUT", &path, &body).await.map(drop)
     }
 
     /// Targets are listed newest first; ours are known by the reference that we gave as their name.
@@ -225,9 +253,16 @@ impl Client {
     }
 }
 
+const MARK: &str = "dialbridge:";
+
 /// By which an object is found again.
 fn mark(mark: Uuid) -> String {
-    format!("dialbridge:{}", mark.simple())
+    format!("{MARK}{}", mark.simple())
+}
+
+/// Whether an object's text says that it was made here.
+fn is_mark(text: &str) -> bool {
+    text.strip_prefix(MARK).is_some_and(|uuid| Uuid::try_parse(uuid).is_ok())
 }
 
 fn with_id(id: String) -> Result<String, PlatformError> {
@@ -243,5 +278,96 @@ fn gone(outcome: Result<(), PlatformError>) -> Result<(), PlatformError> {
     match outcome {
         Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// The outplan of a campaign that has no contacts yet. Every contact has a first number; what was said of
+/// each place holds as it was said.
+fn of_no_contacts(outplan: Outplan, retry: &RetryPolicy) -> Outplan {
+    if !retry.attempts_by_place.is_empty() {
+        return outplan;
+    }
+    let first = outplan.max_try_count_0;
+    outplan.with_tries([first, 0, 0, 0, 0])
+}
+
+/// An edit in words that know no places changes the slots that are dialled, and opens none.
+pub(super) fn edited_outplan(current: &Outplan, edited: Outplan, retry: &RetryPolicy) -> Outplan {
+    if !retry.attempts_by_place.is_empty() {
+        return edited;
+    }
+    let (open, mut tries) = (current.tries(), edited.tries());
+    if open.iter().all(|tries| *tries <= 0) {
+        return of_no_contacts(edited, retry);
+    }
+    for (tries, open) in tries.iter_mut().zip(open) {
+        if open <= 0 {
+            *tries = 0;
+        }
+    }
+    edited.with_tries(tries)
+}
+
+/// With tries for the places of these contacts' numbers, too: no more than any other place has.
+fn opened(outplan: &Outplan, contacts: &[Contact]) -> Outplan {
+    let mut tries = outplan.tries();
+    let least = tries.into_iter().filter(|tries| *tries > 0).min().unwrap_or_default();
+    for number in contacts.iter().flat_map(|contact| &contact.numbers) {
+        if let Some(tries) = tries.get_mut(number.place).filter(|tries| **tries <= 0) {
+            *tries = least;
+        }
+    }
+    outplan.clone().with_tries(tries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::contact::ContactNumber;
+    use crate::domain::phone::PhoneNumber;
+    use crate::domain::policy::Rule;
+
+    fn plan(tries: [i64; 5]) -> Outplan {
+        Outplan::default().with_tries(tries)
+    }
+
+    fn everywhere(attempts: i64) -> RetryPolicy {
+        RetryPolicy { attempts_per_day: Rule::Stated(attempts), ..RetryPolicy::default() }
+    }
+
+    fn contact(places: &[usize]) -> Contact {
+        let number = |place: &usize| ContactNumber {
+            number: PhoneNumber::new("+8613100000001"),
+            place: *place,
+            category: None,
+            delay_ms: None,
+        };
+        Contact { numbers: places.iter().map(number).collect(), ..Contact::default() }
+    }
+
+    #[test]
+    fn only_the_first_slot_is_open_before_there_are_contacts() {
+        assert_eq!(of_no_contacts(plan([3; 5]), &everywhere(3)).tries(), [3, 0, 0, 0, 0]);
+        let by_place = RetryPolicy { attempts_by_place: vec![2, 1, 0, 0, 0], ..everywhere(2) };
+        assert_eq!(of_no_contacts(plan([2, 1, 0, 0, 0]), &by_place).tries(), [2, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn contacts_open_the_slots_of_their_numbers() {
+        let first = plan([3, 0, 0, 0, 0]);
+        assert_eq!(opened(&first, &[contact(&[0])]).tries(), [3, 0, 0, 0, 0]);
+        let both = [contact(&[0, 1]), contact(&[0, 1, 2])];
+        assert_eq!(opened(&first, &both).tries(), [3, 3, 3, 0, 0]);
+        assert_eq!(opened(&plan([0; 5]), &both).tries(), [0; 5], "nobody may be called");
+        assert_eq!(opened(&plan([3, 1, 0, 0, 0]), &both).tries(), [3, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn an_edit_opens_no_slot() {
+        let edit =
+            |current, tries| edited_outplan(&plan(current), plan([tries; 5]), &everywhere(tries));
+        assert_eq!(edit([3, 3, 0, 0, 0], 5).tries(), [5, 5, 0, 0, 0]);
+        assert_eq!(edit([0, 2, 0, 0, 0], 1).tries(), [0, 1, 0, 0, 0]);
+        assert_eq!(edit([0; 5], 4).tries(), [4, 0, 0, 0, 0], "somebody may be called from now on");
     }
 }

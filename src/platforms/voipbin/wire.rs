@@ -126,6 +126,31 @@ pub struct Outplan {
     pub extra: Map<String, Value>,
 }
 
+impl Outplan {
+    /// How often each destination of a target is tried; a slot with 0 is not dialled.
+    pub fn tries(&self) -> [i64; 5] {
+        [
+            self.max_try_count_0,
+            self.max_try_count_1,
+            self.max_try_count_2,
+            self.max_try_count_3,
+            self.max_try_count_4,
+        ]
+    }
+
+    #[must_use]
+    pub fn with_tries(mut self, tries: [i64; 5]) -> Self {
+        [
+            self.max_try_count_0,
+            self.max_try_count_1,
+            self.max_try_count_2,
+            self.max_try_count_3,
+            self.max_try_count_4,
+        ] = tries;
+        self
+    }
+}
+
 /// Any object, of which only the id matters.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]

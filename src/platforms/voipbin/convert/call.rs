@@ -106,6 +106,11 @@ pub fn call_from_domain(
     Converted { value: call, findings }
 }
 
+/// The slot that was dialled, by the place of its number in the contact; 0 where that is not known.
+pub fn destination_index(place: Option<usize>) -> i64 {
+    place.and_then(|place| i64::try_from(place).ok()).unwrap_or_default()
+}
+
 /// Why a call ended, as the call object says it (reference 9.6); empty while it has not.
 pub fn hangup_reason(attempt: &CallAttempt, ctx: &ConvertContext) -> String {
     let table = ctx.tables.get(PLATFORM, Kind::Call);

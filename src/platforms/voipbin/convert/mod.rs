@@ -10,11 +10,13 @@ mod document;
 pub mod rules;
 
 pub use call::{
-    call_behind, call_from_domain, call_to_domain, explained, hangup_reason, shown_address,
+    call_behind, call_from_domain, call_to_domain, destination_index, explained, hangup_reason,
+    shown_address,
 };
 pub use campaign::{campaign_from_domain, campaign_to_domain};
 pub use contact::{contact_from_domain, contact_to_domain};
 pub use document::{document_from_domain, document_to_domain};
+pub use rules::check_portable;
 
 use std::borrow::Cow;
 

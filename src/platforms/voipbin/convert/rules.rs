@@ -1,11 +1,44 @@
 //! What limits calls in VoIPBin's documents, read in one place: numbers, all of them. The platform
 //! checks none (reference 5.2), and no page says what a negative one would mean.
 
+use serde_json::Value;
+
 use crate::domain::policy::Rule;
+use crate::platforms::DialingRules;
 use crate::platforms::voipbin::wire::{Campaign, Outplan};
 
 /// Why a negative number is no limit.
 pub const NEGATIVE: &str = "a number that is not negative is expected";
+
+/// The type of campaigns that call people and do what their actions say.
+const CALL: &str = "call";
+const MAX_TRY_COUNTS: [&str; 5] =
+    ["max_try_count_0", "max_try_count_1", "max_try_count_2", "max_try_count_3", "max_try_count_4"];
+
+/// Whether a campaign can be run on another platform: a limit that it lacks must not become that
+/// platform's default.
+///
+/// # Errors
+/// The reason why not.
+pub fn check_portable(campaign: &Value, outplan: &DialingRules) -> Result<(), &'static str> {
+    // Without an outplan the server stops at once; a flow calls nobody; an unknown type has no executor
+    // (reference 9.1, 9.5, 9.7).
+    if campaign["type"].as_str() != Some(CALL) {
+        return Err("its type is not call, and only VoIPBin itself runs another");
+    }
+    let outplan = match outplan {
+        DialingRules::Document(outplan) => outplan,
+        DialingRules::OfHome => return Ok(()),
+        DialingRules::Missing => {
+            return Err("it has no outplan, so nothing says how often a number may be called");
+        }
+    };
+    let allows = |member: &str| outplan[member].as_i64().is_some_and(|tries| tries > 0);
+    if !MAX_TRY_COUNTS.into_iter().any(allows) {
+        return Err("max_try_count_0 to max_try_count_4 are all 0, so nobody may be called");
+    }
+    Ok(())
+}
 
 /// A limit that is a number.
 pub fn limit(number: i64) -> Rule<i64> {
