@@ -134,6 +134,18 @@ secret_key = "SKexampleSecret0000000000000002"
         (count(&row["waiting"]), count(&row["rows"]["received"]), pending)
     }
 
+    /// The longest time that a verb has held the ledger's writer, in ms.
+    pub fn longest_verb_ms(&self) -> f64 {
+        let head = "HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+        let text = answer(self.admin, &format!("GET /metrics {head}"));
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines();
+        let longest = lines.find_map(|line| {
+            line.strip_prefix("dialbridge_ledger_verb_longest_seconds ")?.parse::<f64>().ok()
+        });
+        longest.expect("a figure of the ledger") * 1000.0
+    }
+
     fn ask_api(&self, method: &str, path: &str, body: &str) -> serde_json::Value {
         ask(
             self.admin,
@@ -194,12 +206,17 @@ fn serve(mut command: Command, config: &Path) -> Child {
 }
 
 fn ask(server: SocketAddr, request: &str) -> serde_json::Value {
+    let answer = answer(server, request);
+    let at = crate::load::find(&answer, b"\r\n\r\n").expect("an answer with a head");
+    serde_json::from_slice(&answer[at + 4..]).unwrap_or_default()
+}
+
+fn answer(server: SocketAddr, request: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    let at = crate::load::find(&answer, b"\r\n\r\n").expect("an answer with a head");
-    serde_json::from_slice(&answer[at + 4..]).unwrap_or_default()
+    answer
 }
 
 impl Drop for Gateway {

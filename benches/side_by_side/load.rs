@@ -72,6 +72,13 @@ fn call_on_schedule(
     }
 }
 
+/// One request, which is answered 200.
+pub fn once(server: SocketAddr, request: &[u8]) {
+    let mut stream = std::net::TcpStream::connect(server).unwrap();
+    stream.write_all(request).unwrap();
+    read_whole_answer(&mut stream, &mut vec![0; 64 * 1024]);
+}
+
 fn read_whole_answer(stream: &mut std::net::TcpStream, buffer: &mut [u8]) {
     let mut filled = 0;
     loop {

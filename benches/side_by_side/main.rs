@@ -2,7 +2,7 @@
 //!
 //! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
 //! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
-//! `cargo bench -- hop` (or `status`, `ids`, `idle`, `accept`, `postgres`, `deliver`, `bodies`) runs one part; `-- --rounds 5` more rounds.
+//! `cargo bench -- hop` (or `status`, `ids`, `idle`, `accept`, `postgres`, `deliver`, `bodies`, `session`) runs one part; `-- --rounds 5` more rounds.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
         .and_then(|n| n.parse().ok())
         .unwrap_or(3);
     let wanted = |part: &str| {
-        let parts = ["hop", "status", "ids", "idle", "accept", "postgres", "deliver", "bodies"];
+        let parts =
+            ["hop", "status", "ids", "idle", "accept", "postgres", "deliver", "bodies", "session"];
         !arguments.iter().any(|a| parts.contains(&a.as_str()))
             || arguments.iter().any(|a| a == part)
     };
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
     }
     if wanted("bodies") {
         bodies::run(&mut report);
+    }
+    if wanted("session") {
+        results::one_session(rounds, &mut report);
     }
     report.print();
     if report.all_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use crate::cluster::Database;
 use crate::gateway::{Gateway, MASTER_KEY};
-use crate::load::{Measured, post, saturate};
+use crate::load::{Measured, once, post, saturate};
 use crate::nginx::{free_port, wait_until_open};
 use crate::report::{Report, median};
 use crate::sink::Sink;
@@ -44,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CHUNK: usize = 1000;
 /// Results that are stored before throughput is measured.
 const STORED: usize = 1_000_000;
+/// Rows of one contact that are pushed at a time, and how often.
+const SESSION_ROWS: usize = 5000;
+const SESSION_PUSHES: usize = 4;
 
 /// Runs the peer when this process was started as it.
 pub fn run_as_child(arguments: &[String]) -> Option<ExitCode> {
@@ -163,6 +167,61 @@ pub fn deliver(report: &mut Report) {
     report.at_most("results that were accepted and did not arrive", missing, 0.0, "");
 }
 
+/// Rows of one sessionId: what each costs when there are few and when there are many, and for how long
+/// anybody else who changes something waits meanwhile.
+pub fn one_session(rounds: usize, report: &mut Report) {
+    let upstream = upstream::start();
+    let (mut first, mut ratios, mut longest) = (Vec::new(), Vec::new(), 0.0_f64);
+    for round in 0..=rounds {
+        let gateway = Gateway::start_for_results(upstream);
+        gateway.campaign_paths("");
+        let mut took = Duration::ZERO;
+        let mut per_row_us = Vec::new();
+        for push in 0..SESSION_PUSHES {
+            let request = pushed(&session_rows(push * SESSION_ROWS, SESSION_ROWS));
+            let begin = Instant::now();
+            once(gateway.callbacks, &request);
+            let wanted = (push + 1) * SESSION_ROWS;
+            while gateway.books().1 < wanted as u64 {
+                assert!(begin.elapsed() < PATIENCE, "{wanted} rows of one session");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            took += begin.elapsed();
+            per_row_us.push(took.as_secs_f64() * 1e6 / wanted as f64);
+        }
+        let held_ms = gateway.longest_verb_ms();
+        let (at_first, at_last) = (per_row_us[0], per_row_us[SESSION_PUSHES - 1]);
+        println!(
+            "round {round}: rows of one sessionId: {at_first:.0} us each at {SESSION_ROWS}, \
+             {at_last:.0} us at {}; writer held at most {held_ms:.1} ms",
+            SESSION_PUSHES * SESSION_ROWS
+        );
+        if round > 0 {
+            first.push(at_first);
+            ratios.push(at_last / at_first);
+            longest = longest.max(held_ms);
+        }
+    }
+    println!("rows of one sessionId: {:.0} us each", median(first));
+    let name = "rows of one sessionId: each at 20,000 over each at 5,000";
+    report.at_most(name, median(ratios), 1.2, "x");
+    report.at_most("rows of one sessionId: writer held at most", longest, 50.0, "ms");
+}
+
+/// Calls of one contact, each a minute after the one before.
+fn session_rows(first: usize, count: usize) -> String {
+    let begin = Timestamp::from_second(1_770_000_000).unwrap();
+    let rows = (first..first + count).map(|n| {
+        let at = begin + jiff::SignedDuration::from_mins(i64::try_from(n).unwrap());
+        let at = at.strftime("%Y-%m-%d %H:%M:%S");
+        let campaign = upstream::campaign_id(0);
+        format!(
+            r#"{{"campaignId":"{campaign}","sessionId":"one","called":"013100000001","callTimeStr":"{at}","callStatus":5,"failCode":"00603","vdnId":{VDN},"callId":"1644464743-{n}"}}"#
+        )
+    });
+    format!("[{}]", rows.collect::<Vec<_>>().join(","))
+}
+
 fn show(measured: &Measured) -> String {
     format!(
         "{:.0}/s p50 {:.0} p99 {:.0} max {:.0} us",
@@ -221,9 +280,15 @@ fn attempt(n: usize) -> SeenAttempt {
 
 /// A push of one result each, all of different calls.
 fn pushes(first: usize, count: usize) -> Vec<Vec<u8>> {
-    let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
-    let path = format!("/callbacks/isales/bench/{}", keys.callback_token("bench", None));
-    (first..first + count).map(|n| post(&path, &row(n))).collect()
+    (first..first + count).map(|n| pushed(&row(n))).collect()
+}
+
+fn pushed(body: &str) -> Vec<u8> {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let keys = MasterKeys::parse(&SecretString::from(MASTER_KEY)).unwrap();
+        format!("/callbacks/isales/bench/{}", keys.callback_token("bench", None))
+    });
+    post(&PATH, body)
 }
 
 pub fn row(n: usize) -> String {

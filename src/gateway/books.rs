@@ -10,6 +10,8 @@ use crate::gateway::Gateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::overview::AccountOverview;
 use crate::ledger::destinations::DestinationRow;
+pub use crate::ledger::held::BOUNDS_MS;
+use crate::ledger::held::HeldTimes;
 use crate::ledger::inbox::InboxCounts;
 use crate::ledger::outcomes::UnknownCode;
 
@@ -27,6 +29,8 @@ pub struct Books {
     pub pending_since: HashMap<Uuid, Timestamp>,
     /// Outcomes that no table knows.
     pub unknown: Vec<UnknownCode>,
+    /// For how long verbs held the ledger's writer in this process.
+    pub held: HeldTimes,
 }
 
 impl Books {
@@ -48,6 +52,7 @@ impl Gateway {
             accounts: self.accounts().await?,
             destinations: ledger.destinations().await?,
             pending_since: ledger.oldest_pending().await?,
+            held: ledger.held_times(),
             unknown: ledger.unknown_codes(self.shared.accounts.keys().cloned().collect()).await?,
         })
     }

@@ -429,6 +429,9 @@ impl OutboxWorker {
 
     async fn forget(&self, now: Timestamp) {
         let ledger = &self.gateway.shared.ledger;
+        if let Err(error) = ledger.abandon_removed(now).await {
+            tracing::warn!(%error, "what waits for removed destinations is not ended yet");
+        }
         let before = now - self.retention;
         loop {
             match ledger.forget_events(before, FORGOTTEN_AT_ONCE).await {

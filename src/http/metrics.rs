@@ -2,6 +2,8 @@
 //! over restarts and replicas. Labels are accounts, destinations and outcomes, nothing that comes from
 //! a platform or a client.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Data;
@@ -9,7 +11,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::gateway::Gateway;
-use crate::gateway::books::Books;
+use crate::gateway::books::{BOUNDS_MS, Books};
 use crate::http::entrance::{Entrance, Side};
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -36,6 +38,7 @@ fn written(books: &Books, entrance: &Entrance) -> String {
         accounts(books);
         destinations(books);
         doors(entrance);
+        held(books);
     });
     recorder.handle().render()
 }
@@ -83,6 +86,15 @@ fn describe() {
     describe_gauge!(
         "dialbridge_unknown_outcomes",
         "Attempts whose outcome no table knows: see `dialbridge mappings unknown`."
+    );
+    describe_counter!(
+        "dialbridge_ledger_verb_seconds_bucket",
+        "Changes of the ledger by how long each held its writer, since this process has it open."
+    );
+    describe_gauge!(
+        "dialbridge_ledger_verb_longest_seconds",
+        Unit::Seconds,
+        "The longest of them: everybody else who changes something waited for it."
     );
     describe_gauge!("dialbridge_destination_active", "1 while deliveries leave for it.");
 }
@@ -163,6 +175,21 @@ fn destinations(books: &Books) {
         let is_active = row.destination.is_active();
         gauge!("dialbridge_destination_active", &labels).set(f64::from(u8::from(is_active)));
     }
+}
+
+/// A histogram that others keep: its classes add up.
+fn held(books: &Books) {
+    let times = books.held;
+    let bounds = BOUNDS_MS.iter().map(|bound| Duration::from_millis(*bound).as_secs_f64());
+    let names = bounds.map(|bound| bound.to_string()).chain(["+Inf".to_owned()]);
+    let mut count = 0;
+    for (name, class) in names.zip(times.classes) {
+        count += class;
+        counter!("dialbridge_ledger_verb_seconds_bucket", "le" => name).absolute(count);
+    }
+    counter!("dialbridge_ledger_verb_seconds_count").absolute(count);
+    gauge!("dialbridge_ledger_verb_seconds_sum").set(times.sum.as_secs_f64());
+    gauge!("dialbridge_ledger_verb_longest_seconds").set(times.longest.as_secs_f64());
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]

@@ -76,14 +76,23 @@ impl Ledger {
     /// it is kept.
     ///
     /// # Errors
-    /// `Missing` when there is no such campaign; `Conflict` when a UUID is a contact of another one.
+    /// `Missing` when there is no such campaign; `Conflict` when a UUID is a contact of another one. What
+    /// was kept before stays.
     pub async fn record_contacts(
         &self,
         campaign: Uuid,
         contacts: Vec<NewContact>,
         now: Timestamp,
     ) -> Result<Vec<ContactRow>, LedgerError> {
-        self.write(RecordContacts { campaign, contacts, now }).await
+        let mut rows = Vec::with_capacity(contacts.len());
+        let mut contacts = contacts.into_iter().peekable();
+        loop {
+            let some = contacts.by_ref().take(KEPT_AT_ONCE).collect();
+            rows.extend(self.write(RecordContacts { campaign, contacts: some, now }).await?);
+            if contacts.peek().is_none() {
+                return Ok(rows);
+            }
+        }
     }
 
     /// Records what the platform made of contacts. States are monotone: `Adding` and `Unclear` may
@@ -94,7 +103,11 @@ impl Ledger {
         contacts: Vec<SettledContact>,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        self.write(SettleContacts { contacts, now }).await
+        let mut changed = 0;
+        for contacts in contacts.chunks(KEPT_AT_ONCE) {
+            changed += self.write(SettleContacts { contacts: contacts.to_vec(), now }).await?;
+        }
+        Ok(changed)
     }
 
     /// Contacts of a campaign but for deleted ones, newest first.
@@ -168,6 +181,9 @@ impl ContactState {
         }
     }
 }
+
+/// Contacts that one verb keeps or settles at most.
+const KEPT_AT_ONCE: usize = 100;
 
 struct RecordContacts {
     campaign: Uuid,

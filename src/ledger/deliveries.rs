@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
 use crate::ledger::outbox::{DeliveryState, NEVER};
-use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// Which deliveries are meant; what is None is not asked for.
@@ -86,13 +86,21 @@ impl Ledger {
         limit: u32,
         (from, gap_us): (Timestamp, i64),
     ) -> Result<(u64, Option<i64>), LedgerError> {
-        let limit = limit.min(MAX_WINDOW_ROWS);
-        self.write(Redrive { filter, before, limit, from, gap_us }).await
+        // Looked for by a reader: that may walk over many.
+        let limit = limit.min(REDRIVEN_AT_ONCE);
+        let ended = self.read(Redrivable { filter, before, limit }).await?;
+        let last = ended.last().map(|ended| ended.number);
+        Ok((self.write(Redrive { ended, from, gap_us }).await?, last))
     }
 
     /// Forgets events from before then all of whose deliveries have ended; answers how many.
     pub async fn forget_events(&self, before: Timestamp, limit: u32) -> Result<u64, LedgerError> {
-        self.write(Forget { before, limit }).await
+        // Looked for by a reader: a receiver that is down may keep many.
+        let old = self.read(Old { before, limit }).await?;
+        for events in old.chunks(FORGOTTEN_AT_ONCE) {
+            self.write(Forget { events: events.to_vec() }).await?;
+        }
+        Ok(old.len() as u64)
     }
 }
 
@@ -219,18 +227,27 @@ impl Verb for CountRedrivable {
     }
 }
 
-struct Redrive {
+/// Deliveries that one verb sends again, and events that one forgets, at most.
+const REDRIVEN_AT_ONCE: u32 = 250;
+const FORGOTTEN_AT_ONCE: usize = 100;
+
+/// A delivery that has ended.
+struct Ended {
+    number: i64,
+    destination: i64,
+    state: String,
+}
+
+struct Redrivable {
     filter: DeliveryFilter,
     before: Option<i64>,
     limit: u32,
-    from: Timestamp,
-    gap_us: i64,
 }
 
-impl Verb for Redrive {
-    type Answer = (u64, Option<i64>);
+impl Verb for Redrivable {
+    type Answer = Vec<Ended>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<Ended>, LedgerError> {
         let (condition, mut parameters) = self.filter.below(self.before);
         parameters.push(i64::from(self.limit).into());
         let sql = format!(
@@ -238,55 +255,91 @@ impl Verb for Redrive {
              {REDRIVABLE} ORDER BY d.id DESC LIMIT ${}",
             parameters.len()
         );
-        let mut due_at = self.from.as_microsecond();
-        let (mut redriven, mut last) = (0, None);
-        for mut row in store.rows(&sql, &parameters).await? {
-            let (number, destination, state) = (row.int()?, row.int()?, row.text()?);
-            last = Some(number);
-            let sql = "UPDATE delivery SET state = 'pending', is_redrive = TRUE, tries = 0, \
-                       due_at = $2, is_leased = FALSE, lane_id = NULL, sequence = NULL, \
-                       ended_at = NULL, fence = fence + 1 WHERE id = $1 AND state = $3";
-            let parameters = [number.into(), due_at.into(), state.as_str().into()];
-            if store.execute(sql, &parameters).await? == 0 {
-                continue;
-            }
-            let column = if state == DeliveryState::Dead.as_str() { "dead" } else { "delivered" };
-            let sql =
-                format!("UPDATE destination SET {column}_total = {column}_total - 1 WHERE id = $1");
-            store.execute(&sql, &[destination.into()]).await?;
-            redriven += 1;
-            due_at = due_at.saturating_add(self.gap_us);
-        }
-        Ok((redriven, last))
+        let read = |mut row: Row| {
+            Ok(Ended { number: row.int()?, destination: row.int()?, state: row.text()? })
+        };
+        store.rows(&sql, &parameters).await?.into_iter().map(read).collect()
     }
 }
 
-struct Forget {
+struct Redrive {
+    ended: Vec<Ended>,
+    from: Timestamp,
+    gap_us: i64,
+}
+
+impl Verb for Redrive {
+    type Answer = u64;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let mut due_at = self.from.as_microsecond();
+        let mut redriven = 0;
+        for Ended { number, destination, state } in &self.ended {
+            // It may have been sent again, and its destination removed, since it was looked for.
+            let sql = "UPDATE delivery SET state = 'pending', is_redrive = TRUE, tries = 0, \
+                       due_at = $2, is_leased = FALSE, lane_id = NULL, sequence = NULL, \
+                       ended_at = NULL, fence = fence + 1 WHERE id = $1 AND state = $3 \
+                       AND destination_id IN (SELECT id FROM destination WHERE state <> 'removed')";
+            let parameters = [(*number).into(), due_at.into(), state.as_str().into()];
+            if store.execute(sql, &parameters).await? == 0 {
+                continue;
+            }
+            let column = if *state == DeliveryState::Dead.as_str() { "dead" } else { "delivered" };
+            let sql =
+                format!("UPDATE destination SET {column}_total = {column}_total - 1 WHERE id = $1");
+            store.execute(&sql, &[(*destination).into()]).await?;
+            redriven += 1;
+            due_at = due_at.saturating_add(self.gap_us);
+        }
+        Ok(redriven)
+    }
+}
+
+/// Events that are old and all of whose deliveries have ended.
+struct Old {
     before: Timestamp,
     limit: u32,
 }
 
-impl Verb for Forget {
-    type Answer = u64;
+impl Verb for Old {
+    type Answer = Vec<i64>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        let sql = "SELECT e.id FROM event e WHERE e.at < $1 AND NOT EXISTS (SELECT 1 FROM \
-                   delivery d WHERE d.event_id = e.id AND d.state = 'pending') \
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<i64>, LedgerError> {
+        // Numbers grow with time, so the first that is not old ends the search.
+        let sql = "SELECT e.id FROM event e WHERE e.id < COALESCE((SELECT f.id FROM event f \
+                   WHERE f.at >= $1 ORDER BY f.id LIMIT 1), $3) AND e.at < $1 AND NOT EXISTS \
+                   (SELECT 1 FROM delivery d WHERE d.event_id = e.id AND d.state = 'pending') \
                    ORDER BY e.id LIMIT $2";
-        let old = store.rows(sql, &[self.before.into(), i64::from(self.limit).into()]).await?;
-        let mut forgotten = 0;
-        for mut row in old {
-            let event = row.int()?;
+        let parameters = [self.before.into(), i64::from(self.limit).into(), i64::MAX.into()];
+        store.rows(sql, &parameters).await?.iter_mut().map(Row::int).collect()
+    }
+}
+
+struct Forget {
+    events: Vec<i64>,
+}
+
+impl Verb for Forget {
+    type Answer = ();
+
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        for event in &self.events {
+            // One that is sent again meanwhile stays.
+            let sql = "SELECT 1 FROM delivery WHERE event_id = $1 AND state = 'pending' LIMIT 1";
+            if store.row(sql, &[(*event).into()]).await?.is_some() {
+                continue;
+            }
             for sql in [
                 "DELETE FROM delivery_attempt WHERE delivery_id IN \
                  (SELECT id FROM delivery WHERE event_id = $1)",
                 "DELETE FROM delivery WHERE event_id = $1",
                 "DELETE FROM event WHERE id = $1",
             ] {
-                store.execute(sql, &[event.into()]).await?;
+                store.execute(sql, &[(*event).into()]).await?;
             }
-            forgotten += 1;
         }
-        Ok(forgotten)
+        Ok(())
     }
 }

@@ -44,6 +44,12 @@ pub enum DestinationChange {
     Settings(Box<Destination>),
 }
 
+impl DestinationChange {
+    fn is_removal(&self) -> bool {
+        matches!(self, Self::State { state: DestinationState::Removed, .. })
+    }
+}
+
 impl DestinationRow {
     pub fn pending(&self) -> u64 {
         self.created.saturating_sub(self.delivered + self.dead)
@@ -72,7 +78,8 @@ impl Ledger {
         self.read(OldestPending).await
     }
 
-    /// Changes a destination, with a line in the journal.
+    /// Changes a destination, with a line in the journal. What waits for one that is removed is a dead
+    /// letter.
     ///
     /// # Errors
     /// `Missing` when there is none of that id, or it was removed; `Conflict` when another secret was made
@@ -83,7 +90,13 @@ impl Ledger {
         change: DestinationChange,
         entry: JournalEntry,
     ) -> Result<(), LedgerError> {
-        self.write(Change { uuid, what: change, entry }).await
+        let (now, is_removed) = (entry.at, change.is_removal());
+        self.write(Change { uuid, what: change, entry }).await?;
+        if is_removed && let Err(error) = self.abandon_removed(now).await {
+            // It is removed; whoever sends deliveries ends what is left.
+            tracing::warn!(%error, "not all that waits for a removed destination is ended yet");
+        }
+        Ok(())
     }
 }
 
@@ -313,15 +326,13 @@ async fn set<S: Statements>(
     store.execute(sql, &parameters).await
 }
 
-/// Takes a destination away. What waits for it is a dead letter.
+/// Takes a destination away for which nothing waits.
 pub(super) async fn remove<S: Statements>(
     store: &mut S,
     uuid: Uuid,
     reason: &str,
-    now: Timestamp,
 ) -> Result<(), LedgerError> {
-    set_state(store, uuid, DestinationState::Removed, Some(reason)).await?;
-    super::outbox::abandon(store, uuid, now).await
+    set_state(store, uuid, DestinationState::Removed, Some(reason)).await.map(drop)
 }
 
 struct Change {
@@ -359,9 +370,6 @@ impl Verb for Change {
                 return Err(LedgerError::Conflict(why.to_owned()));
             }
             return Err(LedgerError::Missing("destination"));
-        }
-        if let DestinationChange::State { state: DestinationState::Removed, .. } = self.what {
-            super::outbox::abandon(store, self.uuid, self.entry.at).await?;
         }
         journal::append(store, None, &self.entry).await.map(drop)
     }

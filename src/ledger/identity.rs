@@ -77,14 +77,23 @@ impl Ledger {
     ///
     /// # Errors
     /// `Missing` for an account that is not registered; `Conflict` when a proposed UUID or given pair
-    /// already names another campaign (then none of the sightings is recorded).
+    /// already names another campaign (then none of those is recorded that share a verb with it).
     pub async fn sight_campaigns(
         &self,
         account: AccountSlug,
         sightings: Vec<Sighting>,
         seen_at: Timestamp,
     ) -> Result<Vec<DirectoryEntry>, LedgerError> {
-        self.write(SightCampaigns { account, sightings, seen_at }).await
+        let mut sightings = sightings.into_iter();
+        let mut entries = Vec::with_capacity(sightings.len());
+        loop {
+            let some: Vec<Sighting> = sightings.by_ref().take(SIGHTED_AT_ONCE).collect();
+            if some.is_empty() {
+                return Ok(entries);
+            }
+            let verb = SightCampaigns { account: account.clone(), sightings: some, seen_at };
+            entries.extend(self.write(verb).await?);
+        }
     }
 
     pub async fn find_campaign(
@@ -221,6 +230,9 @@ async fn check_account<S: Statements>(
          neither may change, choose a new name"
     )))
 }
+
+/// Sightings that one verb records at most.
+const SIGHTED_AT_ONCE: usize = 100;
 
 struct SightCampaigns {
     account: AccountSlug,

@@ -1,6 +1,5 @@
 //! The inbox: what platforms push, durable before it is answered, and processed afterwards.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +9,7 @@ use uuid::Uuid;
 use crate::domain::call::CallAttempt;
 use crate::domain::destination::RAW;
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::ledger::attempts::{Recorded, SeenAttempt};
-use crate::ledger::quarantine::{self, Place};
-use crate::ledger::recording::Recorder;
+use crate::ledger::attempts::SeenAttempt;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
 use crate::ledger::telling::{IS_WANTED, PushNews, announce_pushes};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -101,6 +98,8 @@ pub struct Processed {
     /// Attempts of campaigns of the account.
     pub attempts: Vec<(Uuid, SeenAttempt)>,
     pub quarantined: Vec<Quarantined>,
+    /// Rows for which one body in quarantine stands, beside itself.
+    pub gathered: usize,
     /// What a closer look at calls found out about attempts.
     pub explained: Vec<(Uuid, CallAttempt)>,
     /// It is about nothing of ours, and not kept.
@@ -109,6 +108,35 @@ pub struct Processed {
     pub waiting: Option<Waiting>,
     /// The `traceparent` of its processing.
     pub trace: Option<String>,
+}
+
+/// Rows of one push that are quarantined one by one, at most.
+const MAX_QUARANTINED_ROWS: usize = 64;
+
+impl Processed {
+    /// Where so much means nothing that each of it would be dear to keep, all that came is kept instead,
+    /// once.
+    #[must_use]
+    pub fn gathered(mut self, body: &str) -> Self {
+        let rows = self.quarantined.len();
+        if rows > MAX_QUARANTINED_ROWS {
+            let first = &self.quarantined[0].reason;
+            let reason = format!("{rows} of its rows mean nothing, the first: {first}");
+            self.quarantined = vec![Quarantined::new(reason, body)];
+            self.gathered = rows - 1;
+        }
+        self
+    }
+
+    /// Rows of the push that are in quarantine then.
+    pub(super) fn quarantined_rows(&self) -> usize {
+        self.quarantined.len() + self.gathered
+    }
+
+    /// What keeping it takes.
+    pub fn rows(&self) -> usize {
+        self.attempts.len() + self.explained.len() + self.quarantined.len()
+    }
 }
 
 /// How much of an account is where.
@@ -166,27 +194,18 @@ impl Ledger {
         self.read(Due { limit: limit.min(MAX_WINDOW_ROWS), now }).await
     }
 
-    /// Keeps what came of pushes, all of it or nothing. One that was processed before is passed over.
-    pub async fn settle_inbox(
-        &self,
-        settled: impl Into<Arc<[(InboxRow, Processed)]>>,
-        now: Timestamp,
-    ) -> Result<(), LedgerError> {
-        self.write(Settle { settled: settled.into(), now }).await
-    }
-
-    /// Lets a push wait that cannot be processed yet.
-    pub async fn postpone_inbox(&self, id: i64, until: Timestamp) -> Result<(), LedgerError> {
-        self.write(Postpone { id, until }).await
-    }
-
     /// Forgets pushes that were processed before then, at most `limit`; answers how many.
     pub async fn forget_processed(
         &self,
         before: Timestamp,
         limit: u32,
     ) -> Result<u64, LedgerError> {
-        self.write(Forget { before, limit }).await
+        // Looked for by a reader: those that wait may be many.
+        let old = self.read(Old { before, limit }).await?;
+        for ids in old.chunks(FORGOTTEN_AT_ONCE) {
+            self.write(Forget { ids: ids.to_vec() }).await?;
+        }
+        Ok(old.len() as u64)
     }
 
     /// Of every registered account, by name.
@@ -305,136 +324,47 @@ impl Verb for Due {
     }
 }
 
-struct Settle {
-    settled: Arc<[(InboxRow, Processed)]>,
-    now: Timestamp,
-}
-
-impl Verb for Settle {
-    type Answer = ();
-
-    const HASTE: Haste = Haste::Background;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let mut recorder = Recorder::new(store, self.now).await?;
-        let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
-        for (row, processed) in self.settled.iter() {
-            if !mark(store, row, processed, self.now).await? {
-                continue;
-            }
-            recorder.trace(processed.trace.clone());
-            let account = recorder.account(store, &row.account).await?.id;
-            let [stored, merged, quarantined] = books.entry(account).or_default();
-            for (campaign, seen) in &processed.attempts {
-                let place = (&row.account, *campaign);
-                for (_, recorded) in
-                    recorder.record(store, place, std::slice::from_ref(seen)).await?
-                {
-                    *if recorded == Recorded::New { &mut *stored } else { &mut *merged } += 1;
-                }
-            }
-            for (attempt, explained) in &processed.explained {
-                recorder.explain(store, *attempt, Some(explained)).await?;
-                *merged += 1;
-            }
-            for what in &processed.quarantined {
-                let place = Place { account, campaign: row.campaign.as_ref(), is_proved: true };
-                quarantine::keep(store, place, what, row.received_at).await?;
-                *quarantined += 1;
-            }
-        }
-        recorder.close(store).await?;
-        for account in books.iter().filter(|(_, rows)| rows[2] > 0).map(|(account, _)| *account) {
-            quarantine::trim(store, account).await?;
-        }
-        // Last: all results of an account meet in this row.
-        for (account, rows) in books {
-            count(store, account, rows).await?;
-        }
-        Ok(())
-    }
-}
-
-/// False when it was processed meanwhile, or some of it was.
-async fn mark<S: Statements>(
-    store: &mut S,
-    row: &InboxRow,
-    processed: &Processed,
-    now: Timestamp,
-) -> Result<bool, LedgerError> {
-    // Who settles a part of it counts a try.
-    let unchanged = "WHERE id = $1 AND processed_at IS NULL AND tries = $2";
-    let (id, tries): (Value, Value) = (row.id.into(), row.tries.into());
-    let changed = match &processed.waiting {
-        Some(Waiting { rows, until }) => {
-            let sql = format!(
-                "UPDATE inbox SET waiting = $3, due_at = $4, tries = tries + 1 {unchanged}"
-            );
-            let places = serde_json::to_string(rows)
-                .map_err(|_| LedgerError::Corrupt("places cannot be written down".to_owned()))?;
-            store.execute(&sql, &[id, tries, places.as_str().into(), (*until).into()]).await?
-        }
-        None if processed.is_foreign => {
-            store.execute(&format!("DELETE FROM inbox {unchanged}"), &[id, tries]).await?
-        }
-        None => {
-            let sql = format!("UPDATE inbox SET processed_at = $3 {unchanged}");
-            store.execute(&sql, &[id, tries, now.into()]).await?
-        }
-    };
-    Ok(changed > 0)
-}
-
 fn read_places(row: &mut Row) -> Result<Option<Vec<usize>>, LedgerError> {
     let Some(text) = row.optional_text()? else { return Ok(None) };
     serde_json::from_str(&text).map(Some).map_err(|_| row.corrupt("places of rows"))
 }
 
-/// Adds rows that were stored, merged and quarantined to the account's books.
-pub(super) async fn count<S: Statements>(
-    store: &mut S,
-    account: i64,
-    [stored, merged, quarantined]: [i64; 3],
-) -> Result<(), LedgerError> {
-    let sql = "INSERT INTO account_tally (account_id, received, stored, merged, quarantined) \
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account_id) DO UPDATE SET \
-               received = account_tally.received + $2, stored = account_tally.stored + $3, \
-               merged = account_tally.merged + $4, \
-               quarantined = account_tally.quarantined + $5";
-    let received = stored + merged + quarantined;
-    let parameters: [Value; 5] =
-        [account.into(), received.into(), stored.into(), merged.into(), quarantined.into()];
-    store.execute(sql, &parameters).await?;
-    Ok(())
-}
-
-struct Postpone {
-    id: i64,
-    until: Timestamp,
-}
-
-impl Verb for Postpone {
-    type Answer = ();
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let sql = "UPDATE inbox SET due_at = $2, tries = tries + 1 WHERE id = $1";
-        store.execute(sql, &[self.id.into(), self.until.into()]).await?;
-        Ok(())
-    }
-}
-
-struct Forget {
+/// Pushes that were processed long ago.
+struct Old {
     before: Timestamp,
     limit: u32,
 }
 
-impl Verb for Forget {
-    type Answer = u64;
+impl Verb for Old {
+    type Answer = Vec<i64>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        let sql = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE processed_at IS NOT \
-                   NULL AND processed_at < $1 ORDER BY id LIMIT $2)";
-        store.execute(sql, &[self.before.into(), i64::from(self.limit).into()]).await
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<i64>, LedgerError> {
+        // Numbers grow with time, so the first that came later ends the search.
+        let sql = "SELECT i.id FROM inbox i WHERE i.id < COALESCE((SELECT n.id FROM inbox n \
+                   WHERE n.received_at >= $1 ORDER BY n.id LIMIT 1), $3) \
+                   AND i.processed_at < $1 ORDER BY i.id LIMIT $2";
+        let parameters = [self.before.into(), i64::from(self.limit).into(), i64::MAX.into()];
+        store.rows(sql, &parameters).await?.iter_mut().map(Row::int).collect()
+    }
+}
+
+/// Pushes that one verb forgets at most.
+const FORGOTTEN_AT_ONCE: usize = 250;
+
+struct Forget {
+    ids: Vec<i64>,
+}
+
+impl Verb for Forget {
+    type Answer = ();
+
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        for id in &self.ids {
+            store.execute("DELETE FROM inbox WHERE id = $1", &[(*id).into()]).await?;
+        }
+        Ok(())
     }
 }
 

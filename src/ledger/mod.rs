@@ -21,6 +21,7 @@ pub mod deliveries;
 pub mod destinations;
 pub mod directory;
 mod handing_over;
+pub mod held;
 pub mod idempotency;
 pub mod identity;
 pub mod inbox;
@@ -32,6 +33,7 @@ pub mod objects;
 pub mod outbox;
 pub mod outcomes;
 pub mod postgres;
+mod progress;
 pub mod quarantine;
 pub mod readings;
 pub mod receivers;
@@ -39,6 +41,7 @@ pub mod reconcile;
 mod recording;
 pub mod schema;
 pub mod sessions;
+pub mod settling;
 mod snapshot;
 pub mod sqlite;
 mod statements;
@@ -163,6 +166,14 @@ impl Ledger {
     /// `Conflict` when there is a ledger and it is not to be replaced, `Corrupt` for a damaged copy.
     pub fn restore_sqlite(copy: &Path, path: &Path, replace: bool) -> Result<i64, LedgerError> {
         sqlite::restore(copy, path, replace)
+    }
+
+    /// For how long verbs have held the writer, or a transaction, in this process.
+    pub fn held_times(&self) -> held::HeldTimes {
+        match self {
+            Ledger::Sqlite(ledger) => ledger.held.times(),
+            Ledger::Postgres(ledger) => ledger.held.times(),
+        }
     }
 
     async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {

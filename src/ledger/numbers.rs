@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
+use crate::ledger::attempts;
 use crate::ledger::inbox::Content;
 use crate::ledger::journal::{self, JournalEntry};
-use crate::ledger::outcomes::refresh_contact;
+use crate::ledger::progress::Contacts;
 use crate::ledger::quarantine;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError};
@@ -404,7 +405,7 @@ impl Verb for Replace {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
         let mut replaced = 0;
-        let mut contacts: BTreeSet<(i64, &str)> = BTreeSet::new();
+        let mut contacts = Contacts::default();
         for hit in &self.hits {
             let (sql, parameters) = self.update(hit);
             if store.execute(&sql, &parameters).await? == 0 {
@@ -413,16 +414,20 @@ impl Verb for Replace {
             replaced += 1;
             let renamed = hit.changes.iter().find(|change| change.column == "contact_reference");
             if let Some(Change { before, after, .. }) = renamed {
-                let campaign = "SELECT campaign_id FROM attempt WHERE id = $1";
-                let campaign = store.row(campaign, &hit.key).await?;
-                let campaign = campaign.ok_or(LedgerError::Missing("attempt"))?.int()?;
-                contacts.extend([(campaign, before.as_str()), (campaign, after.as_str())]);
+                // How far a contact is stands under its reference.
+                let of = "SELECT campaign_id, uuid FROM attempt WHERE id = $1";
+                let of = store.row(of, &hit.key).await?;
+                let mut of = of.ok_or(LedgerError::Missing("attempt"))?;
+                let (campaign, uuid) = (of.int()?, of.uuid()?);
+                let row = attempts::find(store, uuid).await?;
+                let mut row = row.ok_or(LedgerError::Missing("attempt"))?;
+                for (reference, sign) in [(before, -1), (after, 1)] {
+                    row.attempt.contact_reference = Some(reference.clone());
+                    contacts.count(campaign, &row, sign);
+                }
             }
         }
-        // How far a contact is stands under its reference.
-        for (campaign, reference) in contacts {
-            refresh_contact(store, campaign, reference).await?;
-        }
+        contacts.close(store).await?;
         Ok(replaced)
     }
 }

@@ -137,6 +137,12 @@ impl Ledger {
         self.write(Record { tries, now }).await
     }
 
+    /// Ends what waits for destinations that were removed.
+    pub async fn abandon_removed(&self, now: Timestamp) -> Result<(), LedgerError> {
+        while self.write(Abandon { now }).await? > 0 {}
+        Ok(())
+    }
+
     /// When the next delivery of a destination is due; None when nothing waits.
     pub async fn next_delivery(&self, destination: Uuid) -> Result<Option<Timestamp>, LedgerError> {
         self.read(Next { destination }).await
@@ -158,23 +164,37 @@ async fn advance<S: Statements>(
     Ok(())
 }
 
-/// What waits for a destination that is taken away.
-pub(super) async fn abandon<S: Statements>(
-    store: &mut S,
-    destination: Uuid,
+/// Deliveries of a removed destination that one verb ends at most.
+const ABANDONED_AT_ONCE: i64 = 500;
+
+/// Ends some of what waits for one destination that was removed.
+struct Abandon {
     now: Timestamp,
-) -> Result<(), LedgerError> {
-    let row =
-        store.row("SELECT id FROM destination WHERE uuid = $1", &[destination.into()]).await?;
-    let id = row.ok_or(LedgerError::Missing("destination"))?.int()?;
-    let sql = "UPDATE delivery SET state = 'dead', ended_at = $2, fence = fence + 1, \
-               is_leased = FALSE, error = 'the destination was removed' \
-               WHERE destination_id = $1 AND state = 'pending'";
-    let ended = store.execute(sql, &[id.into(), now.into()]).await?;
-    let ended = i64::try_from(ended).unwrap_or(i64::MAX);
-    let sql = "UPDATE destination SET dead_total = dead_total + $2 WHERE id = $1";
-    store.execute(sql, &[id.into(), ended.into()]).await?;
-    Ok(())
+}
+
+impl Verb for Abandon {
+    type Answer = u64;
+
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let sql = "SELECT n.id FROM destination n WHERE n.state = 'removed' \
+                   AND n.created_total > n.delivered_total + n.dead_total AND EXISTS (SELECT 1 \
+                   FROM delivery d WHERE d.destination_id = n.id AND d.state = 'pending') \
+                   ORDER BY n.id LIMIT 1";
+        let Some(mut removed) = store.row(sql, &[]).await? else { return Ok(0) };
+        let id = removed.int()?;
+        let sql = "UPDATE delivery SET state = 'dead', ended_at = $2, fence = fence + 1, \
+                   is_leased = FALSE, error = 'the destination was removed' \
+                   WHERE state = 'pending' AND id IN (SELECT id FROM delivery \
+                   WHERE destination_id = $1 AND state = 'pending' LIMIT $3)";
+        let parameters = [id.into(), self.now.into(), ABANDONED_AT_ONCE.into()];
+        let ended = store.execute(sql, &parameters).await?;
+        let dead = i64::try_from(ended).unwrap_or(i64::MAX);
+        let sql = "UPDATE destination SET dead_total = dead_total + $2 WHERE id = $1";
+        store.execute(sql, &[id.into(), dead.into()]).await?;
+        Ok(ended)
+    }
 }
 
 struct Due {

@@ -1,7 +1,7 @@
 //! What results come to: quarters of an hour, how far each contact is, and codes that no table knows.
 //! They are kept in the transaction in which a result is, and can be made anew from attempts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use crate::domain::call::{CallResult, Disposition};
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::identity::campaign_id;
+use crate::ledger::progress::Contacts;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::telling::Subject;
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -104,7 +105,7 @@ impl Ledger {
 #[derive(Default)]
 pub(super) struct Tally {
     cells: BTreeMap<(i64, i64, i64, &'static str), Counts>,
-    contacts: BTreeSet<(i64, String)>,
+    pub contacts: Contacts,
     codes: BTreeMap<(i64, String), i64>,
 }
 
@@ -135,9 +136,7 @@ impl Tally {
         if attempt.disposition == Disposition::Unknown && !attempt.native_code.is_empty() {
             *self.codes.entry((of.account.id, code(&attempt.native_code))).or_default() += sign;
         }
-        if let Some(reference) = &attempt.contact_reference {
-            self.contacts.insert((of.campaign.id, reference.clone()));
-        }
+        self.contacts.count(of.campaign.id, row, sign);
     }
 
     pub async fn close<S: Statements>(
@@ -163,9 +162,7 @@ impl Tally {
             ];
             store.execute(ADD_CELL, &parameters).await?;
         }
-        for (campaign, reference) in self.contacts {
-            refresh_contact(store, campaign, &reference).await?;
-        }
+        self.contacts.close(store).await?;
         for ((account, code), attempts) in self.codes {
             if attempts != 0 {
                 let sql = "INSERT INTO unknown_code (account_id, code, first_at, last_at, attempts) \
@@ -187,50 +184,6 @@ const ADD_CELL: &str = "INSERT INTO rollup (campaign_id, bucket_at, account_id, 
      attempts = rollup.attempts + $5, live_persons = rollup.live_persons + $6, \
      counted = rollup.counted + $7, successes = rollup.successes + $8, \
      duration_ms = rollup.duration_ms + $9, timed = rollup.timed + $10";
-
-/// The contact as its attempts have it now; gone when it has none. Read and then written: a statement
-/// that does both is undone as a whole, and what SQLite remembers for that is dear in a long
-/// transaction. Read in two steps: a join of the two is parsed each time that it runs.
-pub(super) async fn refresh_contact<S: Statements>(
-    store: &mut S,
-    campaign: i64,
-    reference: &str,
-) -> Result<(), LedgerError> {
-    let mut parameters: Vec<Value> = vec![campaign.into(), reference.into()];
-    let all = store.row(ALL_ATTEMPTS, &parameters).await?;
-    let mut all = all.ok_or(LedgerError::Missing("contact"))?;
-    let (dials, last_at) = (all.int()?, all.optional_time()?);
-    let Some(last_at) = last_at else {
-        let sql = "DELETE FROM contact_state WHERE campaign_id = $1 AND reference = $2";
-        store.execute(sql, &parameters).await?;
-        return Ok(());
-    };
-    let last = store.row(ATTEMPT_AT, &[last_at.into()]).await?;
-    let mut last = last.ok_or(LedgerError::Missing("attempt"))?;
-    parameters.extend([dials.into(), all.int()?.into()]);
-    parameters.extend([(all.int()? > 0).into(), (all.int()? > 0).into()]);
-    parameters.extend([all.time()?.into(), last_at.into()]);
-    parameters.push(last.text()?.as_str().into());
-    parameters.extend([last.bool()?.into(), last.bool()?.into()]);
-    store.execute(PUT_CONTACT, &parameters).await?;
-    Ok(())
-}
-
-const ALL_ATTEMPTS: &str = "SELECT COUNT(*), MAX(list_at), \
-     SUM(CASE WHEN counts_as_attempt THEN 1 ELSE 0 END), \
-     SUM(CASE WHEN live_person THEN 1 ELSE 0 END), \
-     SUM(CASE WHEN result = 'success' THEN 1 ELSE 0 END), MIN(list_at) \
-     FROM attempt WHERE campaign_id = $1 AND contact_reference = $2";
-
-const ATTEMPT_AT: &str =
-    "SELECT disposition, number_reusable, contact_reusable FROM attempt WHERE list_at = $1";
-
-const PUT_CONTACT: &str = "INSERT INTO contact_state (campaign_id, reference, dials, counted, \
-     is_reached, has_success, first_at, last_at, disposition, number_reusable, contact_reusable) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-     ON CONFLICT (campaign_id, reference) DO UPDATE SET dials = $3, counted = $4, \
-     is_reached = $5, has_success = $6, first_at = $7, last_at = $8, disposition = $9, \
-     number_reusable = $10, contact_reusable = $11";
 
 fn bucket_of(at: Timestamp) -> i64 {
     let span = i64::try_from(BUCKET.as_micros()).unwrap_or(i64::MAX);
@@ -306,8 +259,8 @@ impl Verb for Totals {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<ContactTotals, LedgerError> {
         let campaign = campaign_id(store, self.campaign).await?;
-        let sql = "SELECT COUNT(*), COUNT(CASE WHEN is_reached THEN 1 END), \
-                   COUNT(CASE WHEN has_success THEN 1 END), \
+        let sql = "SELECT COUNT(*), COUNT(CASE WHEN reached > 0 THEN 1 END), \
+                   COUNT(CASE WHEN successes > 0 THEN 1 END), \
                    COUNT(CASE WHEN number_reusable OR contact_reusable THEN 1 END) \
                    FROM contact_state WHERE campaign_id = $1";
         let row = store.row(sql, &[campaign.into()]).await?;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::ledger::attempts::Recorded;
 use crate::ledger::identity::account_id;
-use crate::ledger::inbox::{Content, NewPush, Processed, Quarantined, count};
+use crate::ledger::inbox::{Content, NewPush, Processed, Quarantined};
 use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::recording::Recorder;
+use crate::ledger::settling::{self, Reached, Room, count};
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::telling::announce_if_wanted;
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -101,7 +101,13 @@ impl Ledger {
         settled: Vec<(QuarantineRow, Processed)>,
         entry: JournalEntry,
     ) -> Result<(), LedgerError> {
-        self.write(SettleQuarantined { settled, entry }).await
+        let settled: Arc<[_]> = settled.into();
+        let mut next = Some(Reached::default());
+        while let Some(from) = next {
+            let (settled, entry) = (Arc::clone(&settled), entry.clone());
+            next = self.write(SettleQuarantined { settled, from, entry }).await?;
+        }
+        Ok(())
     }
 }
 
@@ -238,8 +244,7 @@ async fn trim_to<S: Statements>(
 
 async fn trim_unproved<S: Statements>(store: &mut S, account: i64) -> Result<(), LedgerError> {
     trim_to(store, (account, false), MAX_UNPROVED).await?;
-    let sql =
-        "SELECT id, bytes FROM quarantine WHERE account_id = $1 AND NOT is_proved ORDER BY id DESC";
+    let sql = "SELECT id, bytes FROM quarantine WHERE account_id = $1 AND is_proved = FALSE ORDER BY id DESC";
     let mut bytes = 0;
     for mut row in store.rows(sql, &[account.into()]).await? {
         let id = row.int()?;
@@ -306,37 +311,54 @@ fn read_row(mut row: Row) -> Result<QuarantineRow, LedgerError> {
 }
 
 struct SettleQuarantined {
-    settled: Vec<(QuarantineRow, Processed)>,
+    settled: Arc<[(QuarantineRow, Processed)]>,
+    from: Reached,
     entry: JournalEntry,
 }
 
 impl Verb for SettleQuarantined {
-    type Answer = ();
+    /// Where the next one goes on; None: all of it is kept.
+    type Answer = Option<Reached>;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+    const HASTE: Haste = Haste::Background;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Reached>, LedgerError> {
         let mut recorder = Recorder::new(store, self.entry.at).await?;
-        for (row, processed) in &self.settled {
+        let mut room = Room::new(recorder.rows_at_once());
+        let mut reached = self.from;
+        while let Some((row, processed)) = self.settled.get(reached.body) {
+            let from = reached.attempt;
+            let Some(end) = room.take(processed, from) else { break };
             let account = recorder.account(store, &row.account).await?.id;
-            if !leave(store, row, account, processed).await? {
+            let is_all = end == processed.attempts.len();
+            // It stays in quarantine until all of it is recorded.
+            let is_there = if is_all {
+                leave(store, row, account, processed).await?
+            } else {
+                let sql = format!("SELECT 1 FROM quarantine WHERE id = $1{}", S::ROW_LOCK);
+                store.row(&sql, &[row.id.into()]).await?.is_some()
+            };
+            reached = reached.after(end, is_all || !is_there);
+            if !is_there {
                 continue;
             }
             // A row that is taken through again is received again, so the books balance and only grow.
-            let [mut stored, mut merged] = [0, 0];
-            for (campaign, seen) in &processed.attempts {
-                let place = (&row.account, *campaign);
-                let recorded = recorder.record(store, place, std::slice::from_ref(seen)).await?;
-                for (_, recorded) in recorded {
-                    *if recorded == Recorded::New { &mut stored } else { &mut merged } += 1;
+            let some = processed.attempts.iter().enumerate().take(end).skip(from);
+            let [stored, mut merged] =
+                settling::record(store, &mut recorder, &row.account, (some, 0)).await?;
+            if is_all {
+                for (attempt, explained) in &processed.explained {
+                    recorder.explain(store, *attempt, Some(explained)).await?;
+                    merged += 1;
                 }
-            }
-            for (attempt, explained) in &processed.explained {
-                recorder.explain(store, *attempt, Some(explained)).await?;
-                merged += 1;
             }
             count(store, account, [stored, merged, 0]).await?;
         }
         recorder.close(store).await?;
-        journal::append(store, None, &self.entry).await.map(drop)
+        if self.from.is_start() {
+            journal::append(store, None, &self.entry).await?;
+        }
+        Ok(Some(reached).filter(|reached| reached.body < self.settled.len()))
     }
 }
 

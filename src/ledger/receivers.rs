@@ -147,7 +147,7 @@ impl NameReceiver {
                    AND NOT EXISTS (SELECT 1 FROM account a WHERE a.receiver_id = n.id) \
                    AND NOT EXISTS (SELECT 1 FROM intended_receiver i WHERE i.receiver_id = n.id)";
         match store.row(sql, &[id.into()]).await? {
-            Some(mut row) => remove(store, row.uuid()?, "nothing names it", self.entry.at).await,
+            Some(mut row) => remove(store, row.uuid()?, "nothing names it").await,
             None => Ok(()),
         }
     }

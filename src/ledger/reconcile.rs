@@ -98,7 +98,11 @@ impl Ledger {
 
     /// Opens units; one that is closed is opened again. Answers how many were not open before.
     pub async fn open_units(&self, units: Vec<(Uuid, Unit)>) -> Result<u64, LedgerError> {
-        self.write(Open { units }).await
+        let mut opened = 0;
+        for units in units.chunks(OPENED_AT_ONCE) {
+            opened += self.write(Open { units: units.to_vec() }).await?;
+        }
+        Ok(opened)
     }
 
     /// Units that were not read since `recent` (of days from `today` on, or without a day) or
@@ -174,6 +178,9 @@ impl Verb for Candidates {
         rows.into_iter().map(read).collect()
     }
 }
+
+/// Units that one verb opens at most.
+const OPENED_AT_ONCE: usize = 500;
 
 struct Open {
     units: Vec<(Uuid, Unit)>,

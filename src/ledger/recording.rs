@@ -13,6 +13,7 @@ use crate::domain::verbatim::Document;
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
 use crate::ledger::outcomes::Tally;
+use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::ledger::statements::{Statements, Value, Verb};
 use crate::ledger::telling::{Named, Subject, Takers};
 
@@ -52,6 +53,11 @@ impl Recorder {
         Ok(Self { takers, tally: Tally::default(), accounts, campaigns, now })
     }
 
+    /// How many attempts one verb is to record: fewer, the more are told of each.
+    pub fn rows_at_once(&self) -> usize {
+        (ROWS_AT_ONCE * 2 / (2 + self.takers.of_results())).max(1)
+    }
+
     /// What is recorded from now on belongs to this trace.
     pub fn trace(&mut self, trace: Option<String>) {
         self.takers.trace = trace;
@@ -73,10 +79,15 @@ impl Recorder {
         for (place, seen) in order {
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
             let ids = (account.id, campaign.id);
-            let numbered = numbered(store, ids, seen, wanted).await?;
+            let (numbered, is_late) = self.numbered(store, ids, seen, wanted).await?;
             if let Some((attempt, list_at)) = insert(store, ids, (seen, &numbered), wanted).await? {
                 let row = new_row((slug, uuid), (seen, numbered), list_at);
                 let of = Subject { account, campaign, attempt };
+                if let Some(reference) = row.attempt.contact_reference.as_deref()
+                    && is_late
+                {
+                    self.tally.contacts.renumber(of, reference);
+                }
                 self.tally.add(of, &row);
                 self.takers.announce(store, (&row, &seen.raw), of, self.now).await?;
                 rows.push((place, (row, Recorded::New)));
@@ -90,7 +101,9 @@ impl Recorder {
                 Some(merged) => {
                     update(store, &merged).await?;
                     let of = Subject { account, campaign, attempt };
-                    self.changed(store, of, (&known, &merged), &seen.raw).await?;
+                    let is_ours = seen.attempt.try_number.is_none();
+                    let change = (&known, &merged);
+                    self.changed(store, (of, is_ours), change, &seen.raw).await?;
                     (merged, Recorded::Changed)
                 }
                 None => (known, Recorded::Known),
@@ -118,6 +131,7 @@ impl Recorder {
         let Some(explained) = explained.filter(|_| !known.is_erased) else {
             return Ok(Some(known));
         };
+        let is_ours = explained.try_number.is_none();
         let explained = completed(explained, &known.attempt);
         if explained == known.attempt {
             return Ok(Some(known));
@@ -129,20 +143,26 @@ impl Recorder {
         let account = self.account(store, &row.account).await?;
         let campaign = self.campaign(store, row.campaign).await?;
         let of = Subject { account, campaign, attempt };
-        self.changed(store, of, (&known, &row), &row.raw).await?;
+        self.changed(store, (of, is_ours), (&known, &row), &row.raw).await?;
         Ok(Some(row))
     }
 
-    /// Enters a change of an attempt, and tells a new revision.
+    /// Enters a change of an attempt, whose number may be ours, and tells a new revision.
     async fn changed<S: Statements>(
         &mut self,
         store: &mut S,
-        of: Subject,
+        (of, is_ours): (Subject, bool),
         (before, after): (&AttemptRow, &AttemptRow),
         words: &str,
     ) -> Result<(), LedgerError> {
         self.tally.remove(of, before);
         self.tally.add(of, after);
+        let references = [before, after].map(|row| row.attempt.contact_reference.as_deref());
+        if is_ours && references[0] != references[1] {
+            for reference in references.into_iter().flatten() {
+                self.tally.contacts.renumber(of, reference);
+            }
+        }
         if after.revision != before.revision {
             self.takers.announce(store, (after, words), of, self.now).await?;
         }
@@ -175,46 +195,29 @@ impl Recorder {
         Ok(campaign)
     }
 
+    /// The attempt with its number among the contact's, by when they were dialled, where its platform
+    /// gives none, and whether it moves others up.
+    async fn numbered<S: Statements>(
+        &mut self,
+        store: &mut S,
+        (account, campaign): (i64, i64),
+        seen: &SeenAttempt,
+        list_at: Timestamp,
+    ) -> Result<(CallAttempt, bool), LedgerError> {
+        let mut attempt = seen.attempt.clone();
+        let (Some(reference), None) = (&attempt.contact_reference, attempt.try_number) else {
+            return Ok((attempt, false));
+        };
+        let contact = (account, campaign, reference.as_str());
+        let number = self.tally.contacts.number(store, contact, list_at).await?;
+        attempt.try_number = number.number;
+        Ok((attempt, number.is_late))
+    }
+
     pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
         self.tally.close(store, self.now).await?;
         self.takers.close(store).await
     }
-}
-
-/// The attempt with its number among the contact's, by when they were dialled, where its platform
-/// gives none; those that were dialled later move up.
-async fn numbered<S: Statements>(
-    store: &mut S,
-    (account, campaign): (i64, i64),
-    seen: &SeenAttempt,
-    list_at: Timestamp,
-) -> Result<CallAttempt, LedgerError> {
-    let mut attempt = seen.attempt.clone();
-    let Some(reference) = seen.attempt.contact_reference.as_deref() else { return Ok(attempt) };
-    if attempt.try_number.is_some() {
-        return Ok(attempt);
-    }
-    let sql = "SELECT COUNT(CASE WHEN list_at < $4 THEN 1 END), \
-               COUNT(CASE WHEN list_at >= $4 THEN 1 END), COUNT(CASE WHEN native = $5 THEN 1 END) \
-               FROM attempt WHERE campaign_id = $2 AND contact_reference = $3 AND account_id = $1";
-    let native: Value = (&seen.native).into();
-    let of: [Value; 5] =
-        [account.into(), campaign.into(), reference.into(), list_at.into(), native];
-    let row = store.row(sql, &of).await?;
-    let (earlier, later, itself) = match row {
-        Some(mut row) => (row.int()?, row.int()?, row.int()?),
-        None => (0, 0, 0),
-    };
-    if itself > 0 {
-        return Ok(attempt);
-    }
-    if later > 0 {
-        let sql = "UPDATE attempt SET try_number = try_number + 1 WHERE campaign_id = $2 \
-                   AND contact_reference = $3 AND account_id = $1 AND list_at >= $4";
-        store.execute(sql, &of[..4]).await?;
-    }
-    attempt.try_number = Some(earlier + 1);
-    Ok(attempt)
 }
 
 /// As it was just inserted.
@@ -252,19 +255,31 @@ fn spread(time: Timestamp, uuid: Uuid) -> Timestamp {
     Timestamp::from_microsecond(micros + fill).unwrap_or(time)
 }
 
-/// Places that are tried before giving up; each is a microsecond.
-const MAX_PLACES_TRIED: u32 = 10_000;
+/// Places that are tried before giving up.
+const MAX_PLACES_TRIED: u32 = 64;
+/// So many microseconds, as a power of two, are between the wanted place and the one that is got at most.
+const FURTHEST_PLACE: u32 = 20;
 
-/// Inserts the attempt at the first free place from `wanted` on: its surrogate and place. None: the
-/// business key is known, or the proposed id is taken.
+/// The place to try when so many are taken, the wanted one first: each may be four times as far off as the
+/// one before it, so that few are tried however many attempts there are of one time.
+fn place(wanted: Timestamp, uuid: Uuid, tried: u32) -> Option<Timestamp> {
+    let Some(far) = tried.checked_sub(1) else { return Some(wanted) };
+    let chance = uuid.as_u128().rotate_right(tried) & 0xffff_ffff;
+    let offset = 1 + (chance & ((1 << (2 * far).min(FURTHEST_PLACE)) - 1));
+    let offset = SignedDuration::from_micros(i64::try_from(offset).ok()?);
+    wanted.checked_add(offset).ok()
+}
+
+/// Inserts the attempt at a free place from `wanted` on: its surrogate and place. None: the business key is
+/// known, or the proposed id is taken.
 async fn insert<S: Statements>(
     store: &mut S,
     (account, campaign): (i64, i64),
     (seen, attempt): (&SeenAttempt, &CallAttempt),
     wanted: Timestamp,
 ) -> Result<Option<(i64, Timestamp)>, LedgerError> {
-    let mut list_at = wanted;
-    for _ in 0..MAX_PLACES_TRIED {
+    for list_at in (0..MAX_PLACES_TRIED).map_while(|tried| place(wanted, seen.proposed_uuid, tried))
+    {
         let mut parameters = vec![
             seen.proposed_uuid.into(),
             account.into(),
@@ -288,7 +303,6 @@ async fn insert<S: Statements>(
         if taken.is_some() {
             return Ok(None);
         }
-        list_at += SignedDuration::from_micros(1);
     }
     Err(LedgerError::Unavailable("too many attempts at one time".to_owned()))
 }

@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 24;
+pub const VERSION: i64 = 26;
 
-const MIGRATIONS: [(&str, &str); 17] = [
+const MIGRATIONS: [(&str, &str); 18] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -28,6 +28,7 @@ const MIGRATIONS: [(&str, &str); 17] = [
     ("V18__steering", include_str!("migrations/V18__steering.sql")),
     ("V22__destination_settings", include_str!("migrations/V22__destination_settings.sql")),
     ("V24__sessions", include_str!("migrations/V24__sessions.sql")),
+    ("V26__progress", include_str!("migrations/V26__progress.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

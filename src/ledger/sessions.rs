@@ -43,9 +43,24 @@ impl Ledger {
         &self,
         logins: Vec<(String, String)>,
     ) -> Result<u64, LedgerError> {
-        self.write(EndWithoutLogin { logins }).await
+        let mut ended = 0;
+        for login in self.read(Logins).await? {
+            if logins.contains(&login) {
+                continue;
+            }
+            loop {
+                match self.write(EndOfLogin { login: login.clone() }).await? {
+                    0 => break,
+                    some => ended += some,
+                }
+            }
+        }
+        Ok(ended)
     }
 }
+
+/// Sessions that are over and that each new one removes at most.
+const FORGOTTEN_AT_ONCE: i64 = 20;
 
 struct CreateSession {
     session: SessionRow,
@@ -57,7 +72,10 @@ impl Verb for CreateSession {
     type Answer = ();
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        store.execute("DELETE FROM session WHERE expires_at <= $1", &[self.now.into()]).await?;
+        // A few each time: more than there are new ones.
+        let over = "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session \
+                    WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+        store.execute(over, &[self.now.into(), FORGOTTEN_AT_ONCE.into()]).await?;
         let SessionRow { token_hash, client, login } = &self.session;
         store
             .execute(
@@ -110,28 +128,34 @@ impl Verb for EndSession {
     }
 }
 
-struct EndWithoutLogin {
-    logins: Vec<(String, String)>,
+/// The logins (client and fingerprint) that opened sessions.
+struct Logins;
+
+impl Verb for Logins {
+    type Answer = Vec<(String, String)>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
+        let rows = store.rows("SELECT DISTINCT client, login FROM session", &[]).await?;
+        rows.into_iter().map(|mut row| Ok((row.text()?, row.text()?))).collect()
+    }
 }
 
-impl Verb for EndWithoutLogin {
+/// Sessions of one login that one verb ends at most.
+const ENDED_AT_ONCE: i64 = 500;
+
+/// Ends some sessions of a login; answers how many.
+struct EndOfLogin {
+    login: (String, String),
+}
+
+impl Verb for EndOfLogin {
     type Answer = u64;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        let rows = store.rows("SELECT DISTINCT client, login FROM session", &[]).await?;
-        let mut ended = 0;
-        for mut row in rows {
-            let login = (row.text()?, row.text()?);
-            if !self.logins.contains(&login) {
-                let (client, login) = (login.0.as_str().into(), login.1.as_str().into());
-                ended += store
-                    .execute(
-                        "DELETE FROM session WHERE client = $1 AND login = $2",
-                        &[client, login],
-                    )
-                    .await?;
-            }
-        }
-        Ok(ended)
+        let (client, login) = &self.login;
+        let sql = "DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session \
+                   WHERE client = $1 AND login = $2 LIMIT $3)";
+        let of = [client.as_str().into(), login.as_str().into(), ENDED_AT_ONCE.into()];
+        store.execute(sql, &of).await
     }
 }

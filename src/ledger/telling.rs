@@ -115,6 +115,11 @@ impl Takers {
         Ok(Self { all, trace: None })
     }
 
+    /// How many take results.
+    pub fn of_results(&self) -> usize {
+        self.all.iter().filter(|taker| !taker.is_raw).count()
+    }
+
     /// Tells an attempt, in the revision that it has now; `words` are the platform's own, by which it
     /// became known.
     pub async fn announce<S: Statements>(

@@ -26,6 +26,7 @@ mod fuzzed;
 mod idcache;
 mod inbox;
 mod kills;
+mod large_pushes;
 mod ledger_story;
 mod listeners;
 mod odd_pushes;

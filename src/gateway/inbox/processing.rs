@@ -21,6 +21,7 @@ use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::inbox::{InboxRow, Processed, Quarantined, Waiting};
+use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::platforms::{FetchedAttempt, PushedRow};
 use crate::telemetry::traces;
 
@@ -156,10 +157,11 @@ impl InboxProcessor {
                 Ok(reading) => {
                     let mut processed = waiting(reading, now + wait, is_older(WAITS_AT_MOST));
                     processed.trace = span.context();
-                    if !processed.quarantined.is_empty() {
-                        let rows = processed.quarantined.len();
+                    let rows = processed.quarantined.len();
+                    if rows > 0 {
                         tracing::warn!(%account, rows, "pushed rows are in quarantine");
                     }
+                    let processed = processed.gathered(&row.body);
                     return Some((row, processed));
                 }
                 Err(error) => {
@@ -215,12 +217,19 @@ impl InboxProcessor {
     }
 }
 
-/// What is kept by one verb each.
+/// What is kept together: so few pushes, and beside a large one, which takes many verbs, nothing else.
 fn parts(read: Vec<(InboxRow, Processed)>) -> impl Iterator<Item = Arc<[(InboxRow, Processed)]>> {
-    let mut read = read.into_iter();
+    let mut read = read.into_iter().peekable();
     std::iter::from_fn(move || {
-        let part: Arc<[_]> = read.by_ref().take(SETTLED_AT_ONCE).collect();
-        (!part.is_empty()).then_some(part)
+        let mut part = vec![read.next()?];
+        let mut rows = part[0].1.rows();
+        while part.len() < SETTLED_AT_ONCE
+            && let Some(next) = read.next_if(|(_, next)| rows + next.rows() <= ROWS_AT_ONCE)
+        {
+            rows += next.1.rows();
+            part.push(next);
+        }
+        Some(part.into())
     })
 }
 

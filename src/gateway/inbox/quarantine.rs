@@ -51,7 +51,7 @@ impl WorkerGateway {
     /// the rest stays with its new reason. A dry run changes nothing, but unknown campaigns are asked for.
     ///
     /// # Errors
-    /// When the ledger does not answer; then nothing is changed.
+    /// When the ledger does not answer; what was taken through before stays so.
     pub async fn reprocess(
         &self,
         operator: OperatorView<'_>,
@@ -116,6 +116,7 @@ impl WorkerGateway {
         processed
             .quarantined
             .extend(later.into_iter().map(|row| Quarantined::new(row.reason, row.raw.to_vec())));
+        let processed = processed.gathered(&push.body);
         let understood = !processed.attempts.is_empty() || !processed.explained.is_empty();
         match processed.quarantined.first() {
             // Nothing of it is understood: it stays as it came.

@@ -13,7 +13,8 @@ use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, IsolationLevel, NoTls};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
+use crate::ledger::held::Held;
 use crate::ledger::inbox::{MAX_ROWS_TOGETHER, NewPush};
 use crate::ledger::statements::{Haste, Verb};
 use crate::ledger::{LedgerError, schema};
@@ -58,6 +59,7 @@ pub struct PostgresLedger {
     pub(super) pushes: Arc<Gathering<NewPush, bool>>,
     /// Turns of what nobody waits for, so that connections are left for others.
     background: Arc<Semaphore>,
+    pub(super) held: Arc<Held>,
 }
 
 impl PostgresLedger {
@@ -73,6 +75,7 @@ impl PostgresLedger {
             urgent: self::pool(url, 1)?,
             pushes: Gathering::new(MAX_ROWS_TOGETHER),
             background,
+            held: Arc::default(),
         })
     }
 
@@ -101,7 +104,10 @@ impl PostgresLedger {
         let (mut runs, mut is_fresh) = (0, false);
         loop {
             runs += 1;
-            match write_once(&mut client, &verb).await {
+            let began = Stopwatch::start();
+            let done = write_once(&mut client, &verb).await;
+            self.held.note(began);
+            match done {
                 Err(Failure { remedy: Remedy::Repeat, .. }) if runs < MAX_RUNS => {}
                 Err(Failure { remedy: Remedy::NewSession, .. }) if !is_fresh => {
                     client = self.fresh(client, V::HASTE).await?;

@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::ledger::held::Held;
 use crate::ledger::statements::Verb;
 use crate::ledger::{LedgerError, schema};
 
@@ -52,6 +53,7 @@ const DIALECT: schema::Dialect = schema::Dialect {
 #[derive(Clone)]
 pub struct SqliteLedger {
     threads: Arc<Threads>,
+    pub(super) held: Arc<Held>,
 }
 
 type ReadJob = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -93,13 +95,14 @@ impl SqliteLedger {
             _lock: lock,
         };
         let wal = Arc::new(Wal::default());
+        let held = Arc::new(Held::default());
         let (checkpoints, checkpoint_requests) = sync_channel(1);
         let (copied, watched) = (Arc::clone(&wal), Arc::clone(&watch));
         threads.start("ledger-checkpoint", move || {
             writer::run_checkpointer(&checkpointer, (&copied, &watched), &checkpoint_requests);
         })?;
         let (writes, write_jobs) = sync_channel(WRITE_QUEUE_JOBS);
-        let mut writer = Writer::new(connection, (wal, watch), checkpoints)?;
+        let mut writer = Writer::new(connection, (wal, watch), (checkpoints, Arc::clone(&held)))?;
         threads.start("ledger-writer", move || writer.run(&write_jobs))?;
         threads.writes = Some(writes);
         let (reads, read_jobs) = sync_channel(READ_QUEUE_JOBS);
@@ -111,7 +114,7 @@ impl SqliteLedger {
             })?;
         }
         threads.reads = Some(reads);
-        Ok(Self { threads: Arc::new(threads) })
+        Ok(Self { threads: Arc::new(threads), held })
     }
 
     pub(super) async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {

@@ -13,7 +13,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::clock::Stopwatch;
 use crate::ledger::LedgerError;
+use crate::ledger::held::Held;
 use crate::ledger::statements::{Haste, Verb};
 
 use super::files::Watch;
@@ -40,6 +42,8 @@ const CALM_AFTER: usize = 32;
 /// of it.
 const SOON_BESIDE_URGENT: usize = 8;
 const BACKGROUND_BESIDE_URGENT: usize = 1;
+/// After this long only what is urgent joins a transaction: whoever waits, waits for all of it.
+const TRANSACTION_BUDGET: Duration = Duration::from_millis(20);
 /// So many urgent jobs in the last four transactions or so are a burst. While it lasts there is one job in
 /// the background for so many urgent ones; it is over when none comes for so long.
 const BURST_JOBS: usize = 32;
@@ -214,9 +218,12 @@ impl Queue {
         };
     }
 
-    fn next(&mut self) -> Option<Box<dyn Job>> {
+    fn next(&mut self, has_time: bool) -> Option<Box<dyn Job>> {
         if let Some(job) = self.urgent.pop_front() {
             return Some(job);
+        }
+        if !has_time {
+            return None;
         }
         let Queue { soon, background, room, .. } = self;
         for (queue, room) in [(soon, &mut room.0), (background, &mut room.1)] {
@@ -236,6 +243,7 @@ pub struct Writer {
     wal: Arc<Wal>,
     watch: Arc<Watch>,
     checkpoints: SyncSender<()>,
+    held: Arc<Held>,
     /// The size of the WAL at which the next checkpoint is asked for.
     asks_at_pages: i32,
 }
@@ -255,7 +263,7 @@ impl Writer {
     pub fn new(
         mut connection: Connection,
         (wal, watch): (Arc<Wal>, Arc<Watch>),
-        checkpoints: SyncSender<()>,
+        (checkpoints, held): (SyncSender<()>, Arc<Held>),
     ) -> Result<Self, LedgerError> {
         let counted = Arc::clone(&wal);
         let count = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -263,7 +271,8 @@ impl Writer {
             Ok(())
         };
         connection.wal_hook(Some(count)).map_err(|error| ledger_error(&error))?;
-        Ok(Self { connection, wal, watch, checkpoints, asks_at_pages: CHECKPOINT_FROM_PAGES })
+        let asks_at_pages = CHECKPOINT_FROM_PAGES;
+        Ok(Self { connection, wal, watch, checkpoints, held, asks_at_pages })
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -271,22 +280,24 @@ impl Writer {
         let mut queue = Queue::default();
         while queue.wait(jobs) {
             queue.begin();
-            self.commit_together(|| queue.next());
+            self.commit_together(&mut queue);
             self.look_after_wal(queue.is_burst());
         }
     }
 
-    fn commit_together(&mut self, next: impl FnMut() -> Option<Box<dyn Job>>) {
-        let mut next = std::iter::from_fn(next).take(MAX_BATCH_JOBS);
-        let mut jobs = Vec::new();
+    fn commit_together(&mut self, queue: &mut Queue) {
         let mut outcome = self.begin();
+        let began = Stopwatch::start();
+        let has_time = || began.elapsed() < TRANSACTION_BUDGET;
+        let mut next = std::iter::from_fn(|| queue.next(has_time())).take(MAX_BATCH_JOBS);
+        let mut jobs = Vec::new();
         if outcome.is_err() {
             jobs.extend(next);
         } else {
             let mut ran = Ran::Whole;
             while ran == Ran::Whole && !self.is_lost() {
                 let Some(mut job) = next.next() else { break };
-                ran = job.run(&mut self.connection, false);
+                ran = self.run_one(&mut job, false);
                 jobs.push(job);
             }
             if ran == Ran::InPart && !self.is_lost() {
@@ -297,6 +308,13 @@ impl Writer {
         for job in jobs {
             job.end(&outcome);
         }
+    }
+
+    fn run_one(&mut self, job: &mut Box<dyn Job>, in_savepoint: bool) -> Ran {
+        let began = Stopwatch::start();
+        let ran = job.run(&mut self.connection, in_savepoint);
+        self.held.note(began);
+        ran
     }
 
     fn begin(&self) -> Result<(), LedgerError> {
@@ -311,7 +329,7 @@ impl Writer {
             if self.is_lost() {
                 break;
             }
-            job.run(&mut self.connection, true);
+            self.run_one(job, true);
         }
         Ok(())
     }

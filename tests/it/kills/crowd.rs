@@ -93,7 +93,8 @@ async fn a_crowd_of_unfinished_bodies_leaves_files_for_pushes_and_probes() {
         }
         for n in 0..5 {
             let call = format!("{port}-{}-{n}", head.len());
-            let status = gateway.answers("POST", gateway.callbacks, path, &pusher.row(&call)).await;
+            let status =
+                gateway.answers("POST", gateway.callbacks, path, &pusher.body(&call)).await;
             assert_eq!(status, Some(200), "{head}: {}", gateway.log());
             pushed.push(call);
             let ready = gateway.answers("GET", gateway.admin, "/readyz", "").await;

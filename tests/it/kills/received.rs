@@ -70,6 +70,43 @@ async fn what_was_answered_is_there_once_after_any_kill() {
     assert_eq!((&books["created"], &books["delivered"]), (&json!(kept.len()), &json!(kept.len())));
 }
 
+/// One that is killed between two parts of a large push: the rows that were kept before are counted and
+/// told once like those after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_push_is_there_once_after_a_kill_in_its_midst() {
+    const ROWS: i64 = 3000;
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let sink = Sink::taking();
+    gateway.make_destination(&sink.url("/")).await;
+    let pusher = gateway.pusher(campaign);
+    let rows: Vec<Value> = (0..ROWS).map(|n| pusher.row(&format!("large-{n}"))).collect();
+    let body = Value::Array(rows).to_string();
+    let reply = app.send("POST", &pusher.url, &[], Some(body)).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for _ in 0..2 {
+        let before = gateway.inbox().await["rows"]["stored"].clone();
+        until(async || gateway.inbox().await["rows"]["stored"] != before).await;
+        gateway.kill();
+        let (kept, settled) = gateway.half_settled();
+        assert!(kept > 0 && kept < ROWS && settled == kept, "{settled} of {kept} are counted");
+        gateway.start().await;
+    }
+    until(async || gateway.inbox().await["waiting"] == 0).await;
+    let books = gateway.inbox().await["rows"].take();
+    let wanted = json!({"received": ROWS, "stored": ROWS, "merged": 0, "quarantined": 0});
+    assert_eq!(books, wanted);
+    let once: HashSet<String> = gateway.kept(campaign).await.into_iter().collect();
+    assert_eq!(once.len(), usize::try_from(ROWS).unwrap());
+    until(async || gateway.ask("GET", "destinations/crm", None).await["pending"] == 0).await;
+    let books = gateway.ask("GET", "destinations/crm", None).await;
+    assert_eq!((&books["created"], &books["delivered"]), (&json!(ROWS), &json!(ROWS)));
+    let told: HashSet<String> = sink.received().iter().map(|got| got.id().to_owned()).collect();
+    assert_eq!(told.len(), once.len());
+}
+
 /// Pushes results of one campaign to where the gateway is, or was.
 pub struct ResultPusher<'a> {
     app: &'a TestApp,
@@ -87,7 +124,7 @@ impl ResultPusher<'_> {
             }
             let call = format!("{sender}-{sent}");
             // One whose connection breaks is pushed again by the platform.
-            let reply = self.app.try_send("POST", &self.url, &[], Some(self.row(&call))).await;
+            let reply = self.app.try_send("POST", &self.url, &[], Some(self.body(&call))).await;
             if reply.is_some_and(|reply| reply.status == 200) {
                 answered.push(call);
             }
@@ -95,11 +132,14 @@ impl ResultPusher<'_> {
         panic!("{} of {count} were taken", answered.len())
     }
 
-    pub fn row(&self, call: &str) -> String {
-        json!([{"campaignId": self.campaign.to_string(), "sessionId": "s",
+    fn row(&self, call: &str) -> Value {
+        json!({"campaignId": self.campaign.to_string(), "sessionId": "s",
             "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
-            "failCode": "00501", "vdnId": VDN, "callId": call}])
-        .to_string()
+            "failCode": "00501", "vdnId": VDN, "callId": call})
+    }
+
+    pub fn body(&self, call: &str) -> String {
+        json!([self.row(call)]).to_string()
     }
 
     /// Pushes one result after the other until the gateway is gone; the calls whose push was answered,
@@ -110,7 +150,7 @@ impl ResultPusher<'_> {
         loop {
             let call = format!("{sender}-{sent}");
             sent += 1;
-            match self.app.try_send("POST", &self.url, &[], Some(self.row(&call))).await {
+            match self.app.try_send("POST", &self.url, &[], Some(self.body(&call))).await {
                 Some(reply) if reply.status == 200 => answered.push(call),
                 Some(reply) => assert_eq!(reply.status, 503, "{}", reply.text),
                 None => return (answered, sent),
@@ -145,6 +185,13 @@ impl Gateway<'_> {
         let inbox = self.ask("GET", "inbox", None).await;
         let rows = inbox["items"].as_array().unwrap().clone();
         rows.into_iter().find(|row| row["account"] == "cc").unwrap()
+    }
+
+    /// Attempts in the ledger of one that was killed, and rows that its only push counts.
+    fn half_settled(&self) -> (i64, i64) {
+        let ledger = rusqlite::Connection::open(self.directory.path().join("ledger.db")).unwrap();
+        let count = |sql: &str| ledger.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        (count("SELECT COUNT(*) FROM attempt"), count("SELECT settled FROM inbox"))
     }
 
     /// The call ids of all recorded attempts of a campaign.

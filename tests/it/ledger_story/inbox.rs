@@ -1,6 +1,7 @@
 //! The inbox: in the order of being due, processed once and as a whole, and forgotten in time.
 
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use dialbridge::domain::destination::Destination;
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
@@ -12,6 +13,7 @@ use dialbridge::ledger::quarantine::{
 };
 use uuid::Uuid;
 
+use super::receivers::receiver;
 use super::{Place, at, paired, sight, slug, stories, uuid};
 
 stories! {
@@ -21,6 +23,9 @@ stories! {
     anybody_may_fill_only_so_much,
     a_part_of_a_push_waits_without_the_rest,
     what_is_understood_later_leaves_the_quarantine,
+    a_large_push_is_kept_in_parts,
+    what_is_large_and_understood_later_is_kept_in_parts,
+    what_means_nothing_a_thousand_times_is_kept_once,
 }
 
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
@@ -229,4 +234,88 @@ async fn what_is_understood_later_leaves_the_quarantine(place: Place) {
     let counts = ledger.inbox_counts().await.unwrap();
     let rows = counts.iter().find(|row| row.account == slug("pairs")).unwrap().rows;
     assert_eq!((rows.received, rows.stored, rows.merged, rows.quarantined), (3, 1, 0, 2));
+}
+
+/// Attempts of `kind`, of which one may be of a campaign that is none: keeping them ends there.
+fn many(kind: &str, campaign: Uuid, broken: Option<usize>) -> Processed {
+    let of = |n| if Some(n) == broken { uuid(4242) } else { campaign };
+    let attempts = (0..200).map(|n| (of(n), seen(&format!("{kind}{n}")))).collect();
+    Processed { attempts, quarantined: vec![nonsense("one")], ..Processed::default() }
+}
+
+async fn tally(ledger: &Ledger) -> [u64; 4] {
+    let counts = ledger.inbox_counts().await.unwrap();
+    let rows = counts.iter().find(|row| row.account == slug("pairs")).unwrap().rows;
+    [rows.received, rows.stored, rows.merged, rows.quarantined]
+}
+
+/// No verb takes more than 64 rows, and fewer the more are told of each; what is interrupted is done
+/// again, and nothing is stored, told or counted twice.
+async fn a_large_push_is_kept_in_parts(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    for (kind, takers, parts) in [("alone", 0, [64, 192]), ("told", 2, [96, 192])] {
+        for n in 0..takers {
+            let url = format!("http://{n}.example.com/");
+            let one = Destination { is_receiver: false, ..receiver(n, &url) };
+            let entry = JournalEntry::new(at(1), "ann", "destination-add");
+            ledger.add_destination(one, entry).await.unwrap();
+        }
+        let [received, stored, merged, quarantined] = tally(&ledger).await;
+        ledger.append_inbox(push("pairs", BODY.to_owned()), at(0)).await.unwrap();
+        let [row] = &due(&ledger, 0).await[..] else { panic!("one push is due") };
+        let settle = async |broken| {
+            let settled = vec![(row.clone(), many(kind, campaign, broken))];
+            ledger.settle_inbox(settled, at(10)).await
+        };
+        for (broken, part) in [100, 199].into_iter().zip(parts) {
+            assert!(settle(Some(broken)).await.is_err(), "no such campaign");
+            let kept = [received + part, stored + part, merged, quarantined];
+            assert_eq!(tally(&ledger).await, kept, "{kind} {broken}");
+            assert_eq!(due(&ledger, 0).await, std::slice::from_ref(row));
+        }
+        for _ in 0..2 {
+            assert_eq!(settle(None).await, Ok(()), "once, however often");
+            let kept = [received + 201, stored + 200, merged, quarantined + 1];
+            assert_eq!(tally(&ledger).await, kept, "{kind}");
+        }
+        assert_eq!(due(&ledger, 1000).await, []);
+    }
+    for row in ledger.destinations().await.unwrap() {
+        assert_eq!(row.created, 200, "{}", row.destination.name);
+    }
+}
+
+async fn what_is_large_and_understood_later_is_kept_in_parts(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    ledger.quarantine(push("pairs", String::new()), nonsense("all"), at(0)).await.unwrap();
+    let [row] = &ledger.quarantined(all(), true, 10).await.unwrap()[..] else { panic!("one") };
+    let settle = async |broken| {
+        let settled = vec![(row.clone(), many("later", campaign, broken))];
+        let entry = JournalEntry::new(at(9), "ann", "inbox-reprocess");
+        ledger.settle_quarantined(settled, entry).await
+    };
+    assert!(settle(Some(100)).await.is_err(), "no such campaign");
+    assert_eq!(tally(&ledger).await, [65, 64, 0, 1]);
+    let left = ledger.quarantined(all(), true, 10).await.unwrap();
+    assert_eq!(left, std::slice::from_ref(row), "all of it");
+    settle(None).await.unwrap();
+    assert_eq!(tally(&ledger).await, [265, 200, 64, 1], "what is taken again is received again");
+    let left = ledger.quarantined(all(), true, 10).await.unwrap();
+    assert_eq!(left.iter().map(|row| &*row.reason).collect::<Vec<_>>(), ["one"]);
+}
+
+async fn what_means_nothing_a_thousand_times_is_kept_once(place: Place) {
+    let ledger = place.ledger().await;
+    let body = format!("[{}]", ["{}"; 1000].join(","));
+    ledger.append_inbox(push("pairs", body.clone()), at(0)).await.unwrap();
+    let row = due(&ledger, 0).await.remove(0);
+    let quarantined = vec![nonsense("no campaign"); 1000];
+    let processed = Processed { quarantined, ..Processed::default() }.gathered(&row.body);
+    ledger.settle_inbox(vec![(row, processed)], at(10)).await.unwrap();
+    assert_eq!(tally(&ledger).await, [1000, 0, 0, 1000]);
+    let [kept] = &ledger.quarantined(all(), true, 10).await.unwrap()[..] else { panic!("one") };
+    assert_eq!(kept.body, body.as_bytes());
+    assert_eq!(kept.reason, "1000 of its rows mean nothing, the first: no campaign");
 }

@@ -1,9 +1,12 @@
 //! What only a file, or only a server, can do to its ledger.
 
+use std::collections::HashSet;
+
 use dialbridge::domain::ids::CampaignKey;
 use dialbridge::ledger::{Ledger, LedgerError};
 use tokio::task::JoinSet;
 
+use super::inbox::seen;
 use super::{At, Place, at, paired, sight, slug, uuid};
 
 /// Verbs that share a commit do not share their failures.
@@ -95,4 +98,22 @@ async fn a_server_that_is_not_there_is_unavailable() {
         let Some(LedgerError::Unavailable(reason)) = refused else { panic!("{refused:?}") };
         assert!(!reason.contains("hunter2"), "{reason}");
     }
+}
+
+/// One microsecond has one place in lists, and a platform may tell of any number of attempts with one time.
+#[tokio::test]
+async fn attempts_of_one_moment_all_have_a_place() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let rows = (0..10_050).map(|n| {
+        let mut row = seen(&n.to_string());
+        row.attempt.dialed_at = Some(at(1_000_001));
+        row
+    });
+    let rows = rows.collect();
+    let rows = ledger.record_attempts(slug("pairs"), campaign, rows, at(0)).await.unwrap();
+    let places: HashSet<_> = rows.iter().map(|(row, _)| row.list_at).collect();
+    assert_eq!(places.len(), 10_050);
+    assert!(places.iter().all(|place| (at(1_000_001)..at(2_100_000)).contains(place)));
 }

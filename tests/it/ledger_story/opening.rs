@@ -7,6 +7,7 @@ use dialbridge::ledger::journal::JournalEntry;
 use dialbridge::ledger::{Ledger, LedgerError, schema};
 
 use super::identity::journal_entry;
+use super::inbox::seen;
 use super::{At, Place, account, at, by_uuid, pair, paired, sight, slug, stories, unpaired};
 
 stories!(
@@ -118,7 +119,16 @@ async fn what_was_answered_survives(place: Place) {
 }
 
 /// What takes the migrations after schema 12 back, newest first.
-const UNDONE: [&str; 6] = [
+const UNDONE: [&str; 7] = [
+    // 26
+    "DROP INDEX destination_living; DROP INDEX session_by_end; DROP INDEX session_by_login; \
+     DROP INDEX quarantine_by_account; \
+     CREATE INDEX quarantine_by_account ON quarantine (account_id, id); \
+     ALTER TABLE inbox DROP COLUMN settled; \
+     ALTER TABLE contact_state ADD COLUMN is_reached BOOLEAN NOT NULL DEFAULT FALSE; \
+     ALTER TABLE contact_state ADD COLUMN has_success BOOLEAN NOT NULL DEFAULT FALSE; \
+     ALTER TABLE contact_state DROP COLUMN reached; \
+     ALTER TABLE contact_state DROP COLUMN successes",
     // 24
     "DROP INDEX idempotency_by_subject; ALTER TABLE idempotency DROP COLUMN subject; \
      DROP INDEX idempotency_by_end; ALTER TABLE idempotency DROP COLUMN expires_at; \
@@ -170,6 +180,17 @@ async fn a_ledger_of_schema_10_keeps_what_it_says(place: Place) {
         }
         kept
     };
+    let with_results = campaigns[0].identity.uuid;
+    let results = ["a", "b"].map(|key| {
+        let mut result = seen(key);
+        result.attempt.contact_reference = Some("ann".to_owned());
+        result.attempt.flags.live_person = key == "a";
+        result
+    });
+    let results = Vec::from(results);
+    ledger.record_attempts(slug("pairs"), with_results, results, at(5)).await.unwrap();
+    let totals = ledger.contact_totals(with_results).await.unwrap();
+    assert_eq!((totals.contacts, totals.reached), (1, 1));
     let before = read(&ledger).await;
     assert_eq!(before.iter().map(|(_, history)| history.len()).collect::<Vec<_>>(), [3, 3]);
     drop(ledger);
@@ -195,6 +216,7 @@ async fn a_ledger_of_schema_10_keeps_what_it_says(place: Place) {
     place.migrate().await.unwrap();
     let ledger = place.open().await.unwrap();
     assert_eq!(read(&ledger).await, before);
+    assert_eq!(ledger.contact_totals(with_results).await.unwrap(), totals);
     let note = JournalEntry { campaign: Some(gone), ..journal_entry("note", 30) };
     ledger.append_journal(note.clone()).await.unwrap();
     let history = ledger.history(gone, 2).await.unwrap();

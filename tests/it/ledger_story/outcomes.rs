@@ -1,6 +1,7 @@
 //! What results come to is the same in whatever order they were told, and however often.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::ids::NativeId;
@@ -8,6 +9,7 @@ use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptRow, AttemptScope, SeenAttempt};
 use dialbridge::ledger::inbox::{NewPush, Processed};
+use dialbridge::ledger::numbers::{Mask, Said, Seen};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -16,6 +18,9 @@ use super::{Place, at, paired, sight, slug, stories};
 stories! {
     results_come_to_the_same_in_any_order,
     a_number_among_a_contacts_attempts_is_by_when_they_were_dialled,
+    what_is_kept_is_what_the_attempts_come_to_in_any_order,
+    a_contact_without_end_has_numbers_to_the_thousandth,
+    reports_of_one_contact_at_once_are_numbered_apart,
     codes_that_no_table_knows_are_counted_as_long_as_they_are,
     the_end_of_a_call_finds_its_attempt,
 }
@@ -180,6 +185,117 @@ async fn a_number_among_a_contacts_attempts_is_by_when_they_were_dialled(place: 
         rows.iter().map(|row| (row.native.as_str(), row.attempt.try_number)).collect();
     let expected = [("late", 3), ("between", 2), ("early", 1), ("own", 7)];
     assert_eq!(numbers, expected.map(|(key, n)| (key, Some(n))));
+}
+
+/// The attempts of each contact, in the order in which they were dialled.
+async fn by_contact(ledger: &Ledger, campaign: Uuid) -> BTreeMap<String, Vec<AttemptRow>> {
+    let mut contacts: BTreeMap<String, Vec<AttemptRow>> = BTreeMap::new();
+    let mut rows = attempts(ledger, campaign).await;
+    rows.sort_by_key(|row| row.list_at);
+    for row in rows {
+        if let Some(reference) = row.attempt.contact_reference.clone() {
+            contacts.entry(reference).or_default().push(row);
+        }
+    }
+    contacts
+}
+
+/// Contacts, reached, with success, reusable: as they are kept, and from the attempts themselves.
+async fn kept_and_made_anew(ledger: &Ledger, campaign: Uuid) -> [[u64; 4]; 2] {
+    let kept = ledger.contact_totals(campaign).await.unwrap();
+    let contacts = by_contact(ledger, campaign).await;
+    let mut totals = [contacts.len() as u64, 0, 0, 0];
+    for rows in contacts.into_values() {
+        let has = |of: fn(&AttemptRow) -> bool| u64::from(rows.iter().any(of));
+        totals[1] += has(|row| row.attempt.flags.live_person);
+        totals[2] += has(|row| row.attempt.result == CallResult::Success);
+        totals[3] += u64::from(rows.last().unwrap().attempt.flags.number_reusable);
+    }
+    [[kept.contacts, kept.reached, kept.with_success, kept.reusable], totals]
+}
+
+async fn are_numbered(ledger: &Ledger, campaign: Uuid) {
+    for (reference, rows) in by_contact(ledger, campaign).await {
+        let numbers: Vec<_> = rows.iter().map(|row| row.attempt.try_number).collect();
+        let expected: Vec<_> = (1..).map(Some).take(rows.len()).collect();
+        assert_eq!(numbers, expected, "{reference}");
+    }
+}
+
+/// Late rows, other outcomes, and attempts whose contact is learned later or becomes another.
+async fn what_is_kept_is_what_the_attempts_come_to_in_any_order(place: Place) {
+    use Disposition::{Answered, Busy, InProgress, NoAnswer, Unknown};
+    let ledger = place.ledger().await;
+    for order in 0..12_u8 {
+        let campaign = sight(&ledger, "pairs", paired(i64::from(order) + 1)).await.identity.uuid;
+        let mut all = Vec::new();
+        for n in 0..12_i64 {
+            let key = format!("{order}/{n}");
+            let contact = ["ann", "bob"][usize::from(n % 3 == 0)];
+            // Two of a second, too, so that places in lists are not what was asked for.
+            let of = (key.as_str(), contact, n / 2 * 10);
+            let outcome = [Answered, Busy, NoAnswer, Unknown][usize::try_from(n % 4).unwrap()];
+            all.push(report(of, InProgress, false));
+            all.push(report(of, outcome, true));
+            if n % 5 == 0 {
+                all.push(report((&key, "cid", n / 2 * 10), NoAnswer, true));
+                let mut bare = report(of, InProgress, false);
+                bare.attempt.contact_reference = None;
+                all.push(bare);
+            }
+        }
+        // In parts of several sizes: what one transaction does to a contact adds up.
+        let mut rest = shuffled(all, u64::from(order));
+        let mut size = 1;
+        while !rest.is_empty() {
+            let part = rest.drain(..rest.len().min(size)).collect();
+            record(&ledger, campaign, part).await;
+            let [kept, anew] = kept_and_made_anew(&ledger, campaign).await;
+            assert_eq!(kept, anew, "order {order}");
+            are_numbered(&ledger, campaign).await;
+            size = size % 5 + 1;
+        }
+        assert_eq!(told(&ledger, campaign).await, counted(&ledger, campaign).await);
+        // A contact whose number is erased has another name from then on; two become one.
+        let names = ["ann", "cid"];
+        let mask: Mask = Arc::new(move |cell| match cell.says {
+            Said::Text(text) if names.contains(&text) => Seen::Masked("gone".to_owned()),
+            _ => Seen::Nothing,
+        });
+        ledger.trace(&[slug("pairs")], &mask, Some(at(9))).await.unwrap();
+        let [kept, anew] = kept_and_made_anew(&ledger, campaign).await;
+        assert_eq!((kept, kept[0]), (anew, 2), "order {order}");
+    }
+}
+
+async fn a_contact_without_end_has_numbers_to_the_thousandth(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let keys: Vec<String> = (0..1005).map(|n| format!("n{n}")).collect();
+    let rows = (1..).zip(&keys).map(|(n, key)| report((key, "ann", n), Disposition::Busy, true));
+    record(&ledger, campaign, rows.collect()).await;
+    let number = async |key: &str| {
+        let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, key.as_bytes());
+        ledger.find_attempt(uuid).await.unwrap().unwrap().attempt.try_number
+    };
+    assert_eq!((number("n999").await, number("n1000").await), (Some(1000), None));
+    record(&ledger, campaign, vec![report(("first", "ann", 0), Disposition::Busy, true)]).await;
+    record(&ledger, campaign, vec![report(("last", "ann", 9999), Disposition::Busy, true)]).await;
+    assert_eq!((number("first").await, number("n0").await), (Some(1), Some(2)));
+    assert_eq!((number("n998").await, number("n999").await), (Some(1000), None));
+    assert_eq!(number("last").await, None);
+}
+
+async fn reports_of_one_contact_at_once_are_numbered_apart(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let keys: Vec<String> = (0..40).map(|n| format!("n{n}")).collect();
+    let told = (1..).zip(&keys).map(|(n, key)| {
+        record(&ledger, campaign, vec![report((key, "ann", n), Disposition::Busy, true)])
+    });
+    futures_util::future::join_all(told).await;
+    assert_eq!(kept_and_made_anew(&ledger, campaign).await, [[1, 0, 0, 1]; 2]);
+    are_numbered(&ledger, campaign).await;
 }
 
 async fn codes_that_no_table_knows_are_counted_as_long_as_they_are(place: Place) {

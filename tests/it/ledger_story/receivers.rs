@@ -20,7 +20,7 @@ stories! {
     a_destination_that_was_removed_takes_no_place,
 }
 
-fn receiver(n: i64, url: &str) -> Destination {
+pub fn receiver(n: i64, url: &str) -> Destination {
     Destination {
         uuid: uuid(7000 + n),
         name: format!("receiver-{n}"),
