@@ -11,6 +11,7 @@ use crate::config::ApiScope;
 use crate::gateway::error::GatewayError;
 use crate::http::api::bodies::ProblemDocument;
 use crate::http::entrance::Unread;
+use crate::platforms::PlatformErrorKind;
 
 /// Why a request got no answer.
 #[derive(Debug)]
@@ -135,9 +136,20 @@ fn of_gateway(error: &GatewayError) -> Verdict {
         GatewayError::Unclear { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "unclear", "The outcome is not known yet")
         }
-        GatewayError::Refused { .. } => {
-            (StatusCode::BAD_GATEWAY, "refused", "The campaign's home refused it")
-        }
+        // This API is no platform's: what the home says counts by its kind.
+        GatewayError::Refused { kind, .. } => match kind {
+            PlatformErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),
+            PlatformErrorKind::Invalid => {
+                (StatusCode::BAD_REQUEST, "invalid", "The request is wrong")
+            }
+            PlatformErrorKind::State | PlatformErrorKind::Duplicate => {
+                (StatusCode::CONFLICT, "state", "Not as things stand")
+            }
+            PlatformErrorKind::Quota | PlatformErrorKind::RateLimited => {
+                (StatusCode::TOO_MANY_REQUESTS, "quota", "Over a limit")
+            }
+            _ => (StatusCode::BAD_GATEWAY, "refused", "The campaign's home refused it"),
+        },
         GatewayError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our mistake"),
     };
     let retry_after = match error {
