@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -84,7 +85,7 @@ impl Ledger {
     /// says otherwise with equal finality. Answers in the order given.
     ///
     /// # Errors
-    /// `Missing` when the account or campaign is not known.
+    /// `Missing` when the account or campaign is not known. What was recorded before stays.
     pub async fn record_attempts(
         &self,
         account: AccountSlug,
@@ -92,7 +93,18 @@ impl Ledger {
         attempts: Vec<SeenAttempt>,
         now: Timestamp,
     ) -> Result<Vec<(AttemptRow, Recorded)>, LedgerError> {
-        self.write(RecordAttempts { account, campaign, attempts, now }).await
+        let attempts: Arc<[SeenAttempt]> = attempts.into();
+        let mut recorded = Vec::with_capacity(attempts.len());
+        loop {
+            let (account, attempts, from) =
+                (account.clone(), Arc::clone(&attempts), recorded.len());
+            let all = attempts.len();
+            let some = RecordAttempts { account, campaign, attempts, from, now };
+            recorded.extend(self.write(some).await?);
+            if recorded.len() >= all {
+                return Ok(recorded);
+            }
+        }
     }
 
     /// Attempts, newest first. Nothing is counted, so that a page of a long list costs what a page of a short one does.

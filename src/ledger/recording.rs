@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -17,10 +18,12 @@ use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::ledger::statements::{Statements, Value, Verb};
 use crate::ledger::telling::{Named, Subject, Takers};
 
+/// Records attempts from that one on, as many as one verb may.
 pub(super) struct RecordAttempts {
     pub account: AccountSlug,
     pub campaign: Uuid,
-    pub attempts: Vec<SeenAttempt>,
+    pub attempts: Arc<[SeenAttempt]>,
+    pub from: usize,
     pub now: Timestamp,
 }
 
@@ -30,7 +33,9 @@ impl Verb for RecordAttempts {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
         let mut recorder = Recorder::new(store, self.now).await?;
         let place = (&self.account, self.campaign);
-        let recorded = recorder.record(store, place, &self.attempts).await?;
+        let left = self.attempts.get(self.from..).unwrap_or_default();
+        let some = left.get(..recorder.rows_at_once()).unwrap_or(left);
+        let recorded = recorder.record(store, place, some).await?;
         recorder.close(store).await?;
         Ok(recorded)
     }

@@ -232,7 +232,7 @@ async fn a_kept_document_that_is_malformed_keeps_its_campaign_still() {
         .map(|(_, change)| with(whole.clone(), &change).to_string())
         .step_by(7)
         .collect();
-    odd.extend(["".to_owned(), "[]".to_owned(), "null".to_owned()]);
+    odd.extend([String::new(), "[]".to_owned(), "null".to_owned()]);
     for document in odd {
         let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
         let sql = "UPDATE object SET document = ?1 WHERE name = 'kept'";
