@@ -3,7 +3,9 @@
 //! A rule that is said and not understood is not a rule that is absent. It is a value of its own,
 //! and who wants the rule has to say what happens then: see [`Rule`].
 
+use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
 
 /// One rule as a document states it. There is no way to the stated value that leaves the other two
 /// cases out, so a restriction cannot be lost by forgetting that it may be unreadable.
@@ -140,6 +142,13 @@ impl RetryPolicy {
     /// True when nothing is said of it.
     pub fn is_silent(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl CallingWindow {
+    /// Whether no call is allowed any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self.end, Rule::Stated(end) if end <= now.to_zoned(TimeZone::UTC).datetime())
     }
 }
 

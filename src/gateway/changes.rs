@@ -21,6 +21,7 @@ use crate::gateway::read_cache::Writing;
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::{self, Stated};
 use crate::gateway::{Asked, WorkerGateway};
+use crate::mapping::table::Kind;
 use crate::platforms::{self, Effect, Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -205,7 +206,7 @@ impl Change<'_> {
             return Ok(());
         }
         let home = self.gateway.home(identity)?.adapter.platform();
-        match platforms::widening((self.asked.platform, home), document, context) {
+        match platforms::widening((self.asked.platform, home), Kind::Campaign, document, context) {
             Ok(None) => Ok(()),
             Ok(Some(lost)) => Err(GatewayError::Unenforced(format!(
                 "while it runs it cannot be changed so: its home cannot keep what it states: {lost}"

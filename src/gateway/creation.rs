@@ -123,7 +123,7 @@ async fn new_campaign(
     let mut definition = definition(run, object, home).await?;
     // A draft that is run is refused before anything is made of it; else it would be made and stand.
     if input.run && is_draft(object, home) {
-        refuse_widening(object, home)?;
+        refuse_widening(run.gateway, object, home).await.map_err(stop_for)?;
     }
     if let Some((rule, why)) = definition.unreadable().next() {
         return Err(Stop::Failed(format!("the campaign's {rule} cannot be understood: {why}")));
@@ -141,15 +141,19 @@ async fn new_campaign(
 }
 
 /// # Errors
-/// When the home loses something of the client's document by which more may be called.
-fn refuse_widening(object: &ObjectRow, home: &Home) -> Result<(), Stop> {
-    let unreadable = || Stop::Failed("the draft's document cannot be read".to_owned());
-    let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
-    let document: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
+/// `Unenforced` when the home loses something of the client's documents by which more may be called, or
+/// they say too little for it.
+async fn refuse_widening(
+    gateway: &WorkerGateway,
+    object: &ObjectRow,
+    home: &Home,
+) -> Result<(), GatewayError> {
+    let (platform, document) = document_of(gateway, object, home).await?;
     let way = (platform, home.adapter.platform());
-    let lost = platforms::widening(way, &document, &home.context).map_err(|_| unreadable())?;
-    lost.map_or(Ok(()), |lost| {
-        Err(Stop::Failed(format!("its home cannot keep what it states: {lost}")))
+    let lost = platforms::widening(way, Kind::Campaign, &document, &home.context);
+    lost.map_err(|_| unreadable())?.map_or(Ok(()), |lost| {
+        let why = format!("its home cannot keep what it states: {lost}");
+        Err(GatewayError::Unenforced(why))
     })
 }
 
@@ -163,7 +167,20 @@ pub(super) async fn definition_of(
     object: &ObjectRow,
     home: &Home,
 ) -> Result<CampaignDefinition, GatewayError> {
-    let unreadable = || GatewayError::Unenforced("its document cannot be read".to_owned());
+    let (platform, document) = document_of(gateway, object, home).await?;
+    let read = platforms::document_to_domain(platform, Kind::Campaign, &document, &home.context);
+    match read.map_err(|_| unreadable())?.value {
+        DomainDocument::Campaign(definition, _) => Ok(*definition),
+        _ => Err(unreadable()),
+    }
+}
+
+/// The client's documents as one.
+async fn document_of(
+    gateway: &WorkerGateway,
+    object: &ObjectRow,
+    home: &Home,
+) -> Result<(PlatformKind, Value), GatewayError> {
     let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
     let campaign: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
     let rules = gateway.dialing_rules(object.uuid, object.uses).await?;
@@ -172,23 +189,26 @@ pub(super) async fn definition_of(
             GatewayError::Unenforced(format!("the campaign cannot be run there: {why}"))
         })?;
     }
-    let document = platforms::campaign_document(platform, campaign, rules.document());
-    let read = platforms::document_to_domain(platform, Kind::Campaign, &document, &home.context);
-    match read.map_err(|_| unreadable())?.value {
-        DomainDocument::Campaign(definition, _) => Ok(*definition),
-        _ => Err(unreadable()),
-    }
+    Ok((platform, platforms::campaign_document(platform, campaign, rules.document())))
 }
 
-/// What cannot be understood fails the job; what cannot be asked now is asked again.
+fn unreadable() -> GatewayError {
+    GatewayError::Unenforced("its document cannot be read".to_owned())
+}
+
 async fn definition(
     run: &Run<'_>,
     object: &ObjectRow,
     home: &Home,
 ) -> Result<CampaignDefinition, Stop> {
-    match definition_of(run.gateway, object, home).await {
-        Err(GatewayError::Unenforced(why)) => Err(Stop::Failed(why)),
-        definition => definition.map_err(|error| Stop::Lost(error.to_string())),
+    definition_of(run.gateway, object, home).await.map_err(stop_for)
+}
+
+/// What cannot be understood or kept fails the job; what cannot be asked now is asked again.
+fn stop_for(error: GatewayError) -> Stop {
+    match error {
+        GatewayError::Unenforced(why) => Stop::Failed(why),
+        error => Stop::Lost(error.to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::campaign::CampaignDefinition;
 use crate::domain::policy::{DayPeriod, Rule, Unread};
+use crate::mapping::engine::account::FieldOutcome;
 
 /// What a client stated of a campaign in words that its home does not speak.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +18,7 @@ pub struct Stated {
     pub windows_are_kept: bool,
     /// What of it, beside the calling window, was lost on the way to its home by which more may be
     /// called than it allows.
-    pub widening: Option<String>,
+    pub widening: Option<FieldOutcome>,
 }
 
 /// When a campaign stops by the gateway's hand.
@@ -94,6 +95,7 @@ fn is_limited(hours: &Rule<Vec<DayPeriod>>) -> bool {
 mod tests {
     use super::*;
     use crate::domain::policy::CallingWindow;
+    use crate::mapping::engine::Outcome;
     use jiff::civil::{date, time};
 
     fn hours(begin: i8, end: (i8, i8)) -> DayPeriod {
@@ -131,8 +133,13 @@ mod tests {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
         let mut known = stated(CallingWindow::default());
         known.windows_are_kept = true;
-        known.widening = Some("rounds".to_owned());
-        assert!(unenforced(&known, now).is_some_and(|reason| reason.contains("rounds")));
+        known.widening = Some(FieldOutcome {
+            field: "turns".to_owned(),
+            outcome: Outcome::Dropped,
+            reason: "no rounds".to_owned(),
+            widens: true,
+        });
+        assert!(unenforced(&known, now).is_some_and(|reason| reason.ends_with("turns: no rounds")));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
@@ -100,7 +101,7 @@ impl WorkerGateway {
                 // Where the home looks after that itself, asking it costs nothing but the question.
                 if repeat == Repeat::Refused || !self.home(&identity)?.adapter.guards_its_states() {
                     let before = Box::pin(self.view(asked.platform, Arc::clone(&identity))).await?;
-                    if desire.needs_no_write(&before.fetched, repeat)?
+                    if desire.needs_no_write(&before.fetched, repeat, self.shared.clock.now())?
                         && self.shared.ledger.wish(identity.uuid).await?.desired
                             == CampaignStatus::Running
                     {
@@ -222,7 +223,7 @@ impl WorkerGateway {
         let Ok(before) = self.read(asked.platform, Arc::clone(identity)).await else {
             return Ok(None);
         };
-        match desire.needs_no_write(&before.fetched, *repeat) {
+        match desire.needs_no_write(&before.fetched, *repeat, self.shared.clock.now()) {
             Ok(false) => Ok(None),
             Ok(true) => {
                 self.settled(steering, &before.fetched).await?;
@@ -329,7 +330,8 @@ impl WorkerGateway {
         let home = self.home(identity)?;
         let said = home.refusal(asked.platform, &error, (Noun::Campaign, *job));
         let after = self.read(asked.platform, Arc::clone(identity)).await;
-        let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched.status));
+        let now = self.shared.clock.now();
+        let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched, now));
         let after = match after {
             Ok(after)
                 if is_met
@@ -343,7 +345,6 @@ impl WorkerGateway {
             }
             after => after,
         };
-        let now = self.shared.clock.now();
         match desire {
             Desire::Stop if retry::is_worth_it(&error) && !is_met => {
                 self.shared.ledger.end_steering(identity.uuid, *by, Some(now)).await?;
@@ -362,7 +363,7 @@ impl WorkerGateway {
                 }
                 self.take_back(&steering, "refused").await?;
                 match after {
-                    Ok(after) => desire.needs_no_write(&after.fetched, *repeat).and(Err(said)),
+                    Ok(after) => desire.needs_no_write(&after.fetched, *repeat, now).and(Err(said)),
                     Err(_) => Err(said),
                 }
             }
@@ -475,9 +476,12 @@ impl Desire {
         }
     }
 
-    fn is_met_by(self, status: &CampaignStatus) -> bool {
+    /// Whether the campaign stands as wanted. One that is past its end does not run, whatever its home
+    /// shows, and is no reason not to stop it.
+    fn is_met_by(self, campaign: &FetchedCampaign, now: Timestamp) -> bool {
+        let FetchedCampaign { status, definition, .. } = campaign;
         match self {
-            Desire::Run => *status == CampaignStatus::Running,
+            Desire::Run => *status == CampaignStatus::Running && !definition.window.is_over(now),
             Desire::Stop => {
                 matches!(
                     status,
@@ -493,15 +497,17 @@ impl Desire {
         self,
         campaign: &FetchedCampaign,
         repeat: Repeat,
+        now: Timestamp,
     ) -> Result<bool, GatewayError> {
         let status = &campaign.status;
-        if self == Desire::Run && *status == CampaignStatus::Ended {
+        let has_ended = *status == CampaignStatus::Ended || campaign.definition.window.is_over(now);
+        if self == Desire::Run && has_ended {
             return Err(GatewayError::State("the campaign has ended".to_owned()));
         }
         if self == Desire::Run && campaign.deleted {
             return Err(GatewayError::State("the campaign is deleted".to_owned()));
         }
-        match (self.is_met_by(status), repeat) {
+        match (self.is_met_by(campaign, now), repeat) {
             (true, Repeat::Refused) => {
                 Err(GatewayError::State(format!("the campaign is {} already", status.as_str())))
             }

@@ -13,6 +13,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::rules::Stated;
 use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
+use crate::mapping::engine::account::FieldOutcome;
 use crate::mapping::table::Kind;
 use crate::platforms::documents::{DomainDocument, Unreadable};
 use crate::platforms::merge::merge;
@@ -216,10 +217,10 @@ impl Written {
         &self,
         home: PlatformKind,
         context: &ConvertContext,
-    ) -> Result<Option<String>, Unreadable> {
+    ) -> Result<Option<FieldOutcome>, Unreadable> {
         let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == self.shape);
         let (Some(shape), Some(source)) = (shape, &self.source) else { return Err(Unreadable) };
-        platforms::widening((shape, home), source, context)
+        platforms::widening((shape, home), Kind::Campaign, source, context)
     }
 
     /// The document as it is to be shown now.

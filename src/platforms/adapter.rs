@@ -51,6 +51,7 @@ impl Account {
             zone: config.time_zone.clone(),
             numbers: config.numbers.clone(),
             bindings,
+            clock: clock.clone(),
         };
         Ok(match config.platform {
             PlatformSettings::Voipbin { .. } => {

@@ -14,12 +14,14 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::clock::Clock;
 use crate::domain::call::{CallAttempt, CallMoments, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignPart, NativeId, PublicPair};
 use crate::domain::phone::NumberPlan;
 use crate::mapping::engine::Finding;
+use crate::mapping::engine::account::FieldOutcome;
 use crate::mapping::table::{Code, Kind, TableProblem, Tables};
 use crate::platforms::documents::{DomainDocument, Unreadable};
 
@@ -114,6 +116,8 @@ pub struct ConvertContext {
     pub zone: TimeZone,
     pub numbers: NumberPlan,
     pub bindings: Arc<Bindings>,
+    /// Tells which campaigns are over.
+    pub clock: Clock,
 }
 
 /// What no translation can guess and an operator therefore configures.
@@ -303,6 +307,7 @@ pub fn neutral_context(number_region: Option<&str>) -> Result<ConvertContext, Ve
             international_prefix: "00".to_owned(),
         },
         bindings: Arc::default(),
+        clock: Clock::real(),
     })
 }
 
@@ -389,18 +394,22 @@ pub fn campaign_document(
     }
 }
 
-/// Why the campaign that a document of `from` states must not run on a home of `to`: what is lost on the
-/// way, beside its calling window, by which more may be called than it allows.
+/// What a home of `to` loses of a document of `from`, beside a campaign's calling window, by which more
+/// may be called than it allows.
 ///
 /// # Errors
 /// When the document cannot be read.
 pub fn widening(
     (from, to): (PlatformKind, PlatformKind),
+    kind: Kind,
     document: &Value,
     ctx: &ConvertContext,
-) -> Result<Option<String>, Unreadable> {
+) -> Result<Option<FieldOutcome>, Unreadable> {
+    if from == to {
+        return Ok(None);
+    }
     let (from_account, to_account) = (ctx, ctx);
-    let way = translation::Direction { kind: Kind::Campaign, from, to, from_account, to_account };
+    let way = translation::Direction { kind, from, to, from_account, to_account };
     way.widening(document).map_err(|_| Unreadable)
 }
 

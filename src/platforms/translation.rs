@@ -34,6 +34,8 @@ pub struct Translation {
     pub value: Value,
     /// Every leaf of the source, once.
     pub fields: Vec<FieldOutcome>,
+    /// What widens and no leaf shows, for the source limits by leaving it out.
+    pub left_out: Vec<FieldOutcome>,
     /// Kept beside the value, it restores the source.
     pub preserved: Preserved,
 }
@@ -86,35 +88,36 @@ impl Direction<'_> {
         }
     }
 
-    /// Why the campaign that a document states must not run on the other platform: what is lost of it, by
-    /// which more may be called than it allows. The calling window is left out, for whether it limits
-    /// anything depends on the time.
+    /// What is lost of a document on the way, by which more may be called than it allows. A campaign's
+    /// calling window is passed over, for whether it limits anything depends on the time.
     ///
     /// # Errors
     /// As [`Direction::translate`].
-    pub fn widening(&self, document: &Value) -> Result<Option<String>, TranslateError> {
+    pub fn widening(&self, document: &Value) -> Result<Option<FieldOutcome>, TranslateError> {
         let items = self.convert(document)?.items;
         let table = self.source_table();
         let fields = account::account(document, &items, table, self.target_table());
         let leaves = path::leaves(document);
         let mut widening = leaves.iter().zip(fields).filter(|(_, field)| field.widens);
-        let lost = widening.find(|(leaf, _)| {
+        let shown = widening.find(|(leaf, _)| {
             let domain = account::domain_at(document, &items, table, &leaf.steps);
             !domain.is_some_and(|(_, path)| path.starts_with(WINDOW))
         });
-        Ok(lost.map(|(_, field)| format!("{}: {}", field.field, field.reason)))
+        let shown = shown.map(|(_, field)| field);
+        Ok(shown.or_else(|| account::left_out(document, &items, table).into_iter().next()))
     }
 
     fn forward(&self, document: Value) -> Result<Translation, TranslateError> {
         let Converted { value, items } = self.convert(&document)?;
         let fields = account::account(&document, &items, self.source_table(), self.target_table());
-        Ok(self.translation(value, fields, document))
+        let left_out = account::left_out(&document, &items, self.source_table());
+        Ok(self.translation(value, (fields, left_out), document))
     }
 
     fn restore(&self, output: Output) -> Result<Translation, TranslateError> {
         let Output { value, source, base } = output;
         let Converted { value: edited_back, items } = self.convert(&value)?;
-        let base_back = self.convert(&base)?.value;
+        let Converted { value: base_back, items: base_items } = self.convert(&base)?;
         let mut fields = account::account(&value, &items, self.source_table(), self.target_table());
         let mut domains = vec![HashSet::new(); items.len()];
         for (field, leaf) in fields.iter_mut().zip(path::leaves(&value)) {
@@ -133,7 +136,11 @@ impl Direction<'_> {
             }
         }
         let restored = self.merge(&source, &base_back, &edited_back, &domains)?;
-        Ok(self.translation(restored, fields, value))
+        // What the translation itself left out was there before anybody edited it.
+        let known = account::left_out(&base, &base_items, self.source_table());
+        let mut left_out = account::left_out(&value, &items, self.source_table());
+        left_out.retain(|field| !known.contains(field));
+        Ok(self.translation(restored, (fields, left_out), value))
     }
 
     /// Merges document by document into the envelope of the source.
@@ -222,10 +229,15 @@ impl Direction<'_> {
         Ok(Converted { value, items })
     }
 
-    fn translation(&self, value: Value, fields: Vec<FieldOutcome>, source: Value) -> Translation {
+    fn translation(
+        &self,
+        value: Value,
+        (fields, left_out): (Vec<FieldOutcome>, Vec<FieldOutcome>),
+        source: Value,
+    ) -> Translation {
         let tables = self.from_account.tables.version().to_owned();
         let preserved = Preserved { source, base: value.clone(), tables };
-        Translation { value, fields, preserved }
+        Translation { value, fields, left_out, preserved }
     }
 
     fn source_table(&self) -> &Table {
@@ -240,12 +252,12 @@ impl Direction<'_> {
 impl Translation {
     /// The leaves that the other side does not get, or not as they are.
     pub fn losses(&self) -> impl Iterator<Item = &FieldOutcome> {
-        self.fields.iter().filter(|field| field.outcome.is_loss())
+        self.fields.iter().filter(|field| field.outcome.is_loss()).chain(&self.left_out)
     }
 
     /// The losses by which more people, numbers, hours or tries may be called than the source allows.
     pub fn widening(&self) -> impl Iterator<Item = &FieldOutcome> {
-        self.fields.iter().filter(|field| field.widens)
+        self.fields.iter().filter(|field| field.widens).chain(&self.left_out)
     }
 
     /// `{"value", "fields", "losses", "preserved"}`.

@@ -20,3 +20,4 @@ mod steering;
 mod troubles;
 pub mod voipbin_draft;
 mod voipbin_life;
+mod widening;

@@ -294,6 +294,7 @@ fn context(stage: &Stage, account: &AccountConfig) -> anyhow::Result<ConvertCont
         zone: account.time_zone.clone(),
         numbers: account.numbers.clone(),
         bindings: std::sync::Arc::new(stage.config.bindings.clone()),
+        clock: crate::clock::Clock::real(),
     })
 }
 

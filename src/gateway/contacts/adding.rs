@@ -4,25 +4,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::contact::Contact;
-use crate::domain::ids::{CampaignIdentity, CampaignKey};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
 use crate::domain::policy::RetryPolicy;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, WorkerGateway, creation};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
+use crate::mapping::engine::account::FieldOutcome;
+use crate::mapping::table::Kind;
 use crate::platforms::{
-    AddedContacts, ConvertContext, Effect, Operation, PlatformError, PlatformErrorKind,
+    self, AddedContacts, ConvertContext, Effect, Operation, PlatformError, PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
 
 /// A contact that a client wants to add.
 pub struct Incoming {
     pub contact: Contact,
-    /// What the client sent, when the home is of the client's own platform: it goes through.
-    pub document: Option<Bytes>,
+    /// What the client sent. It goes through when the home is of the client's own platform.
+    pub document: Bytes,
 }
 
 /// Contacts that were added, and the campaign that they were added to.
@@ -76,13 +79,18 @@ impl WorkerGateway {
         if route != Route::Native || distinct == Distinct::InRequest {
             check_distinct(&incoming, distinct)?;
         }
-        let documents: Option<Vec<Bytes>> = incoming.iter().map(|i| i.document.clone()).collect();
+        if route != Route::Native {
+            for Incoming { document, .. } in &incoming {
+                self.check_contact(asked, &identity.home, document)?;
+            }
+        }
+        let documents: Vec<Bytes> = incoming.iter().map(|i| i.document.clone()).collect();
         let contacts = incoming.into_iter().map(|incoming| NewContact {
             uuid: self.shared.clock.new_uuid(),
             contact: incoming.contact,
         });
         let new: Vec<NewContact> = contacts.collect();
-        let sent = if let Some(documents) = documents {
+        let sent = if route == Route::Native {
             Addition::Documents(documents)
         } else {
             let retry = self.stated_retry(&identity, home).await?;
@@ -116,6 +124,33 @@ impl WorkerGateway {
             ..row
         });
         Ok(AddedTo { context, route, contacts: contacts.collect(), identity })
+    }
+
+    /// Whether a home keeps what a client's document says of a contact, so that nobody is called more
+    /// often or sooner than it allows.
+    ///
+    /// # Errors
+    /// `Invalid` with the member that the home would lose.
+    pub fn check_contact(
+        &self,
+        asked: &Asked,
+        account: &AccountSlug,
+        document: &[u8],
+    ) -> Result<(), GatewayError> {
+        let home = self.homes.get(account);
+        let home =
+            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
+        let unreadable = || GatewayError::Internal("a contact cannot be read".to_owned());
+        let document: Value = serde_json::from_slice(document).map_err(|_| unreadable())?;
+        let way = (asked.platform, home.adapter.platform());
+        let lost = platforms::widening(way, Kind::Contact, &document, &home.context);
+        match lost.map_err(|_| unreadable())? {
+            Some(FieldOutcome { field, reason, .. }) => {
+                let rule = format!("the campaign's home cannot keep it: {reason}");
+                Err(GatewayError::Invalid { field, rule })
+            }
+            None => Ok(()),
+        }
     }
 
     /// How often a campaign's numbers may be called by the words of its client, where its home was told

@@ -104,6 +104,10 @@ impl WorkerGateway {
     ) -> Result<CampaignView, GatewayError> {
         asked.client.check_account(&draft.account)?;
         self.may_write(asked, &draft.account)?;
+        // The job looks again; here the client learns why before anything is begun.
+        if let Some(home) = self.homes.get(&draft.account) {
+            super::refuse_widening(self, draft, home).await?;
+        }
         let change = ObjectChange {
             state: (draft.state == ObjectState::Draft).then_some(ObjectState::Creating),
             name: Some(self.name_on(&draft.account, &draft.name)?),

@@ -213,5 +213,5 @@ fn incoming(
         let number = PhoneNumber::new(number);
         contact.numbers.push(ContactNumber { number, place, category: None, delay_ms: None });
     }
-    Ok(Incoming { contact, document: native.then_some(document) })
+    Ok(Incoming { contact, document })
 }

@@ -300,6 +300,8 @@ async fn wait(call: &Call<'_>, list: &ObjectRow, target: &Target) -> Result<Byte
         return Err(GatewayError::unavailable("the campaign is being made on its home"));
     }
     refuse_other_than_numbers(target)?;
+    let sent = serde_json::to_vec(target).map_err(unreadable)?;
+    call.gateway.check_contact(&call.asked, &list.account, &sent)?;
     let fresh = Target { status: "idle".to_owned(), ..target.clone() };
     let new = NewDocument {
         account: list.account.clone(),
@@ -440,12 +442,8 @@ fn read(
         let number = PhoneNumber::new(address.target.clone());
         contact.numbers.push(ContactNumber { number, place, category: None, delay_ms: None });
     }
-    let document = (route == Route::Native)
-        .then(|| {
-            let target = Target { outdial_id: outdial.to_string(), ..target.clone() };
-            serde_json::to_vec(&target).map(Bytes::from).map_err(unreadable)
-        })
-        .transpose()?;
+    let target = Target { outdial_id: outdial.to_string(), ..target.clone() };
+    let document = serde_json::to_vec(&target).map_err(unreadable)?.into();
     Ok(Incoming { contact, document })
 }
 

@@ -1,6 +1,8 @@
 //! What became of every leaf of a document.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::Value;
 
@@ -25,6 +27,12 @@ pub struct FieldOutcome {
     pub reason: String,
     /// It is lost, and more people, numbers, hours or tries may be called than it allows.
     pub widens: bool,
+}
+
+impl fmt::Display for FieldOutcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.field, self.reason)
+    }
 }
 
 /// A verdict in the making.
@@ -85,6 +93,33 @@ pub fn account(
         .collect()
 }
 
+/// What a document limits by leaving it out, where its platform reads that as a number or as nothing, and
+/// that widens: no leaf shows it.
+pub fn left_out(document: &Value, items: &[Item], source: &Table) -> Vec<FieldOutcome> {
+    let mut shown = vec![HashSet::new(); items.len()];
+    for leaf in path::leaves(document) {
+        let Some(at) = items.iter().position(|item| leaf.steps.starts_with(&item.at)) else {
+            continue;
+        };
+        let Some((item, place)) = located(document, items, source, &leaf.steps) else { continue };
+        let domain = place.domain(source);
+        let here = item.findings.iter().enumerate();
+        let here = here.filter(|(_, f)| is_about(f, &place.text(), domain.as_deref()));
+        shown[at].extend(here.map(|(number, _)| number));
+    }
+    let lost = items.iter().zip(shown).flat_map(|(item, shown)| {
+        let findings = item.findings.iter().enumerate();
+        findings.filter(move |(number, f)| f.widens && !shown.contains(number))
+    });
+    lost.map(|(_, finding)| FieldOutcome {
+        field: field_of(&finding.at, source),
+        outcome: finding.outcome,
+        reason: finding.reason.clone().into_owned(),
+        widens: true,
+    })
+    .collect()
+}
+
 /// Values of a type that the tables do not allow, all of them.
 pub fn mistakes(document: &Value, items: &[Item], table: &Table) -> Vec<Mistake> {
     let mut found = Vec::new();
@@ -129,15 +164,12 @@ pub fn domain_at(
 ) -> Option<(usize, String)> {
     let item = items.iter().position(|item| steps.starts_with(&item.at))?;
     let (_, place) = located(document, items, table, steps)?;
-    let domain = table.field(&place.pattern)?.domain.as_ref()?;
-    Some((item, path::with_indexes(domain, &place.indexes)))
+    Some((item, place.domain(table)?))
 }
 
 /// The domain path that a leaf of an item stands for.
 pub(super) fn domain_of(item: &Value, steps: &[Step], table: &Table) -> Option<String> {
-    let place = RowPlace::of(steps, wrap_of(item, table));
-    let domain = table.field(&place.pattern)?.domain.as_ref()?;
-    Some(path::with_indexes(domain, &place.indexes))
+    RowPlace::of(steps, wrap_of(item, table)).domain(table)
 }
 
 /// As [`domain_of`], whichever element of a list it is.
@@ -174,6 +206,12 @@ impl RowPlace {
     fn text(&self) -> String {
         path::with_indexes(&self.pattern, &self.indexes)
     }
+
+    /// The domain path that it stands for.
+    fn domain(&self, table: &Table) -> Option<String> {
+        let domain = table.field(&self.pattern)?.domain.as_ref()?;
+        Some(path::with_indexes(domain, &self.indexes))
+    }
 }
 
 /// The item that a path lies in, and its place there.
@@ -198,25 +236,23 @@ impl Judge<'_> {
                 Verdict::kept("unknown to the tables; kept as it is")
             };
         };
-        let domain = row.domain.as_ref().map(|domain| path::with_indexes(domain, &place.indexes));
+        let domain = place.domain(self.source);
         let targets: Vec<&FieldRow> =
             domain.iter().flat_map(|domain| self.target.fields_for(domain)).collect();
         let at = place.text();
-        let is_here = |finding: &&Finding| match &finding.at {
-            Place::Source(path) => is_at_or_below(&at, path),
-            Place::Domain(path) => domain.as_deref() == Some(path.as_ref()),
-        };
-        let here: Vec<&Finding> = findings.iter().filter(is_here).collect();
+        let here: Vec<&Finding> =
+            findings.iter().filter(|finding| is_about(finding, &at, domain.as_deref())).collect();
         let mut verdict = joined(row, &targets);
         // What a value shows is nearer than what the row says of all values.
         if here.iter().any(|finding| finding.outcome.is_loss()) {
             verdict.widens = false;
         }
         self.codes(row, &targets, value, &mut verdict);
-        for finding in here {
+        for finding in &here {
             verdict.worsen(finding.outcome, finding.reason.clone(), finding.widens);
         }
-        if path::is_empty(value) {
+        // Where a platform reads nothing as a number, nothing may be a limit.
+        if path::is_empty(value) && !here.iter().any(|finding| finding.widens) {
             if verdict.outcome.is_loss() {
                 return Verdict::kept("nothing is set here");
             }
@@ -302,6 +338,24 @@ impl Verdict {
         }
         self.outcome = self.outcome.max(outcome);
         self.widens |= widens && outcome.is_loss();
+    }
+}
+
+/// Where a document would say what a finding is about.
+fn field_of(place: &Place, source: &Table) -> String {
+    let (Place::Source(path) | Place::Domain(path)) = place;
+    let row = match place {
+        Place::Source(_) => None,
+        Place::Domain(domain) => source.fields_for(domain).next(),
+    };
+    row.map_or_else(|| path.to_string(), |row| row.path.clone())
+}
+
+/// Whether a finding is about the leaf in this place, which stands for this domain path.
+fn is_about(finding: &Finding, at: &str, domain: Option<&str>) -> bool {
+    match &finding.at {
+        Place::Source(path) => is_at_or_below(at, path),
+        Place::Domain(path) => domain == Some(path.as_ref()),
     }
 }
 

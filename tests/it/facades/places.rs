@@ -290,8 +290,9 @@ async fn a_campaign_that_says_too_little_is_refused_by_name() {
     let status = format!("/campaigns/{campaign}/status");
     let run = Some(json!({"status": "run"}));
     let refused = async |member: &str| {
-        let why = client.refused("PUT", &status, run.clone()).await;
-        assert!(why.contains(member), "{member}: {why}");
+        let reply = app.vb("PUT", &status, run.clone()).await;
+        let told = (reply.status, reply.reason(), reply.text.contains(member));
+        assert_eq!(told, (409, "RULE_NOT_ENFORCED".to_owned(), true), "{member}: {}", reply.text);
         let shown = app.vb_get(&format!("/campaigns/{campaign}")).await;
         assert_eq!(shown["status"], "stop", "a draft still");
         assert_eq!(app.isales.journal.writes().len(), 0, "nothing was made");

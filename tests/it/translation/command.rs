@@ -56,6 +56,34 @@ fn losses_fail_on_request() {
 }
 
 #[test]
+fn a_loss_that_widens_fails_on_request() {
+    let rounds = r#"{"name": "x", "callPolicy": {"callType": 1}}"#;
+    let strict = [&TO_VOIPBIN[..], &["--fail-on-widening", "--fail-on-loss"]].concat();
+    let output = run(&strict, rounds);
+    assert_eq!(output.status.code(), Some(4), "the graver one");
+    let losses = stdout(&output)["losses"].clone();
+    assert_eq!(
+        (&losses[0]["field"], &losses[0]["widens"]),
+        (&json("\"callPolicy.callType\""), &json("true"))
+    );
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("dropped, widens callPolicy.callType"), "{told}");
+    assert!(told.contains("1 of them widen"), "{told}");
+    // A loss that does not is none to it.
+    let narrow = r#"{"name": "x", "priority": 1}"#;
+    assert_eq!(run(&strict, narrow).status.code(), Some(3));
+    let output = run(&[&TO_VOIPBIN[..], &["--fail-on-widening"]].concat(), narrow);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stdout(&output)["losses"][0]["widens"], false);
+    assert_eq!(run(&TO_VOIPBIN, rounds).status.code(), Some(0));
+    // What is left out limits as well: without an outplan VoIPBin calls nobody.
+    let alone = r#"{"name": "x", "type": "call", "service_level": 100}"#;
+    let output = run(&[&TO_ISALES[..], &["--fail-on-widening"]].concat(), alone);
+    assert_eq!(output.status.code(), Some(4));
+    assert_eq!(stdout(&output)["losses"][0]["field"], "campaign.outplan_id");
+}
+
+#[test]
 fn a_region_makes_national_numbers_readable() {
     let input = r#"{"name": "x", "callerNo": "13800138000"}"#;
     let output = run(&[&TO_VOIPBIN[..], &["--number-region", "CN"]].concat(), input);

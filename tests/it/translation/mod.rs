@@ -8,10 +8,12 @@ mod properties;
 mod restore;
 mod tables;
 mod traps;
+mod widening;
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
+use dialbridge::clock::Clock;
 use dialbridge::mapping::engine::Outcome;
 use dialbridge::mapping::table::Kind;
 use dialbridge::platforms::translation::{Direction, TranslateError, Translation};
@@ -24,7 +26,13 @@ const QUEUE: &str = "99bf739a-932f-433c-b1bf-103d33d7e9bb";
 const FLOW: &str = "decc2634-0b2a-11eb-b38d-87a8f1051188";
 
 static NEUTRAL: LazyLock<ConvertContext> =
-    LazyLock::new(|| neutral_context(None).expect("the embedded tables"));
+    LazyLock::new(|| before_the_ends(neutral_context(None).expect("the embedded tables")));
+
+/// At a time when no campaign of the samples is over.
+fn before_the_ends(account: ConvertContext) -> ConvertContext {
+    let clock = Clock::virtual_at("2018-06-01T00:00:00Z".parse().expect("a time"), 1);
+    ConvertContext { clock, ..account }
+}
 
 /// An account in China with one queue and one script bound.
 static CONFIGURED: LazyLock<ConvertContext> = LazyLock::new(|| {
@@ -32,7 +40,7 @@ static CONFIGURED: LazyLock<ConvertContext> = LazyLock::new(|| {
         voipbin: voipbin.to_owned(),
         isales: isales.to_owned(),
     };
-    let mut account = neutral_context(Some("CN")).expect("the embedded tables");
+    let mut account = before_the_ends(neutral_context(Some("CN")).expect("the embedded tables"));
     account.bindings = Arc::new(Bindings {
         agent_groups: vec![pair(QUEUE, "5")],
         scripts: vec![pair(FLOW, "900")],

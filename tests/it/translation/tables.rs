@@ -7,8 +7,10 @@ use dialbridge::cli::mappings;
 use dialbridge::domain::call::Disposition;
 use dialbridge::domain::campaign::CampaignStatus;
 use dialbridge::mapping::check::TableSource;
+use dialbridge::mapping::engine::Outcome;
 use dialbridge::mapping::engine::path::{leaves, pattern};
 use dialbridge::mapping::table::{Kind, Table, Tables};
+use dialbridge::platforms::PlatformKind;
 use serde_json::json;
 
 use super::{Isales, NEUTRAL, Voipbin, fixture, translate};
@@ -186,6 +188,57 @@ fn the_domain_knows_every_term() {
                 }
             }
         }
+    }
+}
+
+/// Each member by which a document limits whom, when or how often, and which the other platform has no
+/// word for, says that its loss widens. One is excused, with its reason.
+#[test]
+fn the_loss_of_a_rule_widens() {
+    let limits =
+        |domain: &str| ["retry.", "window.", "pacing."].iter().any(|r| domain.starts_with(r));
+    for from in PlatformKind::ALL {
+        let table = NEUTRAL.tables.get(from.as_str(), Kind::Campaign);
+        let rules = table.fields.iter().filter(|row| row.domain.as_deref().is_some_and(limits));
+        let mut seen = 0;
+        for row in rules {
+            seen += 1;
+            let without = row.without.unwrap_or(row.outcome);
+            // Without it one line per agent is dialled, and there is no rate for fewer.
+            let is_excused = row.path.ends_with("offHookRate");
+            assert!(
+                !without.is_loss() || row.widens || is_excused,
+                "{} {}",
+                from.as_str(),
+                row.path
+            );
+        }
+        assert!(seen > 6, "{}", from.as_str());
+        // A code that is lost by itself in such a row, too.
+        for set in &table.sets {
+            let lost = set.codes.iter().filter(|code| code.outcome.is_some_and(Outcome::is_loss));
+            for code in lost.filter(|_| {
+                ["policy_type", "call_type", "choose_type", "type"].contains(&&*set.name)
+            }) {
+                assert!(code.widens, "{} {} {}", from.as_str(), set.name, code.native);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_that_can_be_lost_says_whether_that_widens() {
+    let domain = TableSource { file: "domain.toml", text: "" };
+    for (kind, expected) in [("campaign", true), ("contact", true), ("call", false)] {
+        let text = format!(
+            "platform = \"x\"\nkind = \"{kind}\"\n[[field]]\npath = \"d\"\nholds = \"text\"\n\
+             outcome = \"dropped\"\nnote = \"n\"\n"
+        );
+        let table = TableSource { file: "x/table.toml", text: &text };
+        let problems = Tables::from_sources(&domain, &[table], &[]).err().unwrap_or_default();
+        let told = "x/table.toml:3: `d` does not say whether its loss lets more be called";
+        let is_told = problems.iter().any(|problem| problem.to_string().contains(told));
+        assert_eq!(is_told, expected, "{kind}: {problems:?}");
     }
 }
 

@@ -232,14 +232,16 @@ fn answering(
             let reason = "the campaign connects agents, so its script is not run";
             findings.push(Finding::domain("answering.script", Outcome::Dropped, reason));
         }
-        let Some(skill) = skill else { return Answering::Agents { group: None } };
+        let Some(skill) = skill else {
+            let reason = "no skill is named, so nothing paces the calls by its agents";
+            findings.push(Finding::domain("answering.group", Outcome::Dropped, reason).wide());
+            return Answering::Agents { group: None };
+        };
         let group = ctx.bindings.group_of_skill(&skill.to_string()).map(str::to_owned);
         if group.is_none() {
-            findings.push(Finding::domain(
-                "answering.group",
-                Outcome::Dropped,
-                "no binding says which queue this skill is (bindings, agent_groups)",
-            ));
+            // Without a queue nothing paces the calls by the agents.
+            let reason = "no binding says which queue this skill is (bindings, agent_groups)";
+            findings.push(Finding::domain("answering.group", Outcome::Dropped, reason).wide());
         }
         return Answering::Agents { group };
     }
@@ -462,6 +464,11 @@ fn retry_policy(
 fn report_places(attempts_by_place: &[i64], findings: &mut Vec<Finding>) {
     let mut callable = attempts_by_place.iter().filter(|attempts| **attempts != 0).peekable();
     if callable.peek().is_none() {
+        if !attempts_by_place.is_empty() {
+            // What 0 tries mean to CC-iSales, no page says.
+            let reason = "no number may be called, and CC-iSales has no word for that";
+            findings.push(Finding::domain(ATTEMPTS_BY_PLACE[0], Outcome::Dropped, reason));
+        }
         return;
     }
     let differ = callable.any(|attempts| Some(attempts) != attempts_by_place.first());

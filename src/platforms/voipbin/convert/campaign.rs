@@ -28,6 +28,7 @@ pub fn campaign_to_domain(
     let table = ctx.tables.get(PLATFORM, Kind::Campaign);
     let campaign = &bundle.campaign;
     let mut findings = Vec::new();
+    report_unstarted(bundle, &mut findings);
     let answering = answering(campaign, ctx, &mut findings);
     let mut definition = CampaignDefinition {
         name: campaign.name.clone(),
@@ -77,7 +78,7 @@ pub fn campaign_from_domain(
         kind: table.default_text("campaign.type").unwrap_or_default().to_owned(),
         name: definition.name.clone(),
         detail: definition.description.clone().unwrap_or_default(),
-        status: say("status", status.as_str()),
+        status: say("status", status_now(definition, status, ctx, &mut findings).as_str()),
         service_level: service_level(definition, table, &mut findings),
         end_handle: say("end_handle", end),
         actions,
@@ -98,6 +99,22 @@ pub fn campaign_from_domain(
     Converted { value: bundle, findings }
 }
 
+/// A campaign that is past its end calls nobody, also while it is shown as started (reference 16 of
+/// CC-iSales); VoIPBin knows no end.
+fn status_now<'s>(
+    definition: &CampaignDefinition,
+    status: &'s CampaignStatus,
+    ctx: &ConvertContext,
+    findings: &mut Vec<Finding>,
+) -> &'s CampaignStatus {
+    if *status != CampaignStatus::Running || !definition.window.is_over(ctx.clock.now()) {
+        return status;
+    }
+    let reason = "its end is past, so it calls nobody any more; VoIPBin shows it as stopped";
+    findings.push(Finding::domain("status", Outcome::Approximated, reason).wide());
+    &CampaignStatus::Stopped
+}
+
 /// VoIPBin knows no hours. Those of a campaign that may call all day limit nothing.
 fn report_open_hours(window: &CallingWindow, findings: &mut Vec<Finding>) {
     for (at, hours) in
@@ -109,6 +126,19 @@ fn report_open_hours(window: &CallingWindow, findings: &mut Vec<Finding>) {
             let reason = "VoIPBin knows no hours; these are the whole day";
             findings.push(Finding::domain(at, Outcome::Dropped, reason).narrow());
         }
+    }
+}
+
+/// What keeps a campaign from calling anybody on its own platform (reference 9.2, 9.5): it has no type, or
+/// no outplan that says how often.
+fn report_unstarted(bundle: &wire::CampaignBundle, findings: &mut Vec<Finding>) {
+    if bundle.campaign.kind.is_empty() {
+        let reason = "a campaign without a type calls nobody; elsewhere it would call";
+        findings.push(Finding::source("campaign.type", Outcome::Dropped, reason).wide());
+    }
+    if bundle.outplan.is_none() && is_unset(&bundle.campaign.outplan_id) {
+        let reason = "without an outplan it calls nobody, and nothing says how often elsewhere";
+        findings.push(Finding::source("campaign.outplan_id", Outcome::Dropped, reason).wide());
     }
 }
 
@@ -261,9 +291,17 @@ fn outplan(
     findings: &mut Vec<Finding>,
 ) -> wire::Outplan {
     let retry = &definition.retry;
-    if !matches!(retry.days, Rule::Absent | Rule::Stated(1)) {
-        let reason = "VoIPBin knows no days: the attempts of one day are made, and no more";
-        findings.push(Finding::domain("retry.days", Outcome::Dropped, reason).narrow());
+    match retry.days {
+        Rule::Stated(days) if days > 1 => {
+            let reason = "VoIPBin knows no days: the attempts of one day are made, and no more";
+            findings.push(Finding::domain("retry.days", Outcome::Dropped, reason).narrow());
+        }
+        // Whoever read what cannot be understood has told it.
+        Rule::Stated(1) | Rule::Absent | Rule::Unreadable(_) => {}
+        Rule::Stated(_) => {
+            let reason = "VoIPBin knows no days, and so no campaign without a day to call on";
+            findings.push(Finding::domain("retry.days", Outcome::Dropped, reason));
+        }
     }
     let tries = |place: usize, path: &str| {
         if let Some(allowed) = retry.attempts_by_place.get(place) {
