@@ -323,7 +323,7 @@ impl Change<'_> {
         let entry = gateway.shared.ledger.find_entry(identity.uuid).await?;
         if is_running || entry.is_some_and(|entry| entry.desired == CampaignStatus::Running) {
             let by = (&*asked.client.name, Some(&*asked.request_id));
-            gateway.see_to_changed_rules(by, identity).await?;
+            gateway.see_to_rules(by, identity).await?;
         }
         Ok(())
     }

@@ -333,8 +333,12 @@ impl WorkerGateway {
             }
             self.shared.shown.forget(uuid);
             let dials = entry.snapshot.status == CampaignStatus::Running;
-            if is_news && dials && self.must_look_at_running(&entry.identity) {
-                self.look_at_found_running(&entry.identity).await;
+            if is_news
+                && dials
+                && self.must_look_at_running(&entry.identity)
+                && !self.look_at_found_running(&entry.identity).await
+            {
+                self.shared.memory.forget_sight(uuid);
             }
             identities.push(self.shared.id_cache.insert(entry.identity));
         }
@@ -423,6 +427,11 @@ fn is_called(identity: &CampaignIdentity, key: CampaignKey) -> bool {
 impl Memory {
     fn sight(&self, campaign: Uuid) -> Option<u64> {
         self.sights.read().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
+    }
+
+    /// The campaign is looked at as if it were seen for the first time.
+    fn forget_sight(&self, campaign: Uuid) {
+        self.sights.write().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
     }
 
     /// True when something else was remembered.

@@ -1,8 +1,5 @@
 //! The end of a campaign on a home that knows no end: a job that waits for the time and stops it.
 
-use jiff::Timestamp;
-use uuid::Uuid;
-
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
@@ -11,6 +8,7 @@ use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::Operation;
+use jiff::Timestamp;
 
 pub(super) const KIND: &str = "campaign.end";
 
@@ -28,26 +26,36 @@ impl WorkerGateway {
         if end <= self.shared.clock.now() {
             return Err(GatewayError::State("the campaign has ended".to_owned()));
         }
-        self.submit(job(by, identity, end)).await.map(drop)
+        self.stop_at(by, identity, end).await
     }
-}
 
-/// The job that stops the campaign then.
-pub(super) fn job(
-    (actor, request_id): (&str, Option<&str>),
-    identity: &CampaignIdentity,
-    end: Timestamp,
-) -> NewJob {
-    NewJob {
-        // A start after a change of the end is another job.
-        uuid: Uuid::new_v5(&identity.uuid, format!("end at {end}").as_bytes()),
-        kind: KIND.to_owned(),
-        subject: Some(identity.uuid),
-        account: identity.home.clone(),
-        actor: actor.to_owned(),
-        request_id: request_id.map(str::to_owned),
-        input: "{}".to_owned(),
-        run_at: end,
+    /// Has the campaign stopped then. A job that waits for a later end wakes in time: what it is to
+    /// wait for it reads again.
+    ///
+    /// # Errors
+    /// When the ledger does not answer.
+    pub(super) async fn stop_at(
+        &self,
+        (actor, request_id): (&str, Option<&str>),
+        identity: &CampaignIdentity,
+        end: Timestamp,
+    ) -> Result<(), GatewayError> {
+        let job = NewJob {
+            uuid: self.shared.clock.new_uuid(),
+            kind: KIND.to_owned(),
+            subject: Some(identity.uuid),
+            account: identity.home.clone(),
+            actor: actor.to_owned(),
+            request_id: request_id.map(str::to_owned),
+            input: "{}".to_owned(),
+            run_at: end,
+        };
+        let waiting = self.submit(job).await?;
+        if waiting.run_at > end {
+            self.shared.ledger.hasten_job(waiting.uuid, end).await?;
+            self.shared.tell_jobs();
+        }
+        Ok(())
     }
 }
 

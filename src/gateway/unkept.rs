@@ -9,7 +9,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
 use crate::gateway::rules::{self, End, Stated};
-use crate::gateway::{WorkerGateway, endings, settling};
+use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{self, Operation, PlatformErrorKind};
@@ -34,16 +34,16 @@ impl WorkerGateway {
         reason.map_or(Ok(stated), |reason| Err(GatewayError::Unenforced(reason)))
     }
 
-    /// After the rules of a campaign that dials, or is wanted to, were changed: it stops at its new
-    /// end, and at once if a start that was under way did not see the change.
-    pub(super) async fn see_to_changed_rules(
+    /// Of a campaign that dials or is wanted to, when its rules were changed or it was found so: it stops
+    /// at its end, and at once where a rule is not kept.
+    pub(super) async fn see_to_rules(
         &self,
         by: (&str, Option<&str>),
         identity: &CampaignIdentity,
     ) -> Result<(), GatewayError> {
         match self.kept_rules(identity).await {
             Ok(Some(stated)) => match stated.end() {
-                End::At(end) => self.submit(endings::job(by, identity, end)).await.map(drop),
+                End::At(end) => self.stop_at(by, identity, end).await,
                 End::Never | End::Unknown(_) => Ok(()),
             },
             Ok(None) => Ok(()),
@@ -52,17 +52,15 @@ impl WorkerGateway {
         }
     }
 
-    /// Looks at a campaign that was found dialling where its home keeps no windows.
-    pub(super) async fn look_at_found_running(&self, identity: &CampaignIdentity) {
-        let seen = match self.kept_rules(identity).await {
-            Err(GatewayError::Unenforced(why)) => self.stop_unkept(identity, &why).await,
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = seen {
+    /// Looks at a campaign that was found dialling where its home keeps no windows; false when that did
+    /// not succeed.
+    pub(super) async fn look_at_found_running(&self, identity: &CampaignIdentity) -> bool {
+        let seen = self.see_to_rules((ACTOR, None), identity).await;
+        if let Err(error) = &seen {
             tracing::warn!(campaign = %identity.uuid, %error,
                 "the rules of a running campaign could not be checked; the next discovery does it");
         }
+        seen.is_ok()
     }
 
     /// True where the home leaves it to the gateway to look at the rules of what dials.

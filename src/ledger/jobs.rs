@@ -137,13 +137,14 @@ impl Ledger {
         self.write(RenewLease { job, until }).await
     }
 
-    /// Makes a job that waits due at once; answers it as it is then, None when there is none.
+    /// Makes a job that waits longer due at that time; answers it as it is then, None when there is
+    /// none.
     pub async fn hasten_job(
         &self,
         uuid: Uuid,
-        now: Timestamp,
+        run_at: Timestamp,
     ) -> Result<Option<JobRow>, LedgerError> {
-        self.write(HastenJob { uuid, now }).await
+        self.write(HastenJob { uuid, run_at }).await
     }
 
     /// Records that a write is about to be made, and keeps the lease until `until`.
@@ -376,7 +377,7 @@ impl Verb for RenewLease {
 
 struct HastenJob {
     uuid: Uuid,
-    now: Timestamp,
+    run_at: Timestamp,
 }
 
 impl Verb for HastenJob {
@@ -385,7 +386,7 @@ impl Verb for HastenJob {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<JobRow>, LedgerError> {
         let sql =
             "UPDATE job SET run_at = $2 WHERE uuid = $1 AND state = 'waiting' AND run_at > $2";
-        store.execute(sql, &[self.uuid.into(), self.now.into()]).await?;
+        store.execute(sql, &[self.uuid.into(), self.run_at.into()]).await?;
         find(store, self.uuid).await
     }
 }

@@ -215,6 +215,47 @@ async fn a_campaign_found_dialling_against_its_hours_is_stopped() {
     app.finish().await;
 }
 
+fn ending_soon(app: &TestApp, name: &str) -> Value {
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
+    let end = json!({"strEndTime": soon.strftime("%Y-%m-%d %H:%M:%S").to_string()});
+    let mut document = with(document(app, name), &end);
+    document.as_object_mut().unwrap().remove("initStatus");
+    document
+}
+
+async fn it_comes_to_its_end(app: &TestApp, uuid: &str) {
+    let history = format!("/campaigns/{uuid}/history");
+    until(async || app.api(&history).await.to_string().contains("its end has come")).await;
+    until(async || app.vb_get(&format!("/campaigns/{uuid}")).await["status"] == "stop").await;
+}
+
+/// VoIPBin knows no end; the gateway waits for one already when its client wants an earlier one.
+#[actix_web::test]
+async fn an_earlier_end_holds_for_what_dials_already() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let path =
+        |version: &str, rest: &str| format!("{version}/openapi/campaigns/{VIRTUAL_VDN}{rest}");
+    let made = app.cc_ok("POST", &path("v2", ""), Some(document(&app, "ends"))).await;
+    let at = format!("/{}", made["returnObject"]["id"]);
+    app.cc_ok("PUT", &path("v1", &format!("{at}/resume")), None).await;
+    app.cc_ok("PUT", &path("v2", &at), Some(ending_soon(&app, "ends"))).await;
+    it_comes_to_its_end(&app, &app.uuid_of("ends").await).await;
+    app.finish().await;
+}
+
+#[actix_web::test]
+async fn an_end_is_kept_of_what_was_started_at_the_platform_itself() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let create = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+    app.cc_ok("POST", &create, Some(ending_soon(&app, "ends"))).await;
+    let uuid = app.uuid_of("ends").await;
+    let status = format!("/campaigns/{uuid}/status");
+    app.on_voipbin("PUT", &status, Some(json!({"status": "run"}))).await;
+    app.vb_get(&format!("/campaigns/{uuid}")).await;
+    it_comes_to_its_end(&app, &uuid).await;
+    app.finish().await;
+}
+
 /// What is kept beside a campaign was taken by an older program, or was damaged.
 #[actix_web::test]
 async fn a_kept_document_that_is_malformed_keeps_its_campaign_still() {
@@ -232,6 +273,9 @@ async fn a_kept_document_that_is_malformed_keeps_its_campaign_still() {
         .map(|(_, change)| with(whole.clone(), &change).to_string())
         .step_by(7)
         .collect();
+    for hours in [json!({}), json!({"workdayBeginTime1": "", "workdayEndTime1": ""})] {
+        odd.push(with(whole.clone(), &json!({"scheduleParam": hours})).to_string());
+    }
     odd.extend([String::new(), "[]".to_owned(), "null".to_owned()]);
     for document in odd {
         let ledger = rusqlite::Connection::open(app.ledger()).unwrap();

@@ -533,7 +533,8 @@ fn periods(
     }
     match why {
         Some(why) => Rule::Unreadable(why),
-        None if periods.is_empty() => Rule::Absent,
+        // A schedule has hours of workdays (reference 3.5); without any, no call is allowed.
+        None if periods.is_empty() && of == Day::Special => Rule::Absent,
         None => Rule::Stated(periods),
     }
 }
