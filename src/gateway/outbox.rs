@@ -361,19 +361,21 @@ impl OutboxWorker {
         }
     }
 
+    /// Repeated until it is done: what was delivered is not sent again because the ledger takes nothing
+    /// now. So many deliveries at most are held meanwhile that the destination gets no more.
     async fn record(&self, done: Vec<Done>) -> Recorded {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let gone = done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
         let ended = done.iter().map(|done| (done.destination, done.tried.number)).collect();
         let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
-        if let Err(error) = ledger.record_tries(tries, clock.now()).await {
-            // They are due still, and sent again under the same ids.
-            tracing::error!(%error, "the outcome of deliveries was not recorded");
+        while let Err(error) = ledger.record_tries(tries.clone(), clock.now()).await {
+            tracing::error!(%error, "the outcome of deliveries is not recorded yet; it is tried again");
+            clock.sleep(LOOK_INTERVAL).await;
         }
         Recorded { ended, gone }
     }
 
-    /// Not before their outcome is recorded are deliveries nobody's.
+    /// Deliveries whose outcome is recorded may be leased again.
     async fn let_go(
         &self,
         Recorded { ended, gone }: Recorded,

@@ -329,6 +329,10 @@ impl WorkerGateway {
         let Steering { asked, identity, desire, repeat, by, job, .. } = &steering;
         let home = self.home(identity)?;
         let said = home.refusal(asked.platform, &error, (Noun::Campaign, *job));
+        if *desire == Desire::Stop {
+            // Loading may have begun since: how the home has it counts, not how it was shown.
+            self.shared.loading.end(identity.uuid);
+        }
         let after = self.read(asked.platform, Arc::clone(identity)).await;
         let now = self.shared.clock.now();
         let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched, now));

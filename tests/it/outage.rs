@@ -62,6 +62,12 @@ impl Story {
         })
         .await;
         let voipbin = app.voipbin_campaign("called by voipbin").await;
+        // People have one number: an empty slot with tries would end the campaign.
+        let dial_info = json!({"source": {"type": "tel", "target": "+862061000000"},
+            "dial_timeout": 30_000, "try_interval": 60_000, "max_try_count_0": 2,
+            "max_try_count_1": 0, "max_try_count_2": 0, "max_try_count_3": 0, "max_try_count_4": 0});
+        let path = format!("/outplans/{}/dial_info", voipbin.outplan);
+        app.on_voipbin("PUT", &path, Some(dial_info)).await;
         let switches = format!("{}/_sim/switches", app.isales.base_url());
         let limit = json!({"push_limit": 2}).to_string();
         assert!(app.send("POST", &switches, &[], Some(limit)).await.status < 300);

@@ -104,17 +104,28 @@ impl WorkerGateway {
     ) -> Result<CampaignView, GatewayError> {
         asked.client.check_account(&draft.account)?;
         self.may_write(asked, &draft.account)?;
+        // What is wanted comes first: a stop that comes while the home is asked is the newer wish.
+        let Shared { ledger, clock, .. } = &*self.shared;
+        let wanted = |is_wanted_running| ObjectChange {
+            is_wanted_running: Some(is_wanted_running),
+            ..ObjectChange::default()
+        };
+        ledger.change_object(draft.uuid, wanted(Some(true)), clock.now()).await?;
         // The job looks again; here the client learns why before anything is begun.
-        if let Some(home) = self.homes.get(&draft.account) {
-            super::refuse_widening(self, draft, home).await?;
+        if let Some(home) = self.homes.get(&draft.account)
+            && let Err(refused) = super::refuse_widening(self, draft, home).await
+        {
+            if draft.state == ObjectState::Draft {
+                ledger.change_object(draft.uuid, wanted(None), clock.now()).await?;
+            }
+            return Err(refused);
         }
         let change = ObjectChange {
             state: (draft.state == ObjectState::Draft).then_some(ObjectState::Creating),
             name: Some(self.name_on(&draft.account, &draft.name)?),
-            is_wanted_running: Some(Some(true)),
             ..ObjectChange::default()
         };
-        let now = self.shared.clock.now();
+        let now = clock.now();
         let object = self.shared.ledger.change_object(draft.uuid, change, now).await?;
         let job = self.shared.clock.new_uuid();
         let job = self.submit_creation(asked, &object, (None, true), job).await?;

@@ -65,6 +65,9 @@ pub fn read(
         return Err(BrokenRule::new(BAD_CHARACTERS, "description", rule));
     }
     let times_required = purpose == Purpose::Create || version == Version::Two;
+    if !times_required {
+        not_emptied(&fields)?;
+    }
     let (begin, end) = (time(&fields, "strBeginTime")?, time(&fields, "strEndTime")?);
     if times_required && begin.is_none() {
         return Err(missing("strBeginTime"));
@@ -147,6 +150,15 @@ fn callers(fields: &Fields, version: Version) -> Result<(), BrokenRule> {
         caller.priority.ok_or_else(|| missing("callerNo.priority"))?;
     }
     Ok(())
+}
+
+/// Left out, a time stays as it is; an empty one would take it away.
+fn not_emptied(fields: &Fields) -> Result<(), BrokenRule> {
+    let is_empty = |name: &&str| fields.get(name).is_some_and(|text| text == "");
+    match ["strBeginTime", "strEndTime"].into_iter().find(is_empty) {
+        Some(name) => Err(broken(name, Flaw::NotADateTime)),
+        None => Ok(()),
+    }
 }
 
 fn time(fields: &Fields, name: &str) -> Result<Option<DateTime>, BrokenRule> {

@@ -365,7 +365,7 @@ async fn steer_draft(call: &Call<'_>, id: Uuid, desire: Desire) -> Result<HttpRe
         return Err(GatewayError::State("it is deleted".to_owned()).into());
     }
     if desire == Desire::Stop {
-        if row.state == ObjectState::Creating
+        if (row.state == ObjectState::Creating || row.is_wanted_running == Some(true))
             && let Some(view) = call.gateway.stop_draft(&call.asked, &row).await?
         {
             return Ok(json(render(&view, call.profile)?));

@@ -120,6 +120,12 @@ async fn what_is_malformed_is_refused_by_name_and_changes_nothing() {
             }
         }
     }
+    // An older modify may leave times out, but not take them away.
+    for name in ["strBeginTime", "strEndTime"] {
+        let body = as_v1(with(document(&app, "odd"), &json!({name: ""})));
+        let reply = app.cc("PUT", &format!("{}/{number}", doors("v1")), Some(body)).await;
+        assert!(reply.code() != "0200000" && reply.text.contains(name), "{}", reply.text);
+    }
     assert_eq!(app.cc_ok("GET", &detail, None).await, before);
     assert_eq!(app.voipbin.journal.contacts().len(), 0);
     app.finish().await;

@@ -90,6 +90,42 @@ async fn a_draft_that_is_stopped_while_it_is_made_does_not_dial() {
     app.finish().await;
 }
 
+/// Sent at whatever moment of the making, with a home that takes its time.
+#[tokio::test]
+async fn a_stop_soon_after_a_drafts_run_is_the_last_word() {
+    for (faults, wait_ms) in [
+        ("delay=9s..15s", 60),
+        ("delay=9s..15s", 200),
+        ("", 2),
+        ("", 8),
+        ("", 15),
+        ("", 25),
+        ("", 60),
+    ] {
+        let app = TestApp::simulators(on_isales).await.serve().await;
+        let campaign = draft(&app, "soon").await;
+        for home in [&app.isales, &app.voipbin] {
+            home.faults.set(faults.parse().unwrap());
+        }
+        let stop = async {
+            tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+            steer(&app, &campaign, "stop").await
+        };
+        let (_, stopped) = tokio::join!(steer(&app, &campaign, "run"), stop);
+        // Either it is stopped, or its client is told to ask again.
+        assert!(matches!(stopped.status, 200 | 503), "{faults} {wait_ms}: {}", stopped.text);
+        let dialled = app.isales.journal.dials().len();
+        no_job_is_left(&app).await;
+        let shown = app.vb_get(&format!("/campaigns/{campaign}")).await;
+        assert_eq!(shown["status"], "stop", "{faults} {wait_ms}");
+        assert_eq!(app.isales.journal.dials().len(), dialled, "{faults} {wait_ms}");
+        if app.isales.journal.contacts().is_empty() {
+            app.one_target_is_a_draft();
+        }
+        app.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn a_drafts_own_start_is_nobody_elses() {
     let app = TestApp::simulators(on_isales).await.serve().await;

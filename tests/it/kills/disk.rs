@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::Gateway;
+use crate::support::sink::{Says, Sink};
 use crate::support::{MASTER_KEY, TestApp, VDN, until};
 
 /// Of the store's own file system, and of the file that takes up its room.
@@ -102,6 +103,26 @@ async fn a_ledger_that_was_removed_takes_no_push_and_is_not_ready() {
     until(async || app.send("GET", &ready, &[], None).await.status == 503).await;
     let log = gateway.log();
     assert!(log.contains("ledger.db was removed while it was in use"), "{log}");
+}
+
+/// The receiver has taken it, and the ledger cannot say so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_recorded_as_delivered_is_not_sent_again() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let ledger = gateway.directory.path().join("ledger.db");
+    let sink = Sink::new(move |_, _| {
+        fs::remove_file(&ledger).ok();
+        Says::status(200)
+    });
+    let order = json!({"name": "crm", "shape": "standard", "url": sink.url("/")});
+    gateway.ask("POST", "destinations", Some(order)).await;
+    gateway.pusher(campaign).push_some("one", 1).await;
+    let unrecorded = || gateway.log().matches("outcome of deliveries is not recorded yet").count();
+    until(async || unrecorded() >= 3).await;
+    assert_eq!(sink.received().len(), 1);
 }
 
 /// What a command of the real binary says, with its exit code.
