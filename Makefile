@@ -32,8 +32,7 @@ demo:
 	cargo run --locked --release -- demo
 
 bench: bench-deps
-	cargo build --locked --profile dist
-	cargo bench --locked
+	cargo bench --locked --profile dist
 	DIALBRIDGE_KILL_CYCLES=200 cargo test --locked --test it -- --exact \
 	  kills::received::what_was_answered_is_there_once_after_any_kill
 

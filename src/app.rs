@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::app::listening::check_certificates;
 use crate::app::listening::{
     Certificates, Doors, Opened, configure_operators, configure_receiver, configure_worker,
     connections,

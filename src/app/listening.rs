@@ -62,6 +62,14 @@ pub(super) struct Certificates {
     pub callbacks: Option<ServerConfig>,
 }
 
+/// Reads what the listeners prove themselves with, as `serve` does.
+///
+/// # Errors
+/// Which file of which listener cannot be read, or that its certificate and its key do not fit.
+pub fn check_certificates(listeners: &Listeners) -> anyhow::Result<()> {
+    Certificates::read(listeners).map(drop)
+}
+
 /// Servers that are listening.
 #[derive(Default)]
 pub(super) struct Opened {
@@ -123,11 +131,14 @@ impl Door {
 
 impl Certificates {
     pub fn read(listeners: &Listeners) -> anyhow::Result<Self> {
-        let read = |listener: &Listener| listener.tls.as_ref().map(tls).transpose();
+        let read = |name: &str, listener: &Listener| {
+            let config = listener.tls.as_ref().map(tls).transpose();
+            config.with_context(|| format!("listeners.{name}: its certificate cannot be used"))
+        };
         Ok(Self {
-            facades: read(&listeners.facades)?,
-            admin: read(&listeners.admin)?,
-            callbacks: read(&listeners.callbacks)?,
+            facades: read("facades", &listeners.facades)?,
+            admin: read("admin", &listeners.admin)?,
+            callbacks: read("callbacks", &listeners.callbacks)?,
         })
     }
 }

@@ -47,7 +47,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             config.clients.len(),
             tables.version()
         )?;
-        let mut all_well = check_ledger(&config, &clock, &mut report).await?;
+        let mut all_well = check_certificates(&config, &mut report)?;
+        all_well &= check_ledger(&config, &clock, &mut report).await?;
         for account in &config.accounts {
             say_held_back(account, &mut report)?;
             if !args.offline {
@@ -60,6 +61,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print_out(report.trim_end())?;
         Ok(if all_well { Exit::Done } else { Exit::Failed }.into())
     })
+}
+
+/// Whether the listeners could prove themselves; says nothing where none is to.
+fn check_certificates(config: &Config, report: &mut String) -> anyhow::Result<bool> {
+    let listeners = &config.listeners;
+    let all = [&listeners.facades, &listeners.admin, &listeners.callbacks];
+    let with_tls = all.iter().filter(|listener| listener.tls.is_some()).count();
+    match app::check_certificates(listeners) {
+        Ok(()) if with_tls == 0 => Ok(true),
+        Ok(()) => {
+            writeln!(report, "certificates   ok: {with_tls} of {} listeners use TLS", all.len())?;
+            Ok(true)
+        }
+        Err(error) => {
+            writeln!(report, "certificates   {error:#}")?;
+            Ok(false)
+        }
+    }
 }
 
 async fn check_ledger(config: &Config, clock: &Clock, report: &mut String) -> anyhow::Result<bool> {

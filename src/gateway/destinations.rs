@@ -15,6 +15,7 @@ use crate::domain::ids::AccountSlug;
 use crate::forwarding::{Label, NoKey, Parcel, Sent, Shape};
 use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
+use crate::gateway::retry;
 use crate::ledger::LedgerError;
 use crate::ledger::destinations::DestinationChange;
 use crate::ledger::journal::JournalEntry;
@@ -23,12 +24,6 @@ pub use crate::ledger::deliveries::{DeliveryFilter, DeliveryRow, FailedTry};
 pub use crate::ledger::destinations::DestinationRow;
 pub use crate::ledger::outbox::DeliveryState;
 
-/// The waits between tries where a destination names none: three days in all.
-pub const DEFAULT_RETRY_WAITS_S: [u32; 10] =
-    [5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
-/// Longest wait between two tries, and most of them.
-pub const MAX_RETRY_WAIT_S: u32 = 7 * 86_400;
-pub const MAX_RETRY_WAITS: usize = 50;
 pub const DEFAULT_CONCURRENCY: u32 = 16;
 pub const MAX_CONCURRENCY: u32 = 256;
 pub const MAX_RATE_PER_S: u32 = 10_000;
@@ -158,7 +153,7 @@ impl WorkerGateway {
             rate_per_s: within("rate_per_s", new.rate_per_s, MAX_RATE_PER_S)?,
             concurrency: within("concurrency", new.concurrency, MAX_CONCURRENCY)?
                 .unwrap_or(DEFAULT_CONCURRENCY),
-            retry_waits_s: retry_waits(new.retry_waits_s)?,
+            retry_waits_s: retry::delivery_waits(new.retry_waits_s)?,
             secret: SecretVersions { key: self.newest_key()?, version: 1, old: Vec::new() },
             state: DestinationState::Active,
             reason: None,
@@ -216,7 +211,7 @@ impl WorkerGateway {
             destination.concurrency = most;
         }
         if edit.retry_waits_s.is_some() {
-            destination.retry_waits_s = retry_waits(edit.retry_waits_s)?;
+            destination.retry_waits_s = retry::delivery_waits(edit.retry_waits_s)?;
         }
         if let Some(requires) = edit.requires_receipt {
             check_receipt(shape, requires)?;
@@ -463,17 +458,5 @@ fn within(field: &str, value: Option<u32>, most: u32) -> Result<Option<u32>, Gat
             Err(GatewayError::invalid(field, &format!("1 to {most} is expected")))
         }
         value => Ok(value),
-    }
-}
-
-fn retry_waits(asked: Option<Vec<u32>>) -> Result<Vec<u32>, GatewayError> {
-    let Some(waits) = asked else { return Ok(DEFAULT_RETRY_WAITS_S.to_vec()) };
-    let are_sound =
-        waits.len() <= MAX_RETRY_WAITS && waits.iter().all(|wait| *wait <= MAX_RETRY_WAIT_S);
-    if are_sound {
-        Ok(waits)
-    } else {
-        let rule = "at most 50 waits of at most 604800 seconds are expected";
-        Err(GatewayError::invalid("retry_waits_s", rule))
     }
 }

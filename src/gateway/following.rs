@@ -16,8 +16,9 @@ use crate::domain::destination::{
 };
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
 use crate::forwarding::Shape;
-use crate::gateway::destinations::{DEFAULT_CONCURRENCY, DEFAULT_RETRY_WAITS_S, told};
+use crate::gateway::destinations::{DEFAULT_CONCURRENCY, told};
 use crate::gateway::error::{GatewayError, Refusal};
+use crate::gateway::retry::DEFAULT_DELIVERY_WAITS_S;
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::receivers::Names;
@@ -345,7 +346,7 @@ impl WorkerGateway {
             is_ordered: false,
             rate_per_s: None,
             concurrency: DEFAULT_CONCURRENCY,
-            retry_waits_s: DEFAULT_RETRY_WAITS_S.to_vec(),
+            retry_waits_s: DEFAULT_DELIVERY_WAITS_S.to_vec(),
             // A platform that signs nothing needs no key.
             secret: SecretVersions {
                 key: self.shared.courier.newest_key().unwrap_or_default(),

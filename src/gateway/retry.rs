@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::gateway::error::GatewayError;
 use crate::platforms::{Effect, PlatformError, PlatformErrorKind};
 
 /// What to do about an error.
@@ -30,6 +31,27 @@ pub fn decide(error: &PlatformError, attempt: i64, fraction: f64, now: Timestamp
     let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
     let wait = wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0);
     Decision::Again(now + wait.max(error.retry_after.unwrap_or_default()))
+}
+
+/// The waits in seconds between tries of a delivery where its destination names none: three days in all.
+pub const DEFAULT_DELIVERY_WAITS_S: [u32; 10] =
+    [5, 60, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// Longest wait between two tries of a delivery, in seconds, and most of them.
+const MAX_DELIVERY_WAIT_S: u32 = 7 * 86_400;
+const MAX_DELIVERY_WAITS: usize = 50;
+
+/// The waits of a destination for which so many seconds were asked, or none.
+///
+/// # Errors
+/// `Invalid` for too many waits, or for one that is too long.
+pub fn delivery_waits(asked_s: Option<Vec<u32>>) -> Result<Vec<u32>, GatewayError> {
+    let Some(waits) = asked_s else { return Ok(DEFAULT_DELIVERY_WAITS_S.to_vec()) };
+    if waits.len() <= MAX_DELIVERY_WAITS && waits.iter().all(|wait| *wait <= MAX_DELIVERY_WAIT_S) {
+        Ok(waits)
+    } else {
+        let rule = "at most 50 waits of at most 604800 seconds are expected";
+        Err(GatewayError::invalid("retry_waits_s", rule))
+    }
 }
 
 /// Decides on a delivery that failed after `tries` others: the waits in seconds between tries are its

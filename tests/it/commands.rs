@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::support::config::tls_file;
 use crate::support::sink::Sink;
 use crate::support::{TestApp, until};
 
@@ -145,5 +146,41 @@ async fn what_cannot_be_opened_is_named_with_its_setting() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(&says) && said.contains("ledger.url"), "{said}");
         assert!(!said.contains("busy") && !said.contains("hunter2"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn check_reads_the_certificates_as_serving_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("dialbridge.toml");
+    let (own, other) = (tls_file("server.pem"), tls_file("authority.pem"));
+    let key = tls_file("server.key.pem");
+    let ledger = directory.path().join("ledger.db");
+    for (certificate, says, is_well) in [
+        (own.clone(), "certificates   ok: 1 of 3 listeners use TLS".to_owned(), true),
+        (
+            other,
+            "listeners.facades: its certificate cannot be used: the certificate and the key do not fit"
+                .to_owned(),
+            false,
+        ),
+        (own.with_file_name("missing.pem"), "missing.pem".to_owned(), false),
+    ] {
+        let text = format!(
+            "ledger.url = \"sqlite:{}\"\n[listeners.facades]\ntls_certificate_file = \"{}\"\n\
+             tls_key_file = \"{}\"\n",
+            ledger.display(),
+            certificate.display(),
+            key.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        command.args(["check", "--offline", "--config"]).arg(&config);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        // There is no ledger yet, so all is never well; what is said of the certificates is what counts.
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(&says), "{said}");
+        assert_eq!(said.contains("certificates   ok"), is_well, "{said}");
     }
 }

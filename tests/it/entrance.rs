@@ -2,7 +2,6 @@
 //! nothing keeps others out.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use dialbridge::config::{Config, PlatformSettings, TlsFiles};
@@ -11,6 +10,7 @@ use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::config::tls_file;
 use crate::support::{Caller, TestApp, until};
 
 const SECRET: &str = "whsec of the first customer";
@@ -247,10 +247,6 @@ async fn who_is_refused_too_often_waits_and_who_is_known_does_not() {
     assert!(reply.headers.contains_key("retry-after"));
     assert_eq!(app.vb("GET", "/campaigns", None).await.status, 200);
     app.finish().await;
-}
-
-fn tls_file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
 }
 
 /// Handshakes that do not go on are connections like any other.

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dialbridge::config::TlsFiles;
@@ -11,15 +10,12 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
 use crate::support::TestApp;
-
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
-}
+use crate::support::config::tls_file;
 
 /// What a listener agrees to with a client that would rather speak HTTP/2.
 fn agreed(at: SocketAddr) -> Option<Vec<u8>> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file("authority.pem")).unwrap() {
+    for certificate in CertificateDer::pem_file_iter(tls_file("authority.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -45,8 +41,8 @@ async fn clients_are_offered_http_1_alone() {
     let app = TestApp::simulators(|config| {
         let tls = || {
             Some(TlsFiles {
-                certificate_file: file("server.pem"),
-                key_file: file("server.key.pem"),
+                certificate_file: tls_file("server.pem"),
+                key_file: tls_file("server.key.pem"),
             })
         };
         config.listeners.facades.tls = tls();

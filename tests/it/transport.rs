@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -32,6 +31,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 
 use crate::scripted::{Script, Server};
+use crate::support::config::tls_file;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 const BROKEN: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
@@ -249,10 +249,6 @@ async fn retry_after_pauses_the_account() {
 }
 
 /// A file of the test's own authority: it is trusted by nobody but who names it as `ca_file`.
-fn tls_file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
-}
-
 #[actix_web::test]
 async fn an_accounts_own_authority_is_trusted_and_no_other() {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,6 +1,7 @@
 //! The configuration that tests begin with: two accounts on each platform, four clients, three
 //! operators.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dialbridge::config::{
@@ -16,6 +17,11 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use super::{Caller, MASTER_KEY, OTHER_VDN, OTHER_VIRTUAL_VDN, VDN, VIRTUAL_VDN};
+
+/// A certificate or a key that is made for tests.
+pub fn tls_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/tls").join(name)
+}
 
 fn listeners(listener: impl Fn() -> Listener) -> Listeners {
     let (facades, admin, callbacks) = (listener(), listener(), listener());

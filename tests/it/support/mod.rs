@@ -2,7 +2,7 @@
 //! clients of both facades. It ends with the books balanced: every contact that a facade confirmed
 //! was taken by a platform, and no answer was an internal error.
 
-mod config;
+pub mod config;
 pub mod relay;
 pub mod results;
 pub mod sink;
