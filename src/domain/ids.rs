@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// An identifier that does not have the form it must have.
@@ -37,7 +38,8 @@ pub struct PublicPair {
     pub number: CampaignNumber,
 }
 
-/// What the platform itself calls the thing: always text, never interpreted outside its adapter.
+/// What the platform itself calls the thing: always text, never interpreted outside its adapter, and
+/// never longer than [`MAX_KEY_BYTES`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NativeId(String);
 
@@ -145,7 +147,7 @@ impl CampaignNumber {
 
 impl NativeId {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(key(text.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -183,6 +185,28 @@ impl CampaignPart {
     pub fn public_id(self, campaign: Uuid) -> Uuid {
         Uuid::new_v5(&campaign, self.as_str().as_bytes())
     }
+}
+
+/// The longest text by which something is found again: no index takes any length (PostgreSQL's end at 2,704
+/// bytes for all columns together). Names that platforms document are far shorter: 255 characters.
+pub const MAX_KEY_BYTES: usize = 1024;
+/// What is left of a longer one, before the digest that stands for all of it.
+const KEY_BEGINNING_BYTES: usize = 256;
+
+/// A text as a key: a longer one than [`MAX_KEY_BYTES`] is its beginning and a digest of all of it, so that
+/// different ones stay different and the same one is found again. A key is its own key.
+pub fn key(text: String) -> String {
+    if text.len() <= MAX_KEY_BYTES {
+        return text;
+    }
+    let mut key = text[..text.floor_char_boundary(KEY_BEGINNING_BYTES)].to_owned();
+    key.push('~');
+    for byte in Sha256::digest(text.as_bytes()) {
+        for digit in [byte >> 4, byte & 15] {
+            key.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    key
 }
 
 /// The UUID that first sight of a campaign known only by its pair proposes; the ledger decides.

@@ -188,6 +188,9 @@ impl From<LedgerError> for GatewayError {
             LedgerError::Missing(what) => {
                 GatewayError::Internal(format!("the ledger does not know the {what}"))
             }
+            LedgerError::Refused(_) => GatewayError::Internal(
+                "the ledger does not take it; the gateway's log says why".to_owned(),
+            ),
             LedgerError::Schema { .. } | LedgerError::Corrupt(_) => {
                 GatewayError::Internal("the ledger cannot be read".to_owned())
             }

@@ -4,6 +4,7 @@
 //! done, and what then says nothing is kept in quarantine. What it holds is looked at by the
 //! [`InboxProcessor`], which may do so again and again: copies are merged where attempts are kept.
 
+mod keeping;
 mod processing;
 mod quarantine;
 mod questions;

@@ -12,10 +12,10 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
 use crate::gateway::error::{GatewayError, Refusal};
 use crate::gateway::jobs::{Run, Stop};
-use crate::gateway::{Home, WorkerGateway};
+use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
-use crate::ledger::steering::SteeringTurn;
+use crate::ledger::steering::{Claim, SteeringTurn};
 use crate::platforms::{Effect, FetchedCampaign, Operation, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -64,18 +64,15 @@ impl WorkerGateway {
         let ledger = &self.shared.ledger;
         let accounts = self.homes.keys().cloned().collect();
         let now = self.shared.clock.now();
-        let unsettled = match ledger.unsettled_campaigns(accounts, now, TAKEN_UP_AT_ONCE).await {
-            Ok(unsettled) => unsettled,
-            Err(error) => {
-                tracing::warn!(%error, "starts and stops in doubt are not looked for");
-                return;
-            }
-        };
+        let unsettled =
+            match ledger.unsettled_campaigns(accounts, KIND, now, TAKEN_UP_AT_ONCE).await {
+                Ok(unsettled) => unsettled,
+                Err(error) => {
+                    tracing::warn!(%error, "starts and stops in doubt are not looked for");
+                    return;
+                }
+            };
         for found in unsettled {
-            // A job that is not over settles itself what it began.
-            if matches!(ledger.find_job(found.by).await, Ok(Some(job)) if !job.state.is_over()) {
-                continue;
-            }
             let job = NewJob {
                 uuid: self.shared.clock.new_uuid(),
                 kind: KIND.to_owned(),
@@ -219,7 +216,8 @@ pub(super) async fn start<T: Serialize>(
     Ok(Started::NotWanted)
 }
 
-/// Wants a campaign stopped and stops it, in a step of a job.
+/// Wants a campaign stopped and stops it, in a step of a job. A turn that only waits until a start is
+/// answered writes nothing and asks its home for nothing: the wish stands, and the stop was sent.
 pub(super) async fn stop(
     run: &mut Run<'_>,
     identity: &CampaignIdentity,
@@ -229,8 +227,16 @@ pub(super) async fn stop(
     let (ledger, home) = (&gateway.shared.ledger, home_of(gateway, identity)?);
     let claim = gateway.claim(identity, by).map_err(|error| Stop::Lost(error.to_string()))?;
     let mut status = CampaignStatus::Stopped;
-    let wish = ledger.record_desired_status(identity, status.clone(), entry.clone(), Some(claim));
-    let turn = wish.await?.turn;
+    let turn = match wished(run, identity, claim).await? {
+        Some(SteeringTurn::Others(until)) if was_sent(run) => {
+            return Err(not_yet(until, gateway.shared.clock.now()));
+        }
+        Some(turn) => turn,
+        None => {
+            let (wanted, entry) = (status.clone(), entry.clone());
+            ledger.record_desired_status(identity, wanted, entry, Some(claim)).await?.turn
+        }
+    };
     let _writing = gateway.shared.reads.writing(identity);
     let native = &identity.native;
     // Stopping what stands does no harm, so nothing need be looked up.
@@ -251,6 +257,26 @@ pub(super) async fn stop(
     ledger.record_actual_status(identity.uuid, status, entry, Some(by)).await?;
     gateway.shared.steered.notify_waiters();
     Ok(())
+}
+
+/// Whether the job has sent its stop: what the step leaves behind is that it was done.
+fn was_sent(run: &Run<'_>) -> bool {
+    run.row.checkpoint.is_some() && !run.row.in_doubt
+}
+
+/// Whose turn it is for a job that wished before, and it is still wanted so; None: it is to wish.
+async fn wished(
+    run: &Run<'_>,
+    identity: &CampaignIdentity,
+    claim: Claim,
+) -> Result<Option<SteeringTurn>, Stop> {
+    if !was_sent(run) && !run.row.in_doubt {
+        return Ok(None);
+    }
+    let Shared { ledger, clock, .. } = &*run.gateway.shared;
+    let stopped = Some(CampaignStatus::Stopped);
+    let (turn, _) = ledger.claim_steering(identity, claim, stopped, clock.now()).await?;
+    Ok(Some(turn).filter(|turn| *turn != SteeringTurn::NotWanted))
 }
 
 /// A newer stop overtook the start, whose turn is still the job's.

@@ -84,7 +84,7 @@ impl AttemptFilter {
             conditions.push(format!("{before} ${place}{after}"));
         };
         if let Some(reference) = &self.reference {
-            and("t.contact_reference =", reference.as_str().into(), "");
+            and("t.contact_reference =", Value::key(reference), "");
         }
         if let Some(label) = &self.label {
             let label_of = format!("(SELECT k.label FROM contact k WHERE k.id = {CONTACT}) =");

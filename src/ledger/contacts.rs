@@ -243,7 +243,7 @@ async fn insert<S: Statements>(
                 new.uuid.into(),
                 campaign.into(),
                 list_at.into(),
-                Value::optional_text(contact.reference.as_deref()),
+                Value::optional_key(contact.reference.as_deref()),
                 Value::optional_text(contact.label.as_deref()),
                 Value::optional_text(contact.data.as_deref()),
             ],
@@ -350,7 +350,7 @@ impl Verb for FindContact {
                     "{SELECT} c.uuid = $1 AND t.reference = $2 \
                      AND t.state NOT IN ('refused', 'deleted') ORDER BY t.list_at DESC LIMIT 1"
                 );
-                let parameters = [(*campaign).into(), reference.as_str().into()];
+                let parameters = [(*campaign).into(), Value::key(reference)];
                 let rows = store.rows(&sql, &parameters).await?;
                 with_numbers(store, rows).await?
             }
@@ -386,8 +386,7 @@ impl Verb for ContactsNamed {
                 read_named(store, "t.native", &names, "", campaign).await
             }
             ContactNames::Reference(references) => {
-                let names: Vec<Value> =
-                    references.iter().map(|name| Value::from(name.as_str())).collect();
+                let names: Vec<Value> = references.iter().map(|name| Value::key(name)).collect();
                 let alone = " AND t.state <> 'deleted' AND NOT EXISTS (SELECT 1 FROM contact o \
                              WHERE o.campaign_id = t.campaign_id AND o.reference = t.reference \
                              AND o.state <> 'deleted' AND o.id <> t.id)";

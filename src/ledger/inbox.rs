@@ -1,5 +1,6 @@
 //! The inbox: what platforms push, durable before it is answered, and processed afterwards.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use crate::domain::call::CallAttempt;
 use crate::domain::destination::RAW;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::SeenAttempt;
-use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::telling::{IS_WANTED, PushNews, announce_pushes};
-use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+use crate::ledger::{Ledger, LedgerError};
 
 /// A push that has come.
 pub struct NewPush {
@@ -188,10 +189,10 @@ impl Ledger {
     /// Pushes that are due, oldest first. Whoever reads them may not be alone.
     pub async fn due_inbox(
         &self,
-        limit: u32,
+        page: DuePage,
         now: Timestamp,
     ) -> Result<Vec<InboxRow>, LedgerError> {
-        self.read(Due { limit: limit.min(MAX_WINDOW_ROWS), now }).await
+        self.read(Due { page, now }).await
     }
 
     /// Forgets pushes that were processed before then, at most `limit`; answers how many.
@@ -294,20 +295,62 @@ fn parameters(together: &[Arc<NewPush>], now: Timestamp) -> Vec<Value> {
     parameters
 }
 
+/// Of the pushes that are due, how many to read.
+#[derive(Debug, Clone, Default)]
+pub struct DuePage {
+    /// At most.
+    pub rows: usize,
+    /// Their bodies together; one that is longer is read alone.
+    pub bytes: u64,
+    /// These are left out.
+    pub but: HashSet<i64>,
+}
+
 struct Due {
-    limit: u32,
+    page: DuePage,
     now: Timestamp,
+}
+
+impl Due {
+    /// Those that go in, looked for without their bodies.
+    async fn chosen<S: Statements>(&self, store: &mut S) -> Result<Vec<i64>, LedgerError> {
+        let DuePage { rows, bytes, but } = &self.page;
+        let sql = "SELECT i.id, OCTET_LENGTH(i.body) FROM inbox i WHERE i.processed_at IS NULL \
+                   AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
+        let looked_at = i64::try_from(rows + but.len()).unwrap_or(i64::MAX);
+        let (mut chosen, mut left) = (Vec::new(), *bytes);
+        for mut row in store.rows(sql, &[self.now.into(), looked_at.into()]).await? {
+            let (id, length) = (row.int()?, row.count()?);
+            if but.contains(&id) {
+                continue;
+            }
+            if chosen.len() == *rows || (length > left && !chosen.is_empty()) {
+                break;
+            }
+            left = left.saturating_sub(length);
+            chosen.push(id);
+        }
+        Ok(chosen)
+    }
 }
 
 impl Verb for Due {
     type Answer = Vec<InboxRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
-        let sql = "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.waiting, i.only_campaign, \
-                   i.trace \
-                   FROM inbox i JOIN account a ON a.id = i.account_id \
-                   WHERE i.processed_at IS NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2";
-        let rows = store.rows(sql, &[self.now.into(), i64::from(self.limit).into()]).await?;
+        let mut ids: Vec<Value> = self.chosen(store).await?.into_iter().map(Value::from).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A power of two of places, so that there are few different statements.
+        ids.resize(ids.len().next_power_of_two(), Value::Null);
+        let sql = format!(
+            "SELECT i.id, a.slug, i.received_at, i.body, i.tries, i.waiting, i.only_campaign, \
+             i.trace FROM inbox i JOIN account a ON a.id = i.account_id \
+             WHERE i.id IN ({}) ORDER BY i.due_at, i.id",
+            placeholders(1, ids.len())
+        );
+        let rows = store.rows(&sql, &ids).await?;
         let read = |mut row: Row| {
             Ok(InboxRow {
                 id: row.int()?,

@@ -73,8 +73,27 @@ pub enum LedgerError {
     Moved,
     #[error("{0}")]
     Conflict(String),
+    /// The store takes none such, whoever asks and however often.
+    #[error("the ledger does not take it: {0}")]
+    Refused(String),
     #[error("what is stored cannot be read: {0}")]
     Corrupt(String),
+}
+
+impl LedgerError {
+    /// Whether it is the store that fails, and not what it was given: the same may succeed later.
+    pub fn is_of_the_store(&self) -> bool {
+        match self {
+            LedgerError::Unavailable(_) | LedgerError::Unclear(_) | LedgerError::Schema { .. } => {
+                true
+            }
+            LedgerError::Missing(_)
+            | LedgerError::Moved
+            | LedgerError::Conflict(_)
+            | LedgerError::Refused(_)
+            | LedgerError::Corrupt(_) => false,
+        }
+    }
 }
 
 /// An enum, not a trait: there are two, and everybody sees every verb. A cheap handle; the store is

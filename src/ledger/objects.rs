@@ -189,7 +189,7 @@ pub(super) async fn claim<S: Statements>(
             "UPDATE object SET state = 'bound', updated_at = $3 WHERE id = (SELECT id FROM object \
              WHERE account_id = $1 AND name = $2 AND state = 'creating' AND kind = 'campaign' \
              AND deleted_at IS NULL ORDER BY id LIMIT 1) RETURNING uuid, list_at",
-            &[account.into(), name.into(), now.into()],
+            &[account.into(), Value::key(name), now.into()],
         )
         .await?;
     row.map(|mut row| Ok((row.uuid()?, row.time()?))).transpose()
@@ -300,7 +300,7 @@ impl Verb for InsertObject {
                     new.shape.as_str().into(),
                     new.parent.into(),
                     new.uses.into(),
-                    new.name.as_str().into(),
+                    Value::key(&new.name),
                     new.document.as_str().into(),
                     Value::optional_text(new.base.as_deref()),
                     new.state.as_str().into(),
@@ -430,7 +430,7 @@ impl Verb for ChangeObject {
                  state = $7, updated_at = $8, wanted = $9 WHERE id = $1",
                 &[
                     id.into(),
-                    change.name.unwrap_or(known.name).as_str().into(),
+                    Value::key(&change.name.unwrap_or(known.name)),
                     change.document.unwrap_or(known.document).as_str().into(),
                     Value::optional_text(change.base.unwrap_or(known.base).as_deref()),
                     change.parent.unwrap_or(known.parent).into(),

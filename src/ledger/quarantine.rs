@@ -11,7 +11,7 @@ use crate::ledger::identity::account_id;
 use crate::ledger::inbox::{Content, NewPush, Processed, Quarantined};
 use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::recording::Recorder;
-use crate::ledger::settling::{self, Reached, Room, count};
+use crate::ledger::settling::{self, count};
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::telling::announce_if_wanted;
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
@@ -93,21 +93,28 @@ impl Ledger {
         self.read(ListQuarantined { filter, with_bodies, limit: limit.min(MAX_WINDOW_ROWS) }).await
     }
 
-    /// Keeps what came of bodies when they were taken through again, and journals it: what is understood
-    /// leaves the quarantine, the rest stays with its new reason. One that somebody else took meanwhile
-    /// is passed over.
+    /// Keeps what came of a body when it was taken through again: what is understood leaves the
+    /// quarantine, the rest stays with its new reason; in the end it is journalled. False when somebody
+    /// else took it meanwhile.
+    ///
+    /// # Errors
+    /// What was recorded before stays, and the body stays in quarantine.
     pub async fn settle_quarantined(
         &self,
-        settled: Vec<(QuarantineRow, Processed)>,
+        row: QuarantineRow,
+        processed: Processed,
         entry: JournalEntry,
-    ) -> Result<(), LedgerError> {
-        let settled: Arc<[_]> = settled.into();
-        let mut next = Some(Reached::default());
-        while let Some(from) = next {
+    ) -> Result<bool, LedgerError> {
+        let settled = Arc::new((row, processed));
+        let mut from = 0;
+        loop {
             let (settled, entry) = (Arc::clone(&settled), entry.clone());
-            next = self.write(SettleQuarantined { settled, from, entry }).await?;
+            match self.write(SettleQuarantined { settled, from, entry }).await? {
+                Settled::UpTo(end) => from = end,
+                Settled::All => return Ok(true),
+                Settled::Gone => return Ok(false),
+            }
         }
-        Ok(())
     }
 }
 
@@ -310,55 +317,57 @@ fn read_row(mut row: Row) -> Result<QuarantineRow, LedgerError> {
     Ok(read)
 }
 
+/// How far the verbs came that keep a body.
+enum Settled {
+    /// The attempts before this one.
+    UpTo(usize),
+    All,
+    /// It is not in quarantine any more.
+    Gone,
+}
+
 struct SettleQuarantined {
-    settled: Arc<[(QuarantineRow, Processed)]>,
-    from: Reached,
+    settled: Arc<(QuarantineRow, Processed)>,
+    /// The first of its attempts that is not recorded.
+    from: usize,
     entry: JournalEntry,
 }
 
 impl Verb for SettleQuarantined {
-    /// Where the next one goes on; None: all of it is kept.
-    type Answer = Option<Reached>;
+    type Answer = Settled;
 
     const HASTE: Haste = Haste::Background;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Reached>, LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Settled, LedgerError> {
+        let (row, processed) = &*self.settled;
         let mut recorder = Recorder::new(store, self.entry.at).await?;
-        let mut room = Room::new(recorder.rows_at_once());
-        let mut reached = self.from;
-        while let Some((row, processed)) = self.settled.get(reached.body) {
-            let from = reached.attempt;
-            let Some(end) = room.take(processed, from) else { break };
-            let account = recorder.account(store, &row.account).await?.id;
-            let is_all = end == processed.attempts.len();
-            // It stays in quarantine until all of it is recorded.
-            let is_there = if is_all {
-                leave(store, row, account, processed).await?
-            } else {
-                let sql = format!("SELECT 1 FROM quarantine WHERE id = $1{}", S::ROW_LOCK);
-                store.row(&sql, &[row.id.into()]).await?.is_some()
-            };
-            reached = reached.after(end, is_all || !is_there);
-            if !is_there {
-                continue;
-            }
-            // A row that is taken through again is received again, so the books balance and only grow.
-            let some = processed.attempts.iter().enumerate().take(end).skip(from);
-            let [stored, mut merged] =
-                settling::record(store, &mut recorder, &row.account, (some, 0)).await?;
-            if is_all {
-                for (attempt, explained) in &processed.explained {
-                    recorder.explain(store, *attempt, Some(explained)).await?;
-                    merged += 1;
-                }
-            }
-            count(store, account, [stored, merged, 0]).await?;
+        let account = recorder.account(store, &row.account).await?.id;
+        let end = processed.attempts.len().min(self.from + recorder.rows_at_once());
+        let is_all = end == processed.attempts.len();
+        // It stays in quarantine until all of it is recorded.
+        let is_there = if is_all {
+            leave(store, row, account, processed).await?
+        } else {
+            let sql = format!("SELECT 1 FROM quarantine WHERE id = $1{}", S::ROW_LOCK);
+            store.row(&sql, &[row.id.into()]).await?.is_some()
+        };
+        if !is_there {
+            return Ok(Settled::Gone);
+        }
+        // A row that is taken through again is received again, so the books balance and only grow.
+        let some = processed.attempts.iter().enumerate().take(end).skip(self.from);
+        let [stored, mut merged] =
+            settling::record(store, &mut recorder, &row.account, (some, 0)).await?;
+        if is_all {
+            merged += settling::explain(store, &mut recorder, processed).await?;
         }
         recorder.close(store).await?;
-        if self.from.is_start() {
-            journal::append(store, None, &self.entry).await?;
+        count(store, account, [stored, merged, 0]).await?;
+        if !is_all {
+            return Ok(Settled::UpTo(end));
         }
-        Ok(Some(reached).filter(|reached| reached.body < self.settled.len()))
+        journal::append(store, None, &self.entry).await?;
+        Ok(Settled::All)
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn bind_intended<S: Statements>(
 ) -> Result<(), LedgerError> {
     let sql = "DELETE FROM intended_receiver WHERE account_id = $1 AND name = $2 \
                RETURNING receiver_id";
-    if let Some(mut row) = store.row(sql, &[account.into(), name.into()]).await? {
+    if let Some(mut row) = store.row(sql, &[account.into(), Value::key(name)]).await? {
         let sql = "UPDATE campaign SET receiver_id = $2 WHERE id = $1";
         store.execute(sql, &[campaign.into(), row.int()?.into()]).await?;
     }
@@ -129,12 +129,12 @@ impl NameReceiver {
         store.execute("DELETE FROM intended_receiver WHERE at < $1", &[oldest.into()]).await?;
         let sql = "DELETE FROM intended_receiver WHERE account_id = $1 AND name = $2 \
                    RETURNING receiver_id";
-        let before = store.row(sql, &[account.into(), name.into()]).await?;
+        let before = store.row(sql, &[account.into(), Value::key(name)]).await?;
         if let Some(receiver) = receiver {
             let sql = "INSERT INTO intended_receiver (account_id, name, receiver_id, at) \
                        VALUES ($1, $2, $3, $4)";
             let at: Value = self.entry.at.into();
-            store.execute(sql, &[account.into(), name.into(), receiver.into(), at]).await?;
+            store.execute(sql, &[account.into(), Value::key(name), receiver.into(), at]).await?;
         }
         before.map(|mut row| row.int()).transpose()
     }

@@ -1,6 +1,7 @@
 //! Recording what is reported about attempts: once per business key, merged by finality, and told to
 //! those who want to know.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::call::{CallAttempt, Disposition};
-use crate::domain::ids::{AccountSlug, NativeId};
+use crate::domain::ids::{AccountSlug, MAX_KEY_BYTES, NativeId, key};
 use crate::domain::verbatim::Document;
 use crate::ledger::LedgerError;
 use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values, find, update};
@@ -82,6 +83,7 @@ impl Recorder {
         order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
         let mut rows = Vec::with_capacity(order.len());
         for (place, seen) in order {
+            let seen = &*keyed(seen);
             let wanted = spread(seen.attempt.dialed_at.unwrap_or(self.now), seen.proposed_uuid);
             let ids = (account.id, campaign.id);
             let (numbered, is_late) = self.numbered(store, ids, seen, wanted).await?;
@@ -136,6 +138,7 @@ impl Recorder {
         let Some(explained) = explained.filter(|_| !known.is_erased) else {
             return Ok(Some(known));
         };
+        let explained = &*keyed_attempt(explained);
         let is_ours = explained.try_number.is_none();
         let explained = completed(explained, &known.attempt);
         if explained == known.attempt {
@@ -225,6 +228,24 @@ impl Recorder {
     }
 }
 
+/// What is recorded of a report: its contact's reference has an index.
+fn keyed(seen: &SeenAttempt) -> Cow<'_, SeenAttempt> {
+    match keyed_attempt(&seen.attempt) {
+        Cow::Borrowed(_) => Cow::Borrowed(seen),
+        Cow::Owned(attempt) => Cow::Owned(SeenAttempt { attempt, ..seen.clone() }),
+    }
+}
+
+fn keyed_attempt(attempt: &CallAttempt) -> Cow<'_, CallAttempt> {
+    match &attempt.contact_reference {
+        Some(reference) if reference.len() > MAX_KEY_BYTES => {
+            let contact_reference = Some(key(reference.clone()));
+            Cow::Owned(CallAttempt { contact_reference, ..attempt.clone() })
+        }
+        _ => Cow::Borrowed(attempt),
+    }
+}
+
 /// As it was just inserted.
 fn new_row(
     (account, campaign): (&AccountSlug, Uuid),
@@ -309,7 +330,7 @@ async fn insert<S: Statements>(
             return Ok(None);
         }
     }
-    Err(LedgerError::Unavailable("too many attempts at one time".to_owned()))
+    Err(LedgerError::Refused("too many attempts at one time".to_owned()))
 }
 
 const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \

@@ -43,25 +43,20 @@ impl Ledger {
     }
 }
 
-/// How far the verbs came that keep several bodies.
+/// How far the verbs came that keep several pushes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Reached {
-    /// The body that is next.
-    pub body: usize,
+struct Reached {
+    /// The push that is next.
+    push: usize,
     /// Of its attempts, the one that is next.
-    pub attempt: usize,
+    attempt: usize,
 }
 
 impl Reached {
-    /// Nothing is kept yet.
-    pub fn is_start(self) -> bool {
-        self == Self::default()
-    }
-
-    /// After the attempts up to `end` of the body, which `is_done` with them.
-    pub fn after(self, end: usize, is_done: bool) -> Self {
+    /// After the attempts up to `end` of the push, which `is_done` with them.
+    fn after(self, end: usize, is_done: bool) -> Self {
         if is_done {
-            Self { body: self.body + 1, attempt: 0 }
+            Self { push: self.push + 1, attempt: 0 }
         } else {
             Self { attempt: end, ..self }
         }
@@ -69,19 +64,19 @@ impl Reached {
 }
 
 /// What one verb may still keep.
-pub(super) struct Room {
+struct Room {
     most: usize,
     left: usize,
 }
 
 impl Room {
-    pub fn new(most: usize) -> Self {
+    fn new(most: usize) -> Self {
         Self { most, left: most }
     }
 
     /// The end of the attempts, from that one on, that go in; None when the next verb, which has all the
     /// room, is to begin with it.
-    pub fn take(&mut self, processed: &Processed, from: usize) -> Option<usize> {
+    fn take(&mut self, processed: &Processed, from: usize) -> Option<usize> {
         let rows = processed.rows().saturating_sub(from);
         if rows > self.left && self.left < self.most {
             return None;
@@ -109,7 +104,7 @@ impl Verb for Settle {
         let mut room = Room::new(recorder.rows_at_once());
         let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
         let mut reached = self.from;
-        while let Some((row, processed)) = self.settled.get(reached.body) {
+        while let Some((row, processed)) = self.settled.get(reached.push) {
             let from = reached.attempt;
             let Some(end) = room.take(processed, from) else { break };
             let is_all = end == processed.attempts.len();
@@ -130,10 +125,7 @@ impl Verb for Settle {
             if !is_all {
                 break;
             }
-            for (attempt, explained) in &processed.explained {
-                recorder.explain(store, *attempt, Some(explained)).await?;
-                *merged += 1;
-            }
+            *merged += explain(store, &mut recorder, processed).await?;
             for what in &processed.quarantined {
                 let place = Place { account, campaign: row.campaign.as_ref(), is_proved: true };
                 quarantine::keep(store, place, what, row.received_at).await?;
@@ -148,7 +140,7 @@ impl Verb for Settle {
         for (account, rows) in books {
             count(store, account, rows).await?;
         }
-        Ok(Some(reached).filter(|reached| reached.body < self.settled.len()))
+        Ok(Some(reached).filter(|reached| reached.push < self.settled.len()))
     }
 }
 
@@ -171,6 +163,18 @@ pub(super) async fn record<'a, S: Statements>(
         }
     }
     Ok([stored, merged])
+}
+
+/// Keeps what a closer look found out; answers how many rows are merged by it.
+pub(super) async fn explain<S: Statements>(
+    store: &mut S,
+    recorder: &mut Recorder,
+    processed: &Processed,
+) -> Result<i64, LedgerError> {
+    for (attempt, explained) in &processed.explained {
+        recorder.explain(store, *attempt, Some(explained)).await?;
+    }
+    Ok(i64::try_from(processed.explained.len()).unwrap_or(i64::MAX))
 }
 
 /// Attempts of a push that are in the books already; None when it was processed meanwhile, or some of it
@@ -213,12 +217,16 @@ async fn mark<S: Statements>(
     let marked = match &processed.waiting {
         Some(Waiting { rows, until }) => {
             let before = counted(store, row).await?;
+            // Of those that are in the books, the others are still to come.
             let sql = format!(
-                "UPDATE inbox SET waiting = $3, due_at = $4, tries = tries + 1, settled = 0 {UNCHANGED}"
+                "UPDATE inbox SET waiting = $3, due_at = $4, tries = tries + 1, \
+                 settled = CASE WHEN settled > $5 THEN settled - $5 ELSE 0 END {UNCHANGED}"
             );
+            let here = i64::try_from(processed.attempts.len()).unwrap_or(i64::MAX);
             let places = serde_json::to_string(rows)
                 .map_err(|_| LedgerError::Corrupt("places cannot be written down".to_owned()))?;
-            store.execute(&sql, &[id, tries, places.as_str().into(), (*until).into()]).await?;
+            let parameters = [id, tries, places.as_str().into(), (*until).into(), here.into()];
+            store.execute(&sql, &parameters).await?;
             return Ok(before);
         }
         None if processed.is_foreign => {

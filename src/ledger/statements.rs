@@ -5,7 +5,7 @@ use std::future::Future;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::ids::{AccountSlug, CampaignNumber, NativeId, PublicPair, VdnId};
+use crate::domain::ids::{AccountSlug, CampaignNumber, NativeId, PublicPair, VdnId, key};
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::LedgerError;
 
@@ -222,6 +222,15 @@ pub fn placeholders(first: usize, count: usize) -> String {
 impl Value {
     pub fn optional_text(text: Option<&str>) -> Self {
         text.map_or(Value::Null, Value::from)
+    }
+
+    /// Text in a column that has an index: written and looked for as its [`key`].
+    pub fn key(text: &str) -> Self {
+        Value::from(&*key(text.to_owned()))
+    }
+
+    pub fn optional_key(text: Option<&str>) -> Self {
+        text.map_or(Value::Null, Value::key)
     }
 
     pub fn optional_time(time: Option<Timestamp>) -> Self {

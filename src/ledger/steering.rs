@@ -68,8 +68,6 @@ pub struct Recorded {
 pub struct Unsettled {
     pub campaign: Uuid,
     pub account: AccountSlug,
-    /// Who had the turn.
-    pub by: Uuid,
 }
 
 impl Ledger {
@@ -141,14 +139,16 @@ impl Ledger {
         self.write(EndSteering { campaign, by, unsettled }).await
     }
 
-    /// Campaigns of these accounts whose turn has run out.
+    /// Campaigns of these accounts whose turn has run out and which no job sees to: neither one that had
+    /// the turn nor one of that kind is unfinished.
     pub async fn unsettled_campaigns(
         &self,
         accounts: Vec<AccountSlug>,
+        kind: &'static str,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Unsettled>, LedgerError> {
-        self.read(UnsettledCampaigns { accounts, now, limit }).await
+        self.read(UnsettledCampaigns { accounts, kind, now, limit }).await
     }
 
     /// Keeps what the platform says the campaign's status is now, and journals it if it changed; ends
@@ -404,6 +404,7 @@ impl Verb for EndSteering {
 
 struct UnsettledCampaigns {
     accounts: Vec<AccountSlug>,
+    kind: &'static str,
     now: Timestamp,
     limit: u32,
 }
@@ -415,20 +416,21 @@ impl Verb for UnsettledCampaigns {
         if self.accounts.is_empty() {
             return Ok(Vec::new());
         }
-        let mut parameters: Vec<Value> =
-            vec![self.now.into(), i64::from(self.limit.min(MAX_WINDOW_ROWS)).into()];
+        let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
+        let mut parameters: Vec<Value> = vec![self.now.into(), limit.into(), self.kind.into()];
         let named = placeholders(parameters.len() + 1, self.accounts.len());
         parameters.extend(self.accounts.iter().map(Value::from));
+        let job = "SELECT 1 FROM job j WHERE j.state IN ('waiting', 'running')";
         let sql = format!(
-            "SELECT c.uuid, a.slug, s.steered_by FROM campaign_state s \
+            "SELECT c.uuid, a.slug FROM campaign_state s \
              JOIN campaign c ON c.id = s.campaign_id JOIN account a ON a.id = c.home_id \
              WHERE s.steered_until IS NOT NULL AND s.steered_until <= $1 AND a.slug IN ({named}) \
+             AND NOT EXISTS ({job} AND j.uuid = s.steered_by) \
+             AND NOT EXISTS ({job} AND j.kind = $3 AND j.subject = c.uuid) \
              ORDER BY s.steered_until LIMIT $2"
         );
         let rows = store.rows(&sql, &parameters).await?;
-        let read = |mut row: Row| {
-            Ok(Unsettled { campaign: row.uuid()?, account: row.slug()?, by: row.uuid()? })
-        };
+        let read = |mut row: Row| Ok(Unsettled { campaign: row.uuid()?, account: row.slug()? });
         rows.into_iter().map(read).collect()
     }
 }

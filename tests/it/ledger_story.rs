@@ -18,6 +18,7 @@ mod counters;
 mod files;
 mod identity;
 mod inbox;
+mod indexed;
 mod keys;
 mod lists;
 mod numbers;

@@ -155,6 +155,124 @@ async fn a_row_that_cannot_be_kept_holds_nobody_back_and_costs_nothing_for_ever(
     app.finish().await;
 }
 
+/// Changes pushes that wait, behind the ledger's back: that long have passed, and they are due.
+fn age(ledger: &rusqlite::Connection, hours: i64) {
+    let sql =
+        "UPDATE inbox SET received_at = received_at - ?1, due_at = 0 WHERE processed_at IS NULL";
+    ledger.execute(sql, [hours * 3_600_000_000]).unwrap();
+}
+
+fn number(ledger: &rusqlite::Connection, sql: &str) -> i64 {
+    ledger.query_row(sql, (), |row| row.get(0)).unwrap()
+}
+
+const TRIES: &str = "SELECT COALESCE(MIN(tries), 0) FROM inbox WHERE processed_at IS NULL";
+
+/// Neither the push in which it stands nor another waits for it; after three days it is in quarantine,
+/// where it can be taken through again.
+#[tokio::test]
+async fn a_row_that_the_ledger_refuses_waits_alone_and_has_an_end() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("autumn").await.to_string();
+    let app = app.serve().await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON attempt WHEN NEW.native LIKE '%/poison%' \
+                  BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    ledger.execute_batch(refuse).unwrap();
+    push(&app, &json!([row(&campaign, "poison alone", "x")]).to_string()).await;
+    let rows: Vec<Value> = (0..9)
+        .map(|call| {
+            let name = if call == 4 { "poison".to_owned() } else { format!("beside {call}") };
+            row(if call == 7 { "01006" } else { &campaign }, &name, "x")
+        })
+        .collect();
+    push(&app, &json!(rows).to_string()).await;
+    for call in 0..3 {
+        push(&app, &json!([row(&campaign, &format!("good {call}"), "x")]).to_string()).await;
+    }
+    until(async || app.inbox("cc").await["rows"]["stored"] == 7 + 3).await;
+    until(async || app.inbox("cc").await["quarantined"] == 1).await;
+    let inbox = app.inbox("cc").await;
+    assert_eq!((&inbox["waiting"], &inbox["rows"]["received"]), (&json!(2), &json!(7 + 3 + 1)));
+    let waiting = "SELECT COUNT(*) FROM inbox WHERE processed_at IS NULL AND waiting = '[4]'";
+    assert_eq!(number(&ledger, waiting), 1, "no row of the push but the refused one waits");
+
+    // Nearly three days later it is tried again, and waits on.
+    let tries = number(&ledger, TRIES);
+    age(&ledger, 71);
+    until(async || number(&ledger, TRIES) > tries).await;
+    assert_eq!(app.inbox("cc").await["quarantined"], 1);
+    age(&ledger, 1);
+    until(async || app.inbox("cc").await["quarantined"] == 1 + 2).await;
+    assert_eq!(app.inbox("cc").await["waiting"], 0);
+    let list = app.api("/inbox/quarantine?account=cc").await["items"].take();
+    let reasons: Vec<&str> =
+        list.as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    let refused = |reason: &&&str| reason.starts_with("it could not be kept: a row contradicts");
+    assert_eq!(reasons.iter().filter(refused).count(), 2, "{reasons:?}");
+    assert!(list.as_array().unwrap().iter().all(|row| row["bytes"].as_u64() < Some(400)));
+
+    // It is refused still, and nobody says that it was done.
+    let done = order(&app, json!({"all": true})).await;
+    assert_eq!((&done["bodies"], &done["left"], &done["rows"]), (&json!(3), &json!(0), &json!(0)));
+    ledger.execute_batch("DROP TRIGGER refuse").unwrap();
+    let done = order(&app, json!({"all": true})).await;
+    assert_eq!((&done["bodies"], &done["left"], &done["rows"]), (&json!(3), &json!(2), &json!(2)));
+    assert_eq!(attempts(&app, "autumn").await, 7 + 3 + 2);
+    assert_eq!(app.inbox("cc").await["quarantined"], 1);
+    let left = "SELECT COUNT(*) FROM journal WHERE action = 'inbox-reprocess' \
+                AND after_value = '{\"left\":true,\"rows\":1}'";
+    assert_eq!(number(&ledger, left), 2);
+    app.finish().await;
+}
+
+/// Until then somebody may configure it again.
+#[tokio::test]
+async fn a_push_of_an_account_that_is_not_configured_has_an_end_after_a_day() {
+    let app = TestApp::start().await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let now_us = jiff::Timestamp::now().as_microsecond();
+    let sql = format!(
+        "INSERT INTO account (slug, platform, registered_at) VALUES ('gone', 'isales', 0); \
+         INSERT INTO inbox (account_id, received_at, body, due_at, tries) \
+         SELECT id, {now_us}, '[{{}}]', 0, 0 FROM account WHERE slug = 'gone'"
+    );
+    ledger.execute_batch(&sql).unwrap();
+    age(&ledger, 23);
+    let tries = number(&ledger, TRIES);
+    until(async || number(&ledger, TRIES) > tries).await;
+    let quarantined = "SELECT COUNT(*) FROM quarantine \
+                       WHERE reason = 'its account is not configured' AND body = '[{}]'";
+    assert_eq!(number(&ledger, quarantined), 0);
+    age(&ledger, 1);
+    until(async || number(&ledger, quarantined) == 1).await;
+    app.finish().await;
+}
+
+/// The ledger is out of order for longer than anything waits: nothing is in quarantine for that.
+#[tokio::test]
+async fn what_waits_for_the_ledger_is_not_given_up() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("autumn").await.to_string();
+    let app = app.serve().await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    ledger.execute_batch("ALTER TABLE contact_state RENAME TO away").unwrap();
+    push(&app, &json!([row(&campaign, "1", "x")]).to_string()).await;
+    age(&ledger, 100);
+    let tried = async || {
+        let (tries, quarantined) = (TRIES, "SELECT COUNT(*) FROM quarantine");
+        (number(&ledger, tries), number(&ledger, quarantined))
+    };
+    // Long enough for some tries, which leave nothing behind.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(tried().await, (0, 0));
+    assert_eq!(app.inbox("cc").await["waiting"], 1);
+    ledger.execute_batch("ALTER TABLE away RENAME TO contact_state").unwrap();
+    until(async || attempts(&app, "autumn").await == 1).await;
+    assert_eq!(app.inbox("cc").await["quarantined"], 0);
+    app.finish().await;
+}
+
 /// The platform is out of order: good rows are kept, the others wait for it ever longer.
 #[tokio::test]
 async fn rows_wait_for_the_platform_and_not_for_each_other() {

@@ -20,7 +20,7 @@ use crate::gateway::retry;
 use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::attempts::AttemptRow;
-use crate::ledger::inbox::{InboxRow, Processed, Quarantined, Waiting};
+use crate::ledger::inbox::{DuePage, InboxRow, Processed, Quarantined, Waiting};
 use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::platforms::{FetchedAttempt, PushedRow};
 use crate::telemetry::traces;
@@ -30,6 +30,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Pushes that are processed at a time: they share a commit where nobody is in a hurry, and the more of
 /// them do the fewer pages are written for each.
 const AT_ONCE: usize = 512;
+/// Of their bodies together: a page is read while those that are held are shorter than this, and one is
+/// no longer than this, or a single push.
+const BYTES_AT_ONCE: u64 = 32 * 1024 * 1024;
 /// Pushes whose outcomes are kept by one verb: those who push may have to wait for it.
 const SETTLED_AT_ONCE: usize = 8;
 /// Processed pushes that are forgotten at a time.
@@ -50,7 +53,7 @@ pub const UNCONFIGURED_AT_MOST: Duration = Duration::from_secs(86_400);
 
 /// Processes what is in the inbox; `app` gives it a task.
 pub struct InboxProcessor {
-    gateway: WorkerGateway,
+    pub(super) gateway: WorkerGateway,
     /// For how long a processed push is kept as it came.
     retention: Duration,
 }
@@ -94,8 +97,9 @@ impl InboxProcessor {
     pub async fn run(&self) {
         let Shared { clock, inbox, .. } = &*self.gateway.shared;
         let mut forgets_at = clock.now();
-        // Pushes whose outcome is on its way into the ledger; the next are read meanwhile.
-        let mut held = HashSet::new();
+        // Pushes whose outcome is on its way into the ledger, with the lengths of their bodies; the next
+        // are read meanwhile.
+        let mut held: HashMap<i64, u64> = HashMap::new();
         let mut settling = UnderWay::new();
         let mut may_be_more = true;
         loop {
@@ -103,17 +107,19 @@ impl InboxProcessor {
                 settling.beside(self.forget()).await;
                 forgets_at = clock.now() + FORGET_INTERVAL;
             }
-            if may_be_more && held.len() < AT_ONCE {
-                let read = settling.beside(self.read_due(&held)).await;
+            let has_room = held.len() < AT_ONCE && held.values().sum::<u64>() < BYTES_AT_ONCE;
+            if may_be_more && has_room {
+                let read = settling.beside(self.read_due(held.keys().copied().collect())).await;
                 may_be_more = !read.is_empty();
-                held.extend(read.iter().map(|(row, _)| row.id));
+                held.extend(read.iter().map(|(row, _)| (row.id, row.body.len() as u64)));
                 for part in parts(read) {
                     settling.push(async move { (self.settle(Arc::clone(&part)).await, part) });
                 }
             }
             tokio::select! {
                 (is_kept, part) = settling.next() => {
-                    // What is not kept is due still, and read again after a pause.
+                    // A push that is not kept is still due, and the next look would find it again at
+                    // once. So the next look waits until a push comes or some time has passed.
                     may_be_more &= is_kept;
                     for (row, _) in part.iter() {
                         held.remove(&row.id);
@@ -126,18 +132,16 @@ impl InboxProcessor {
     }
 
     /// What pushes that are due and not held say.
-    async fn read_due(&self, held: &HashSet<i64>) -> Vec<(InboxRow, Processed)> {
+    async fn read_due(&self, held: HashSet<i64>) -> Vec<(InboxRow, Processed)> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let looked_at = u32::try_from(AT_ONCE + held.len()).unwrap_or(u32::MAX);
-        let mut due = match ledger.due_inbox(looked_at, clock.now()).await {
+        let page = DuePage { rows: AT_ONCE, bytes: BYTES_AT_ONCE, but: held };
+        let due = match ledger.due_inbox(page, clock.now()).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "the inbox cannot be read; it is tried again");
                 return Vec::new();
             }
         };
-        due.retain(|row| !held.contains(&row.id));
-        due.truncate(AT_ONCE);
         let read = join_all(due.into_iter().map(|row| self.process(row))).await;
         read.into_iter().flatten().collect()
     }
@@ -151,11 +155,10 @@ impl InboxProcessor {
         span.set("dialbridge.account", account.to_string());
         let now = clock.now();
         let wait = retry::push_wait(row.tries, clock.random_fraction());
-        let is_older = |limit: Duration| now >= row.received_at + limit;
         let reason = if self.gateway.homes.contains_key(&account) {
             match span.scope(self.gateway.read_rows(&row)).await {
                 Ok(reading) => {
-                    let mut processed = waiting(reading, now + wait, is_older(WAITS_AT_MOST));
+                    let mut processed = waiting(reading, now + wait, self.is_old(&row));
                     processed.trace = span.context();
                     let rows = processed.quarantined.len();
                     if rows > 0 {
@@ -166,11 +169,14 @@ impl InboxProcessor {
                 }
                 Err(error) => {
                     tracing::error!(%account, push = id, %error, "a push cannot be processed yet");
-                    is_older(WAITS_AT_MOST).then(|| format!("it could not be processed: {error}"))
+                    let is_away = matches!(error, GatewayError::Unavailable { .. });
+                    (self.is_old(&row) && !is_away)
+                        .then(|| format!("it could not be processed: {error}"))
                 }
             }
         } else {
-            is_older(UNCONFIGURED_AT_MOST).then(|| "its account is not configured".to_owned())
+            (now >= row.received_at + UNCONFIGURED_AT_MOST)
+                .then(|| "its account is not configured".to_owned())
         };
         if let Some(reason) = reason {
             tracing::warn!(%account, push = id, reason, "a push is in quarantine");
@@ -181,24 +187,6 @@ impl InboxProcessor {
             tracing::error!(%account, push = id, %error, "a push could not be postponed");
         }
         None
-    }
-
-    /// Keeps what came of pushes, together if that can be; answers whether all of it is kept.
-    async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> bool {
-        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
-        let kept = ledger.settle_inbox(Arc::clone(&together), clock.now()).await;
-        outbox.tell();
-        let Err(error) = kept else { return true };
-        if let [(row, _)] = &*together {
-            tracing::error!(push = row.id, %error, "what came of a push is not kept yet");
-            return false;
-        }
-        // One of them may be what keeps the others from it.
-        let mut are_kept = true;
-        for one in together.iter().cloned() {
-            are_kept &= Box::pin(self.settle(Arc::new([one]))).await;
-        }
-        are_kept
     }
 
     async fn forget(&self) {
@@ -235,7 +223,7 @@ fn parts(read: Vec<(InboxRow, Processed)>) -> impl Iterator<Item = Arc<[(InboxRo
 
 /// What is settled of a push, and what waits until then or, when it has waited long enough, is
 /// quarantined.
-fn waiting(reading: Reading, until: Timestamp, is_enough: bool) -> Processed {
+pub(super) fn waiting(reading: Reading, until: Timestamp, is_enough: bool) -> Processed {
     let Reading { mut processed, later } = reading;
     if later.is_empty() {
         return processed;

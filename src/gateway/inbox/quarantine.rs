@@ -47,8 +47,9 @@ impl WorkerGateway {
     }
 
     /// Takes bodies in quarantine through processing again, the oldest first and
-    /// [`REPROCESSED_AT_ONCE`] at most. What is understood is merged as if it had just come, and leaves;
-    /// the rest stays with its new reason. A dry run changes nothing, but unknown campaigns are asked for.
+    /// [`REPROCESSED_AT_ONCE`] at most, one at a time: they may be large. What is understood is merged as
+    /// if it had just come, leaves, and is journalled with that; the rest stays with its new reason. A dry
+    /// run changes nothing, but unknown campaigns are asked for.
     ///
     /// # Errors
     /// When the ledger does not answer; what was taken through before stays so.
@@ -58,40 +59,66 @@ impl WorkerGateway {
         filter: QuarantineFilter,
         dry_run: bool,
     ) -> Result<Reprocessed, GatewayError> {
-        let Shared { ledger, clock, outbox, .. } = &*self.shared;
-        let taken = ledger.quarantined(filter, true, REPROCESSED_AT_ONCE).await?;
+        let ledger = &self.shared.ledger;
+        let listed = ledger.quarantined(filter, false, REPROCESSED_AT_ONCE).await?;
         let mut done = Reprocessed::default();
-        if taken.len() == usize::try_from(REPROCESSED_AT_ONCE).unwrap_or(usize::MAX) {
-            done.next = taken.last().map(|row| row.id);
+        if listed.len() == usize::try_from(REPROCESSED_AT_ONCE).unwrap_or(usize::MAX) {
+            done.next = listed.last().map(|row| row.id);
         }
-        let mut settled = Vec::new();
-        for row in taken {
-            let processed = self.read_again(&row).await?;
+        for QuarantineRow { id, account, .. } in listed {
+            let one = QuarantineFilter {
+                accounts: vec![account],
+                ids: Some(vec![id]),
+                with_unproved: true,
+                after: 0,
+            };
+            // Somebody else may have taken it meanwhile.
+            let Some(row) = ledger.quarantined(one, true, 1).await?.pop() else { continue };
+            let mut processed = self.read_again(&row).await?;
+            if !dry_run {
+                match self.settle_again(operator, &row, processed).await? {
+                    Some(settled) => processed = settled,
+                    None => continue,
+                }
+            }
             done.bodies += 1;
             done.left += u64::from(processed.quarantined.is_empty());
-            done.rows += (processed.attempts.len() + processed.explained.len()) as u64;
-            settled.push((row, processed));
-        }
-        if !dry_run && !settled.is_empty() {
-            let mut entry = JournalEntry::new(clock.now(), operator.name, "inbox-reprocess");
-            let Reprocessed { bodies, left, rows, .. } = done;
-            let ids: Vec<i64> = settled.iter().map(|(row, _)| row.id).collect();
-            entry.before = Some(json!({ "ids": ids }).to_string());
-            entry.after = Some(json!({"bodies": bodies, "left": left, "rows": rows}).to_string());
-            ledger.settle_quarantined(settled, entry).await?;
-            outbox.tell();
+            done.rows += rows_of(&processed);
         }
         Ok(done)
     }
 
-    async fn read_again(&self, row: &QuarantineRow) -> Result<Processed, GatewayError> {
-        let stays = |reason: &str| {
-            let (body, content) = (row.body.clone(), row.content.clone());
-            let quarantined = vec![Quarantined { reason: reason.to_owned(), body, content }];
-            Processed { quarantined, ..Processed::default() }
+    /// Keeps and journals what came of a body; answers what that was, None when somebody else took the
+    /// body meanwhile. What the ledger does not take stays in quarantine and says so.
+    async fn settle_again(
+        &self,
+        operator: OperatorView<'_>,
+        row: &QuarantineRow,
+        processed: Processed,
+    ) -> Result<Option<Processed>, GatewayError> {
+        let Shared { ledger, clock, outbox, .. } = &*self.shared;
+        let settle = async |processed: &Processed| {
+            let mut entry = JournalEntry::new(clock.now(), operator.name, "inbox-reprocess");
+            entry.before = Some(json!({ "id": row.id }).to_string());
+            let (left, rows) = (processed.quarantined.is_empty(), rows_of(processed));
+            entry.after = Some(json!({"left": left, "rows": rows}).to_string());
+            ledger.settle_quarantined(row.clone(), processed.clone(), entry).await
         };
+        let settled = match settle(&processed).await {
+            Err(error) if !error.is_of_the_store() => {
+                tracing::warn!(id = row.id, %error, "a body in quarantine is not taken by the ledger");
+                let stays = stays(row, &format!("it could not be kept: {error}"));
+                settle(&stays).await?.then_some(stays)
+            }
+            settled => settled?.then_some(processed),
+        };
+        outbox.tell();
+        Ok(settled)
+    }
+
+    async fn read_again(&self, row: &QuarantineRow) -> Result<Processed, GatewayError> {
         if !self.homes.contains_key(&row.account) {
-            return Ok(stays("its account is not configured"));
+            return Ok(stays(row, "its account is not configured"));
         }
         let declared = Declared {
             content_type: row.content.kind.as_deref(),
@@ -99,7 +126,7 @@ impl WorkerGateway {
         };
         let text = match decoding::decode(&row.body, declared, MAX_UNPACKED_BYTES) {
             Ok(Text { text, .. }) => text.into_owned(),
-            Err(packed) => return Ok(stays(&packed.to_string())),
+            Err(packed) => return Ok(stays(row, &packed.to_string())),
         };
         let push = InboxRow {
             id: row.id,
@@ -121,7 +148,7 @@ impl WorkerGateway {
         match processed.quarantined.first() {
             // Nothing of it is understood: it stays as it came.
             Some(first) if !understood && processed.quarantined.len() == 1 => {
-                Ok(stays(&first.reason.clone()))
+                Ok(stays(row, &first.reason.clone()))
             }
             _ => Ok(processed),
         }
@@ -145,4 +172,16 @@ impl WorkerGateway {
         let limit = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         Ok(self.shared.ledger.quarantined(filter, false, limit).await?)
     }
+}
+
+/// All of the body, as it came.
+fn stays(row: &QuarantineRow, reason: &str) -> Processed {
+    let (body, content) = (row.body.clone(), row.content.clone());
+    let quarantined = vec![Quarantined { reason: reason.to_owned(), body, content }];
+    Processed { quarantined, ..Processed::default() }
+}
+
+/// Results that were read.
+fn rows_of(processed: &Processed) -> u64 {
+    (processed.attempts.len() + processed.explained.len()) as u64
 }

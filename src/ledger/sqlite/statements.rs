@@ -125,6 +125,9 @@ pub fn ledger_error(error: &rusqlite::Error) -> LedgerError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             LedgerError::Corrupt(error.to_string())
         }
+        Some(ErrorCode::TooBig | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange) => {
+            LedgerError::Refused(error.to_string())
+        }
         _ => LedgerError::Unavailable(error.to_string()),
     }
 }

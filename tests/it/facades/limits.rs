@@ -221,6 +221,33 @@ async fn a_campaign_found_dialling_against_its_hours_is_stopped() {
     app.finish().await;
 }
 
+/// Somebody else has the turn for some seconds: the stop is sent at once, and what waits writes nothing.
+#[actix_web::test]
+async fn a_job_that_waits_for_its_turn_writes_nothing_meanwhile() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let create = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+    app.cc_ok("POST", &create, Some(ending_soon(&app, "ends"))).await;
+    let uuid = app.uuid_of("ends").await;
+    let status = format!("/campaigns/{uuid}/status");
+    app.on_voipbin("PUT", &status, Some(json!({"status": "run"}))).await;
+    app.vb_get(&format!("/campaigns/{uuid}")).await;
+    let until_us = (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(7)).as_microsecond();
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let hold = "UPDATE campaign_state SET steered_by = ?1, steered_until = ?2";
+    ledger.execute(hold, (&[7_u8; 16][..], until_us)).unwrap();
+    it_comes_to_its_end(&app, &uuid).await;
+    let of = "FROM job j WHERE j.kind = 'campaign.end'";
+    let count = |sql: String| -> i64 { ledger.query_row(&sql, (), |row| row.get(0)).unwrap() };
+    until(async || count(format!("SELECT COUNT(*) {of} AND j.state = 'done'")) == 1).await;
+    let stops =
+        count(format!("SELECT COUNT(*) FROM job_step s WHERE s.job_id IN (SELECT j.id {of})"));
+    assert_eq!(stops, 2, "one at once and one in its turn");
+    let told = app.api(&format!("/campaigns/{uuid}/history")).await.to_string();
+    let told = told.matches("its end has come").count();
+    assert!((1..=2).contains(&told), "the wish, and what came of it: {told}");
+    app.finish().await;
+}
+
 fn ending_soon(app: &TestApp, name: &str) -> Value {
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3);
     let end = json!({"strEndTime": soon.strftime("%Y-%m-%d %H:%M:%S").to_string()});

@@ -1,12 +1,14 @@
 //! The inbox: in the order of being due, processed once and as a whole, and forgotten in time.
 
+use std::collections::HashSet;
+
 use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::destination::Destination;
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptScope, SeenAttempt};
-use dialbridge::ledger::inbox::{InboxRow, NewPush, Processed, Quarantined, Waiting};
+use dialbridge::ledger::inbox::{DuePage, InboxRow, NewPush, Processed, Quarantined, Waiting};
 use dialbridge::ledger::journal::JournalEntry;
 use dialbridge::ledger::quarantine::{
     MAX_UNPROVED, MAX_UNPROVED_BYTES, QuarantineFilter, QuarantineRow,
@@ -14,7 +16,7 @@ use dialbridge::ledger::quarantine::{
 use uuid::Uuid;
 
 use super::receivers::receiver;
-use super::{Place, at, paired, sight, slug, stories, uuid};
+use super::{At, Place, at, paired, sight, slug, stories, uuid};
 
 stories! {
     a_push_is_processed_once_and_as_a_whole,
@@ -26,6 +28,9 @@ stories! {
     a_large_push_is_kept_in_parts,
     what_is_large_and_understood_later_is_kept_in_parts,
     what_means_nothing_a_thousand_times_is_kept_once,
+    a_page_ends_with_its_rows_or_its_bytes,
+    what_the_store_refuses_is_told_from_a_store_that_is_away,
+    a_part_that_waits_takes_along_what_is_counted,
 }
 
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
@@ -41,8 +46,21 @@ fn push(account: &str, body: String) -> NewPush {
     }
 }
 
+/// So many times something was taken through again.
+fn are_journalled(place: &Place, times: usize) {
+    place.tamper(&format!(
+        "CREATE TABLE times (n BIGINT CHECK (n = {times})); \
+         INSERT INTO times SELECT COUNT(*) FROM journal WHERE action = 'inbox-reprocess'; \
+         DROP TABLE times;"
+    ));
+}
+
+pub fn page(rows: usize) -> DuePage {
+    DuePage { rows, bytes: u64::MAX, but: HashSet::new() }
+}
+
 async fn due(ledger: &Ledger, now: i64) -> Vec<InboxRow> {
-    ledger.due_inbox(10, at(now)).await.unwrap()
+    ledger.due_inbox(page(10), at(now)).await.unwrap()
 }
 
 pub fn seen(key: &str) -> SeenAttempt {
@@ -220,17 +238,22 @@ async fn what_is_understood_later_leaves_the_quarantine(place: Place) {
             quarantined: vec![nonsense("still"), nonsense("and more")],
             ..Processed::default()
         };
-        let settled = rows.iter().cloned().zip([understood, rest]).collect();
-        let entry = JournalEntry::new(at(9), "ann", "inbox-reprocess");
-        ledger.settle_quarantined(settled, entry).await.unwrap();
+        let mut were_there = Vec::new();
+        for (row, processed) in rows.iter().cloned().zip([understood, rest]) {
+            let entry = JournalEntry::new(at(9), "ann", "inbox-reprocess");
+            were_there.push(ledger.settle_quarantined(row, processed, entry).await.unwrap());
+        }
+        were_there
     };
-    settle(&rows).await;
+    assert_eq!(settle(&rows).await, [true, true]);
     let kept = ledger.quarantined(all(), true, 10).await.unwrap();
     let said: Vec<(bool, &str)> =
         kept.iter().map(|row| (row.id == rows[1].id, &*row.reason)).collect();
     assert_eq!(said, [(true, "still"), (false, "and more")]);
     // Somebody else took the first meanwhile.
-    settle(&rows[..1]).await;
+    assert_eq!(settle(&rows[..1]).await, [false]);
+    // What was done, and nothing else.
+    are_journalled(&place, 2);
     let counts = ledger.inbox_counts().await.unwrap();
     let rows = counts.iter().find(|row| row.account == slug("pairs")).unwrap().rows;
     assert_eq!((rows.received, rows.stored, rows.merged, rows.quarantined), (3, 1, 0, 2));
@@ -292,11 +315,11 @@ async fn what_is_large_and_understood_later_is_kept_in_parts(place: Place) {
     ledger.quarantine(push("pairs", String::new()), nonsense("all"), at(0)).await.unwrap();
     let [row] = &ledger.quarantined(all(), true, 10).await.unwrap()[..] else { panic!("one") };
     let settle = async |broken| {
-        let settled = vec![(row.clone(), many("later", campaign, broken))];
         let entry = JournalEntry::new(at(9), "ann", "inbox-reprocess");
-        ledger.settle_quarantined(settled, entry).await
+        ledger.settle_quarantined(row.clone(), many("later", campaign, broken), entry).await
     };
     assert!(settle(Some(100)).await.is_err(), "no such campaign");
+    are_journalled(&place, 0);
     assert_eq!(tally(&ledger).await, [65, 64, 0, 1]);
     let left = ledger.quarantined(all(), true, 10).await.unwrap();
     assert_eq!(left, std::slice::from_ref(row), "all of it");
@@ -318,4 +341,81 @@ async fn what_means_nothing_a_thousand_times_is_kept_once(place: Place) {
     let [kept] = &ledger.quarantined(all(), true, 10).await.unwrap()[..] else { panic!("one") };
     assert_eq!(kept.body, body.as_bytes());
     assert_eq!(kept.reason, "1000 of its rows mean nothing, the first: no campaign");
+}
+
+async fn a_page_ends_with_its_rows_or_its_bytes(place: Place) {
+    let ledger = place.ledger().await;
+    for (n, length) in [(0, 10), (1, 10), (2, 100), (3, 10)] {
+        ledger.append_inbox(push("pairs", "x".repeat(length)), at(n)).await.unwrap();
+    }
+    let ids: Vec<i64> = due(&ledger, 9).await.iter().map(|row| row.id).collect();
+    let read = async |rows, bytes, but: &[i64]| {
+        let page = DuePage { rows, bytes, but: but.iter().copied().collect() };
+        let read = ledger.due_inbox(page, at(9)).await.unwrap();
+        read.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(read(1, 1000, &[]).await, ids[..1]);
+    assert_eq!(read(9, 20, &[]).await, ids[..2]);
+    assert_eq!(read(9, 119, &[]).await, ids[..2]);
+    assert_eq!(read(9, 120, &[]).await, ids[..3]);
+    assert_eq!(read(9, 20, &ids[..2]).await, ids[2..3], "what is longer comes alone");
+    assert_eq!(read(2, 1000, &ids[..1]).await, ids[1..3]);
+    assert_eq!(read(9, 20, &ids).await, [0_i64; 0]);
+}
+
+/// What a trigger refuses is refused for good; a table that is not there is the store's matter.
+async fn what_the_store_refuses_is_told_from_a_store_that_is_away(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    ledger.append_inbox(push("pairs", BODY.to_owned()), at(0)).await.unwrap();
+    let row = due(&ledger, 0).await.remove(0);
+    let settle = async |keys: &[&str]| {
+        let attempts = keys.iter().map(|key| (campaign, seen(key))).collect();
+        let processed = Processed { attempts, ..Processed::default() };
+        ledger.settle_inbox(vec![(row.clone(), processed)], at(1)).await
+    };
+    place.tamper(match &place.at {
+        At::File(_) => {
+            "CREATE TRIGGER poison BEFORE INSERT ON attempt WHEN NEW.native = 'poison' \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END;"
+        }
+        At::Database(_) => {
+            "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN RAISE EXCEPTION ''refused''; END'; \
+             CREATE TRIGGER poison BEFORE INSERT ON attempt FOR EACH ROW \
+             WHEN (NEW.native = 'poison') EXECUTE FUNCTION poison();"
+        }
+    });
+    let refused = settle(&["a", "poison"]).await.unwrap_err();
+    assert!(!refused.is_of_the_store(), "{refused:?}");
+    assert_eq!(due(&ledger, 1).await.len(), 1, "nothing of it is kept");
+    place.tamper("ALTER TABLE account_tally RENAME TO away");
+    let away = settle(&["a"]).await.unwrap_err();
+    assert!(away.is_of_the_store(), "{away:?}");
+    place.tamper("ALTER TABLE away RENAME TO account_tally");
+    settle(&["a"]).await.unwrap();
+}
+
+/// Of a large push a first part was counted and the second refused. It is settled in other parts then,
+/// and nothing is counted twice.
+async fn a_part_that_waits_takes_along_what_is_counted(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    ledger.append_inbox(push("pairs", BODY.to_owned()), at(0)).await.unwrap();
+    let row = due(&ledger, 0).await.remove(0);
+    let whole = vec![(row.clone(), many("part", campaign, Some(100)))];
+    assert!(ledger.settle_inbox(whole, at(1)).await.is_err(), "no such campaign");
+    assert_eq!(tally(&ledger).await, [64, 64, 0, 0]);
+    let all = many("part", campaign, None).attempts;
+    let mut row = row;
+    for (part, rest) in [(0..50, 50..200), (50..100, 100..200), (100..200, 0..0)] {
+        let rows: Vec<usize> = rest.collect();
+        let waiting = (!rows.is_empty()).then(|| Waiting { rows, until: at(2) });
+        let attempts = all[part].to_vec();
+        let part = Processed { attempts, waiting, ..Processed::default() };
+        ledger.settle_inbox(vec![(row.clone(), part)], at(3)).await.unwrap();
+        row.tries += 1;
+    }
+    assert_eq!(tally(&ledger).await, [200, 200, 0, 0]);
+    assert_eq!(due(&ledger, 1000).await, []);
 }

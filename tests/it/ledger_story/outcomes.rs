@@ -345,7 +345,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
     for body in ["[1]", "[2]"] {
         ledger.append_inbox(push(body), at(1)).await.unwrap();
     }
-    let rows = ledger.due_inbox(10, at(2)).await.unwrap();
+    let rows = ledger.due_inbox(super::inbox::page(10), at(2)).await.unwrap();
     let busy = report(("x", "ann", 1), Disposition::Busy, true).attempt;
     let explained = Processed { explained: vec![(found.uuid, busy)], ..Processed::default() };
     let foreign = Processed { is_foreign: true, ..Processed::default() };

@@ -2,6 +2,7 @@
 //! found from outside.
 
 use dialbridge::domain::campaign::CampaignStatus;
+use dialbridge::ledger::jobs::{NewJob, Turn};
 use dialbridge::ledger::steering::{Claim, SteeringTurn};
 
 use super::identity::journal_entry;
@@ -12,6 +13,7 @@ stories!(
     a_newer_wish_is_not_taken_back,
     what_is_seen_in_a_turn_is_not_from_outside,
     a_turn_does_not_end_with_what_nobody_wants,
+    what_a_job_sees_to_keeps_nobody_else_from_being_seen_to,
 );
 
 fn claim(n: i64, until: i64) -> Claim {
@@ -37,16 +39,23 @@ async fn one_at_a_time_has_the_turn(place: Place) {
     };
     assert_eq!(ask(2, None, 49).await, SteeringTurn::Others(at(50)));
     assert_eq!(ask(2, Some(running.clone()), 50).await, SteeringTurn::NotWanted);
-    assert_eq!(ledger.unsettled_campaigns(vec![slug("pairs")], at(49), 9).await.unwrap(), []);
-    let unsettled = ledger.unsettled_campaigns(vec![slug("pairs")], at(50), 9).await.unwrap();
-    assert_eq!((unsettled[0].campaign, unsettled[0].by), (identity.uuid, uuid(1)));
+    assert_eq!(
+        ledger.unsettled_campaigns(vec![slug("pairs")], "settle", at(49), 9).await.unwrap(),
+        []
+    );
+    let unsettled =
+        ledger.unsettled_campaigns(vec![slug("pairs")], "settle", at(50), 9).await.unwrap();
+    assert_eq!(unsettled[0].campaign, identity.uuid);
     assert_eq!(ask(2, None, 50).await, SteeringTurn::Ours, "it ran out");
     ledger.end_steering(identity.uuid, uuid(1), None).await.unwrap();
     assert_eq!(ask(3, None, 51).await, SteeringTurn::Others(at(70)), "it was not the first one's");
     ledger.end_steering(identity.uuid, uuid(2), Some(at(52))).await.unwrap();
     assert_eq!(ask(3, None, 52).await, SteeringTurn::Ours);
     ledger.end_steering(identity.uuid, uuid(3), None).await.unwrap();
-    assert_eq!(ledger.unsettled_campaigns(vec![slug("pairs")], at(99), 9).await.unwrap(), []);
+    assert_eq!(
+        ledger.unsettled_campaigns(vec![slug("pairs")], "settle", at(99), 9).await.unwrap(),
+        []
+    );
 }
 
 async fn a_newer_wish_is_not_taken_back(place: Place) {
@@ -128,4 +137,38 @@ async fn a_turn_does_not_end_with_what_nobody_wants(place: Place) {
     assert!(!recorded.runs_unwanted);
     let (turn, _) = ledger.claim_steering(&identity, claim(2, 60), None, at(6)).await.unwrap();
     assert_eq!(turn, SteeringTurn::Ours);
+}
+
+/// However many have a job already, the page is of those that have none.
+async fn what_a_job_sees_to_keeps_nobody_else_from_being_seen_to(place: Place) {
+    let ledger = place.ledger().await;
+    let mut campaigns = Vec::new();
+    for n in 1..=3 {
+        let identity = sight(&ledger, "pairs", paired(n)).await.identity;
+        ledger.claim_steering(&identity, claim(n, 10 + n), None, at(1)).await.unwrap();
+        campaigns.push(identity.uuid);
+    }
+    let job = |job, kind: &str, subject| NewJob {
+        uuid: uuid(job),
+        kind: kind.to_owned(),
+        subject: Some(subject),
+        account: slug("pairs"),
+        actor: "crm".to_owned(),
+        request_id: None,
+        input: "{}".to_owned(),
+        run_at: at(5),
+    };
+    // The first is steered by a job, the second is being settled.
+    ledger.submit_job(job(1, "start", campaigns[0]), at(2)).await.unwrap();
+    ledger.submit_job(job(90, "settle", campaigns[1]), at(2)).await.unwrap();
+    let unsettled = async || {
+        let found = ledger.unsettled_campaigns(vec![slug("pairs")], "settle", at(50), 1).await;
+        found.unwrap().iter().map(|found| found.campaign).collect::<Vec<_>>()
+    };
+    assert_eq!(unsettled().await, campaigns[2..]);
+    for job in ledger.lease_jobs(uuid(7), 9, at(99), at(50)).await.unwrap() {
+        let done = Turn::Done { answer: None };
+        ledger.end_turn((job.uuid, job.fence), done, at(51)).await.unwrap();
+    }
+    assert_eq!(unsettled().await, campaigns[..1], "its job is over, and it is the oldest");
 }
