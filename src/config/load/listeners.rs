@@ -15,7 +15,7 @@ use crate::config::{Listener, ListenerLimits, Listeners, TlsFiles};
 const FACADES: ListenerLimits = ListenerLimits::of(2048, 512);
 const CALLBACKS: ListenerLimits = ListenerLimits::of(1024, 256);
 const ADMIN: ListenerLimits = ListenerLimits::of(64, 32);
-const DEFAULT_BODIES_IN_FLIGHT_BYTES: usize = 128 * 1024 * 1024;
+const DEFAULT_BODIES_IN_FLIGHT_BYTES: usize = 64 * 1024 * 1024;
 
 impl Loader<'_> {
     pub(super) fn listeners(&mut self, root: &mut Section<'_>) -> Listeners {

@@ -19,8 +19,9 @@ use super::refusals::Reason;
 use super::room::{Kind, Place};
 use crate::config::ListenerLimits;
 
-/// The first memory of a body that does not say how long it is.
-const FIRST_BYTES: usize = 8 * 1024;
+/// Memory is taken piece by piece as a body comes. All pieces are of one size, so that what a body gives
+/// up serves the next: of one that doubles what it has, each former size stays with the allocator.
+const PIECE_BYTES: usize = 8 * 1024;
 
 /// Who answers requests on a part of a listener, and whose bodies it reads.
 pub trait Admits: 'static {
@@ -188,22 +189,30 @@ impl Doorway {
         place: &Place,
         limit_bytes: usize,
     ) -> Result<Vec<u8>, Unread> {
-        let mut bytes = Vec::new();
+        let mut pieces: Vec<Vec<u8>> = Vec::new();
+        let mut length = 0;
         let mut chunks = std::pin::pin!(self.in_time(payload));
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
-            let length = bytes.len() + chunk.len();
+            length += chunk.len();
             if length > limit_bytes {
                 return Err(Unread::TooLong);
             }
-            if length > bytes.capacity() {
-                let larger = length.max(FIRST_BYTES).max(2 * bytes.capacity()).min(limit_bytes);
-                place.grow(larger).map_err(|_| Unread::NoRoom)?;
-                bytes.reserve_exact(larger - bytes.len());
+            let held = length.next_multiple_of(PIECE_BYTES).min(limit_bytes);
+            place.grow(held).map_err(|_| Unread::NoRoom)?;
+            let mut left = chunk.as_ref();
+            while !left.is_empty() {
+                match pieces.last_mut().filter(|last| last.len() < PIECE_BYTES) {
+                    Some(last) => {
+                        let fits = left.len().min(PIECE_BYTES - last.len());
+                        last.extend_from_slice(&left[..fits]);
+                        left = &left[fits..];
+                    }
+                    None => pieces.push(Vec::with_capacity(PIECE_BYTES.min(limit_bytes))),
+                }
             }
-            bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok(joined(pieces, length))
     }
 
     /// The chunks of a body, until they come too slowly.
@@ -227,6 +236,18 @@ impl Doorway {
             }
         })
     }
+}
+
+/// Each piece goes when it was copied.
+fn joined(mut pieces: Vec<Vec<u8>>, length: usize) -> Vec<u8> {
+    if pieces.len() < 2 {
+        return pieces.pop().unwrap_or_default();
+    }
+    let mut whole = Vec::with_capacity(length);
+    for piece in pieces {
+        whole.extend_from_slice(&piece);
+    }
+    whole
 }
 
 /// The length that a request announces.
