@@ -135,39 +135,28 @@ impl Progress {
         campaign: i64,
         reference: &str,
     ) -> Result<(), LedgerError> {
+        let mut parameters: Vec<Value> = vec![
+            campaign.into(),
+            reference.into(),
+            self.dials.into(),
+            self.counted.into(),
+            self.reached.into(),
+            self.successes.into(),
+        ];
         let known = match (&self.last, self.first_at) {
             (Some(last), Some(first_at)) => {
-                let parameters: [Value; 11] = [
-                    campaign.into(),
-                    reference.into(),
-                    self.dials.into(),
-                    self.counted.into(),
-                    self.reached.into(),
-                    self.successes.into(),
-                    first_at.into(),
+                parameters.extend([
+                    Value::from(first_at),
                     last.at.into(),
                     last.disposition.into(),
                     last.number_reusable.into(),
                     last.contact_reusable.into(),
-                ];
+                ]);
                 store.row(ADD, &parameters).await?
             }
             // All that is told of it is that attempts are not its own any more, if anything.
             _ if self.dials == 0 => None,
-            _ => {
-                let sql = "UPDATE contact_state SET dials = dials + $3, counted = counted + $4, \
-                           reached = reached + $5, successes = successes + $6 \
-                           WHERE campaign_id = $1 AND reference = $2 RETURNING dials";
-                let parameters: [Value; 6] = [
-                    campaign.into(),
-                    reference.into(),
-                    self.dials.into(),
-                    self.counted.into(),
-                    self.reached.into(),
-                    self.successes.into(),
-                ];
-                store.row(sql, &parameters).await?
-            }
+            _ => store.row(CORRECT, &parameters).await?,
         };
         let dials = known.map(|mut row| row.int()).transpose()?;
         if !self.left.is_empty() {
@@ -201,6 +190,10 @@ const ADD: &str = "INSERT INTO contact_state (campaign_id, reference, dials, cou
      THEN contact_state.number_reusable ELSE $10 END, \
      contact_reusable = CASE WHEN contact_state.last_at > $8 \
      THEN contact_state.contact_reusable ELSE $11 END RETURNING dials";
+
+const CORRECT: &str = "UPDATE contact_state SET dials = dials + $3, counted = counted + $4, \
+     reached = reached + $5, successes = successes + $6 \
+     WHERE campaign_id = $1 AND reference = $2 RETURNING dials";
 
 async fn read<S: Statements>(
     store: &mut S,
