@@ -2,10 +2,11 @@
 //! something else.
 //!
 //! A text is looked at as it stands and as it reads when its escapes are undone (JSON's, percent signs,
-//! HTML's, one within another). In each reading its digits are groups, with nothing or separators
-//! between them. A number is a row of whole groups that says one of its spellings, and that does not
-//! belong to something longer: another number, a date, a time, an id. What is found is replaced in the
-//! text as it was, whole escapes at a time, so that what was JSON before is JSON afterwards.
+//! HTML's, one within another). In each reading its digits are groups, with at most three characters
+//! between them that are no digits, no letters and nothing that begins or ends a value. A number is a
+//! row of whole groups that says one of its spellings, and that does not belong to something longer:
+//! another number, a date, a time, an id. What is found is replaced in the text as it was, whole escapes
+//! at a time, so that what was JSON before is JSON afterwards.
 
 mod groups;
 mod layer;
@@ -15,7 +16,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use crate::domain::phone::{NumberPlan, PhoneNumber};
-use groups::{Gap, Group, groups_of, is_seen, reads_as_date};
+use groups::{Gap, Group, Joint, groups_of, is_seen, reads_as_date};
 use layer::Layer;
 use member::Held;
 
@@ -29,6 +30,8 @@ const MAX_DIALLED_DIGITS: usize = 23;
 const MAX_NEIGHBOURS: usize = 3;
 /// With fewer digits a number without `+` is not believed to have a country code.
 const MIN_DIGITS_WITH_CODE: usize = 10;
+/// Of so many characters without a break that are all hexadecimal digits, digits are part of a hash.
+const MIN_HASH_CHARS: usize = 16;
 /// Digits behind a dash that are an extension; more are another part of an id.
 const MAX_EXTENSION_DIGITS: usize = 5;
 /// A number of JSON that is longer is no phone number's.
@@ -172,11 +175,17 @@ impl Trace {
 
     /// The last group of the longest row that begins here and is the number.
     fn row_from(&self, reading: &Reading<'_>, first: usize) -> Option<usize> {
+        let own_digits = self.spellings.first()?.digits.len();
         let mut digits = String::new();
+        // How many digits stand before the first comma or the like.
+        let mut parted_behind = None;
         let mut found = None;
         for (at, group) in reading.groups.iter().enumerate().skip(first) {
-            if at > first && !group.is_joined || group.is_other {
+            if at > first && group.joint == Joint::Apart || group.is_other {
                 break;
+            }
+            if at > first && group.joint == Joint::Loose {
+                parted_behind = parted_behind.or(Some(digits.len()));
             }
             digits.push_str(&group.digits);
             let mut begun = self
@@ -187,7 +196,9 @@ impl Trace {
             if begun.peek().is_none() {
                 break;
             }
-            let spelling = begun.find(|spelling| spelling.digits == digits);
+            // What is dialled before a number is a value of its own if a comma parts them.
+            let is_one = parted_behind.is_none_or(|behind| behind + own_digits > digits.len());
+            let spelling = begun.find(|spelling| is_one && spelling.digits == digits);
             if spelling.is_some_and(|spelling| self.is_it(reading, first..=at, spelling)) {
                 found = Some(at);
             }
@@ -202,6 +213,9 @@ impl Trace {
         Spelling { digits, says }: &Spelling,
     ) -> bool {
         let (first, last) = (*row.start(), *row.end());
+        if reading.are_values(first, last) || reading.is_in_word(first, last) {
+            return false;
+        }
         if reading.has_plus(first) {
             return *says == Says::Country
                 && reading.ends_well(last)
@@ -233,7 +247,9 @@ impl Trace {
     /// Whether the row is the end, the beginning or the middle of another number.
     fn is_of_another(&self, reading: &Reading<'_>, first: usize, last: usize) -> bool {
         let groups = &reading.groups;
-        let joined = |at: usize| groups.get(at).is_some_and(|g| g.is_joined && !g.is_other);
+        // Behind a comma stands another value, unless this one has commas itself.
+        let furthest = reading.joint_within(first, last);
+        let joined = |at: usize| groups.get(at).is_some_and(|g| g.joint <= furthest && !g.is_other);
         let is_free = |at: usize| !groups[at].is_other;
         let from = (first.saturating_sub(MAX_NEIGHBOURS)..first)
             .rev()
@@ -258,13 +274,14 @@ impl Trace {
     fn is_another(&self, digits: &str, reading: &Reading<'_>, first: usize) -> bool {
         let international = || PhoneNumber::from_e164(&format!("+{digits}"));
         if reading.has_plus(first) {
-            return international().is_ok_and(|number| number.is_assigned());
+            return international()
+                .is_ok_and(|number| number != self.number && number.is_assigned());
         }
         let plans = [reading.setting.plan, self.own_plan.as_ref()].into_iter().flatten();
         let mut read = plans.filter_map(|plan| plan.parse(digits).ok());
         read.any(|number| number != self.number && number.is_assigned())
             || digits.len() >= MIN_DIGITS_WITH_CODE
-                && international().is_ok_and(|number| number.is_assigned())
+                && international().is_ok_and(|number| number != self.number && number.is_assigned())
     }
 
     /// Numbers as JSON may write them: `1.39e10`.
@@ -300,6 +317,11 @@ impl<'a> Reading<'a> {
         self.layer.text[..begin].trim_end_matches(|c| !is_seen(c))
     }
 
+    /// What stands behind a group, without what is not seen.
+    fn behind(&self, group: usize) -> &str {
+        self.layer.text[self.groups[group].at.end..].trim_start_matches(|c| !is_seen(c))
+    }
+
     /// A plus and a bracket belong to the number.
     fn begin_of(&self, group: usize) -> usize {
         let before = self.before(group);
@@ -314,18 +336,50 @@ impl<'a> Reading<'a> {
         number.is_some_and(|before| !before.ends_with(|c: char| c.is_numeric()))
     }
 
-    /// Not in the middle of a word, of a time or of a longer row of digits.
+    /// The furthest that groups of a row are from each other.
+    fn joint_within(&self, first: usize, last: usize) -> Joint {
+        let joints = self.groups[first..=last].iter().skip(1).map(|group| group.joint);
+        joints.max().unwrap_or(Joint::Close)
+    }
+
+    /// Several numbers of a list of JSON.
+    fn are_values(&self, first: usize, last: usize) -> bool {
+        let at = self.groups[first].at.start..self.groups[last].at.end;
+        self.joint_within(first, last) == Joint::Loose && self.is_bare_value(&at)
+    }
+
+    /// Whether letters beside the row make it part of something longer: of an escape, of a hash, or of
+    /// an id, which has digits beyond its letters, too. Otherwise they hide nothing.
+    fn is_in_word(&self, first: usize, last: usize) -> bool {
+        let (before, behind) = (self.before(first), self.behind(last));
+        let is_letter = |c: char| c.is_ascii_alphabetic();
+        let is_digit = |c: char| c.is_ascii_digit();
+        let rest = before.trim_end_matches(is_letter);
+        let letters = &before[rest.len()..];
+        let tail = behind.trim_start_matches(is_letter);
+        let end = &behind[..behind.len() - tail.len()];
+        let is_extension = matches!(end, "x" | "ext") && tail.starts_with(is_digit);
+        let is_hexadecimal = |letters: &str| letters.bytes().all(|c| c.is_ascii_hexdigit());
+        let digits = &self.groups[first..=last];
+        let chars = digits.iter().map(|group| group.digits.len()).sum::<usize>();
+        let has_letters = !letters.is_empty() || !end.is_empty();
+        is_half_of_escape(before)
+            || !letters.is_empty() && rest.ends_with(is_digit)
+            || !end.is_empty() && tail.starts_with(is_digit) && !is_extension
+            || has_letters
+                && letters.len() + chars + end.len() >= MIN_HASH_CHARS
+                && is_hexadecimal(letters)
+                && is_hexadecimal(end)
+    }
+
+    /// Not in the middle of a longer row of digits.
     fn begins_well(&self, first: usize) -> bool {
         let before = self.before(first);
         let group = &self.groups[first];
-        let is_whole = match before.chars().next_back() {
-            Some(letter) if letter.is_ascii_alphabetic() => says_phone(before),
-            // Half of a percent sign's escape.
-            Some('%') => group.digits.get(..2).is_some_and(|code| code < "20"),
-            _ => true,
-        };
+        // Half of a percent sign's escape.
+        let is_whole = !before.ends_with('%') || group.digits.get(..2).is_some_and(|c| c < "20");
         let neighbour = first.checked_sub(1).map(|at| &self.groups[at]);
-        let neighbour = neighbour.filter(|_| group.is_joined);
+        let neighbour = neighbour.filter(|_| group.joint == Joint::Close);
         is_whole
             && neighbour.is_none_or(|before| match Gap::between(&self.layer.text, before, group) {
                 Gap::Dash => {
@@ -339,26 +393,17 @@ impl<'a> Reading<'a> {
 
     fn ends_well(&self, last: usize) -> bool {
         let group = &self.groups[last];
-        let behind = self.layer.text[group.at.end..].trim_start_matches(|c| !is_seen(c));
-        let is_whole = match behind.chars().next() {
-            Some(letter) if letter.is_ascii_alphabetic() => {
-                let behind = behind.strip_prefix("ext").or_else(|| behind.strip_prefix('x'));
-                behind.is_some_and(|behind| !behind.starts_with(|c: char| c.is_ascii_alphabetic()))
-            }
-            _ => true,
-        };
-        let neighbour = self.groups.get(last + 1).filter(|behind| behind.is_joined);
-        is_whole
-            && neighbour.is_none_or(|behind| {
-                match Gap::between(&self.layer.text, group, behind) {
-                    Gap::Dash => {
-                        behind.digits.len() <= MAX_EXTENSION_DIGITS || reads_as_date(&behind.digits)
-                    }
-                    // As spreadsheets write whole numbers.
-                    Gap::Point => behind.digits.bytes().all(|digit| digit == b'0'),
-                    Gap::Other => true,
+        let neighbour = self.groups.get(last + 1).filter(|behind| behind.joint == Joint::Close);
+        neighbour.is_none_or(|behind| {
+            match Gap::between(&self.layer.text, group, behind) {
+                Gap::Dash => {
+                    behind.digits.len() <= MAX_EXTENSION_DIGITS || reads_as_date(&behind.digits)
                 }
-            })
+                // As spreadsheets write whole numbers.
+                Gap::Point => behind.digits.bytes().all(|digit| digit == b'0'),
+                Gap::Other => true,
+            }
+        })
     }
 
     /// Less than zero, or with a decimal point: people part numbers with points more than once, or behind
@@ -442,16 +487,11 @@ fn rows_of_numbers(bytes: &[u8]) -> Vec<Range<usize>> {
     rows
 }
 
-/// `tel13100000001`: the word says what follows.
-fn says_phone(before: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "tel", "phone", "mobile", "mob", "cell", "call", "fax", "number", "no", "sms", "sip",
-        "dial",
-    ];
-    let word = before.len() - before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
-    let (rest, word) = before.split_at(before.len() - word);
-    let word = word.to_ascii_lowercase();
-    WORDS.contains(&word.as_str()) && !rest.ends_with(|c: char| c.is_ascii_digit())
+/// Whether digits behind this are the end of an escape that begins in it: `\u4e`, `%a`.
+fn is_half_of_escape(before: &str) -> bool {
+    let digits = before.bytes().rev().take(3).take_while(u8::is_ascii_hexdigit).count();
+    let rest = &before[..before.len() - digits];
+    rest.ends_with("\\u") || rest.ends_with('%') && digits == 1
 }
 
 /// `1.39e10` in full; None for what is no whole number.

@@ -58,6 +58,13 @@ fn a_number_is_found_however_it_is_written() {
         "𝟭𝟯𝟭𝟱𝟱𝟱𝟳𝟳𝟳𝟵𝟵",
         "१३१५५५७७७९९",
         "86+131+5557+7799",
+        "131\t5557\t7799",
+        "131\r\n5557,7799",
+        "131|5557:7799",
+        "131 * 5557 # 7799",
+        "13;155;577;799",
+        "13:155:577:799",
+        "13~15=55,77;79=9",
     ] {
         assert_eq!(
             masked(CHINA, text).as_deref().map(|m| m.trim_matches('\u{202a}')),
@@ -99,7 +106,13 @@ fn what_only_contains_the_digits_stays() {
         "00113155577799x9a",
         "1644464743-13155577799",
         "13155577799-1644464743",
-        "a13155577799",
+        "A1B13155577799",
+        "1315557a7799",
+        "131\"5557\"7799",
+        r#"{"x":[131, 5557, 7799]}"#,
+        "131,5557,77990",
+        "13:15:55.577799",
+        "deadbeef13155577799",
         "13155577799f03bc",
         "0.13155577799",
         "13155577799.5",
@@ -111,6 +124,31 @@ fn what_only_contains_the_digits_stays() {
     ] {
         assert_eq!(masked(CHINA, text), None, "{text}");
     }
+}
+
+/// What is dialled before a number may be a value of its own, and what ends an escape is no digit.
+#[test]
+fn what_stands_beside_a_number_is_left_as_it_is() {
+    for (text, expected) in [
+        ("86,13155577799,7", "86,erased-0123456789abcdef,7"),
+        ("+86:131:5557:7799", "+86:erased-0123456789abcdef"),
+        ("44,13155577799", "44,erased-0123456789abcdef"),
+        (r#"{"x":[86,13155577799]}"#, r#"{"x":[86,"erased-0123456789abcdef"]}"#),
+        ("tel13155577799", "telerased-0123456789abcdef"),
+        ("a13155577799x", "aerased-0123456789abcdefx"),
+        ("13155577799x12", "erased-0123456789abcdefx12"),
+        (r#""\u00e913155577799""#, r#""\u00e9erased-0123456789abcdef""#),
+        (r#""\t131\t5557\t7799""#, r#""\terased-0123456789abcdef""#),
+        ("n=%e4%bd%a013155577799", "n=%e4%bd%a0erased-0123456789abcdef"),
+        ("131%095557%0A7799", "erased-0123456789abcdef"),
+    ] {
+        assert_eq!(masked(CHINA, text).as_deref(), Some(expected), "{text}");
+    }
+    // The last digit of the escape is none of a number's.
+    assert_eq!(
+        masked("+78005553535", r#""\uabc88005553535""#),
+        Some(r#""\uabc8erased-0123456789abcdef""#.to_owned())
+    );
 }
 
 /// Eight digits that read as a day.
@@ -194,6 +232,9 @@ fn long_texts_cost_no_more_than_their_length() {
         (format!("{number}+").repeat(20_000), 20_000),
         (format!("{number} ").repeat(20_000), 20_000),
         (format!("{number}-").repeat(20_000), 0),
+        (format!("{number},").repeat(20_000), 20_000),
+        (format!("{number}a").repeat(20_000), 0),
+        ("11:".repeat(70_000), 0),
         ("1 ".repeat(200_000), 0),
         ("e".repeat(200_000), 0),
         ("1e".repeat(100_000), 0),
@@ -224,6 +265,22 @@ fn spelling() -> impl Strategy<Value = String> {
         };
         if wide { text.chars().map(widen).collect() } else { text }
     })
+}
+
+/// Up to three characters that the rule lets stand between two digits.
+fn separators() -> impl Strategy<Value = String> {
+    let is_one = |c: &char| {
+        !c.is_alphanumeric()
+            && !matches!(c, '"' | '[' | ']' | '{' | '}' | '+' | '\u{ff0b}')
+            && (!c.is_control() || matches!(c, '\t' | '\r' | '\n'))
+    };
+    let common =
+        prop::sample::select("\t\r\n ,|:*#;~=.-/_()\\%&'<>@!?\u{a0}–".chars().collect::<Vec<_>>());
+    let any_one = any::<char>().prop_filter("a separator", is_one);
+    prop::collection::vec(prop_oneof![common, any_one], 1..=3)
+        .prop_map(|characters| characters.into_iter().collect::<String>())
+        // With the digits behind it that would be an escape, which is what it stands for.
+        .prop_filter("no beginning of an escape", |gap| !gap.ends_with('%') && !gap.ends_with("&#"))
 }
 
 /// Every character by its number.
@@ -291,6 +348,38 @@ proptest! {
         if text.starts_with('{') {
             prop_assert!(serde_json::from_str::<Value>(&masked).is_ok(), "{}", masked);
         }
+    }
+
+    #[test]
+    fn separators_and_letters_hide_no_number(
+        gaps in (separators(), separators()),
+        (before, behind) in ("[a-zA-Z]{0,2}", "[a-zA-Z]{0,2}"),
+        way in 0..WAYS,
+    ) {
+        let number = format!("131{}5557{}7799", gaps.0, gaps.1);
+        let text = packed(way, &format!("call {before}{number}{behind} now"));
+        let masked = masked(CHINA, &text);
+        let expected = packed(way, &format!("call {before}{TOKEN}{behind} now"));
+        if matches!(way, 0 | 1 | 3) {
+            prop_assert_eq!(masked.as_deref(), Some(expected.as_str()), "{}", text);
+        }
+        let masked = masked.unwrap_or_default();
+        prop_assert_eq!(masked.matches(TOKEN).count(), 1, "{}", text);
+        if text.starts_with('{') {
+            prop_assert!(serde_json::from_str::<Value>(&masked).is_ok(), "{}", masked);
+        }
+    }
+
+    #[test]
+    fn a_longer_or_shorter_number_stays_whatever_parts_it(
+        gaps in (separators(), separators()),
+        (first, last) in prop::sample::select(vec![
+            ("131", "77990"), ("131", "779"), ("1310", "7799"), ("13", "7799"), ("9131", "7799"),
+        ]),
+        way in 0..WAYS,
+    ) {
+        let text = packed(way, &format!("call {first}{}5557{}{last} now", gaps.0, gaps.1));
+        prop_assert_eq!(masked(CHINA, &text), None, "{}", text);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::ops::Range;
 use unicode_general_category::{GeneralCategory, get_general_category};
 use uuid::Uuid;
 
-/// Separators between two digits of one number.
+/// Characters between two digits of one number.
 const MAX_GAP_CHARS: usize = 3;
+/// A time of day: hours and minutes, perhaps seconds.
+const TIME_GROUPS: std::ops::RangeInclusive<usize> = 2..=3;
 const YEARS: Range<u32> = 1900..2200;
 
 /// Digits with nothing between them that is seen.
@@ -14,10 +16,20 @@ pub struct Group {
     pub digits: String,
     /// In bytes of the text.
     pub at: Range<usize>,
-    /// Only separators lie between it and the group before it.
-    pub is_joined: bool,
+    pub joint: Joint,
     /// It is part of a date, of a time or of a UUID.
     pub is_other: bool,
+}
+
+/// What a group has to do with the one before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Joint {
+    /// Close, as far as what lies between them is concerned: a dash, a space, a point, a bracket.
+    Close,
+    /// A few other characters that part two values as well as two digits of one number: commas, tabs.
+    Loose,
+    /// A letter, what begins or ends a value of JSON, or too much of anything.
+    Apart,
 }
 
 /// What lies between two groups that are joined.
@@ -31,6 +43,7 @@ pub enum Gap {
 enum Role {
     Digit(char),
     Separator,
+    LooseSeparator,
     Unseen,
     Other,
 }
@@ -38,6 +51,7 @@ enum Role {
 pub fn groups_of(text: &str) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut gap = usize::MAX;
+    let mut joint = Joint::Close;
     for (at, character) in text.char_indices() {
         match role(character) {
             Role::Digit(digit) => {
@@ -50,13 +64,14 @@ pub fn groups_of(text: &str) -> Vec<Group> {
                     _ => groups.push(Group {
                         digits: digit.to_string(),
                         at: at..end,
-                        is_joined: gap <= MAX_GAP_CHARS,
+                        joint: if gap > MAX_GAP_CHARS { Joint::Apart } else { joint },
                         is_other: false,
                     }),
                 }
-                gap = 0;
+                (gap, joint) = (0, Joint::Close);
             }
             Role::Separator => gap = gap.saturating_add(1),
+            Role::LooseSeparator => (gap, joint) = (gap.saturating_add(1), Joint::Loose),
             // A form's way of writing a space; at the beginning of a number it is none.
             Role::Other if character == '+' && gap == 0 => gap = 1,
             Role::Other => gap = usize::MAX,
@@ -107,7 +122,8 @@ fn mark_dates(text: &str, groups: &mut [Group]) {
     let parts = |groups: &[Group], at: usize| {
         let (before, behind) = (groups.get(at.checked_sub(1)?)?, groups.get(at)?);
         let gap = &text[before.at.end..behind.at.start];
-        (behind.is_joined && gap.chars().count() == 1 && gap != " ").then(|| gap.to_owned())
+        (behind.joint != Joint::Apart && gap.chars().count() == 1 && gap != " ")
+            .then(|| gap.to_owned())
     };
     for first in 0..groups.len().saturating_sub(2) {
         let separator = parts(groups, first + 1);
@@ -129,14 +145,22 @@ fn mark_dates(text: &str, groups: &mut [Group]) {
     }
 }
 
-/// `08:15:00`.
+/// `08:15`, `08:15:00`: pairs of digits that can be hours, minutes and seconds, and no more of them.
 fn mark_times(text: &str, groups: &mut [Group]) {
-    let is_digit = |c: char| c.is_ascii_digit();
-    for group in groups.iter_mut().filter(|group| group.digits.len() == 2) {
-        let before = text[..group.at.start].strip_suffix(':');
-        let behind = text[group.at.end..].strip_prefix(':');
-        group.is_other |= before.is_some_and(|before| before.ends_with(is_digit))
-            || behind.is_some_and(|behind| behind.starts_with(is_digit));
+    let follows = |before: &Group, behind: &Group| &text[before.at.end..behind.at.start] == ":";
+    for row in groups.chunk_by_mut(follows) {
+        let parts = row.iter().map(|group| (group.digits.len() == 2).then_some(&group.digits));
+        let parts: Option<Vec<u32>> = parts.map(|digits| digits?.parse().ok()).collect();
+        let is_time = |parts: &Vec<u32>| {
+            TIME_GROUPS.contains(&parts.len())
+                && parts[0] <= 24
+                && parts[1..].iter().all(|part| *part <= 60)
+        };
+        if parts.as_ref().is_some_and(is_time) {
+            for group in row {
+                group.is_other = true;
+            }
+        }
     }
 }
 
@@ -166,7 +190,12 @@ fn role(character: char) -> Role {
         return match character {
             '0'..='9' => Role::Digit(character),
             ' ' | '-' | '.' | '/' | '(' | ')' | '_' => Role::Separator,
-            _ => Role::Other,
+            // What a value of JSON begins and ends with, and a number.
+            '"' | '[' | ']' | '{' | '}' | '+' => Role::Other,
+            _ if character.is_ascii_alphabetic() => Role::Other,
+            // A zero byte is half of a character in another charset.
+            _ if character.is_control() && !matches!(character, '\t' | '\r' | '\n') => Role::Other,
+            _ => Role::LooseSeparator,
         };
     }
     match get_general_category(character) {
@@ -175,7 +204,9 @@ fn role(character: char) -> Role {
         // Zero widths, marks of direction, soft hyphens, and what gives a digit another look.
         Is::Format | Is::NonspacingMark | Is::EnclosingMark => Role::Unseen,
         _ if is_dash(character) || is_point(character) => Role::Separator,
-        _ => Role::Other,
+        Is::Control => Role::Other,
+        _ if character.is_alphanumeric() || character == '\u{ff0b}' => Role::Other,
+        _ => Role::LooseSeparator,
     }
 }
 
