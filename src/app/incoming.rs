@@ -217,30 +217,35 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         let sent = 10 * usize::try_from(READ_AT_ONCE_BYTES).unwrap() + 1;
-        tokio::spawn(async move { client.write_all(&vec![b'x'; sent]).await.unwrap() });
         let socket = socket.take(READ_AT_ONCE_BYTES);
         let mut incoming = Incoming { socket, connection: Arc::default() };
-        let (mut received, mut looks) = (0, 0);
-        while received < sent {
-            let one_look = std::future::poll_fn(|cx| {
-                let mut memory = vec![0; 2 * sent];
-                let mut buffer = ReadBuf::new(&mut memory);
-                loop {
-                    let before = buffer.filled().len();
-                    match Pin::new(&mut incoming).poll_read(cx, &mut buffer) {
-                        // The look is over, or nothing has come yet: both wake the task.
-                        Poll::Pending if before == 0 => return Poll::Pending,
-                        Poll::Pending => return Poll::Ready(before),
-                        Poll::Ready(read) => read.unwrap(),
+        let bytes = vec![b'x'; sent];
+        let looking = async {
+            let (mut received, mut looks) = (0, 0);
+            while received < sent {
+                let one_look = std::future::poll_fn(|cx| {
+                    let mut memory = vec![0; 2 * sent];
+                    let mut buffer = ReadBuf::new(&mut memory);
+                    loop {
+                        let before = buffer.filled().len();
+                        match Pin::new(&mut incoming).poll_read(cx, &mut buffer) {
+                            // The look is over, or nothing has come yet: both wake the task.
+                            Poll::Pending if before == 0 => return Poll::Pending,
+                            Poll::Pending => return Poll::Ready(before),
+                            Poll::Ready(read) => read.unwrap(),
+                        }
+                        assert!(buffer.filled().len() > before, "the connection has not ended");
                     }
-                    assert!(buffer.filled().len() > before, "the connection has not ended");
-                }
-            });
-            let brought = one_look.await;
-            assert!(brought as u64 <= READ_AT_ONCE_BYTES, "{brought}");
-            received += brought;
-            looks += 1;
-        }
+                });
+                let brought = one_look.await;
+                assert!(brought as u64 <= READ_AT_ONCE_BYTES, "{brought}");
+                received += brought;
+                looks += 1;
+            }
+            (received, looks)
+        };
+        let (written, (received, looks)) = tokio::join!(client.write_all(&bytes), looking);
+        written.unwrap();
         assert_eq!(received, sent);
         assert!(looks > 10);
     }
