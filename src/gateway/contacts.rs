@@ -17,14 +17,15 @@ use crate::domain::listing::Window;
 use crate::domain::phone::PhoneNumber;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
-use crate::gateway::{Asked, Home, WorkerGateway};
+use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::MAX_WINDOW_ROWS;
 use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, SettledContact};
 use crate::ledger::objects::ObjectKind;
-use crate::platforms::{self, ContactName, ConvertContext, FetchedContact, Operation};
+use crate::platforms::{self, ConvertContext, FetchedContact, Operation};
 use crate::transport::pacing::Lane;
 
 mod adding;
+mod deleting;
 
 pub(super) use adding::as_sent;
 pub use adding::{AddedTo, Distinct, Incoming};
@@ -38,6 +39,8 @@ pub struct ContactView {
     /// Place in the list, where the ledger keeps one.
     pub list_at: Option<Timestamp>,
     pub state: ContactState,
+    /// When it was taken out of the campaign; it stays readable.
+    pub deleted_at: Option<Timestamp>,
 }
 
 /// A page of contacts.
@@ -245,59 +248,6 @@ impl WorkerGateway {
         Ok(())
     }
 
-    /// Takes a contact out of a campaign, on its home first.
-    ///
-    /// # Errors
-    /// `NotFound` when the campaign has no such contact, and whatever the home refuses.
-    pub async fn delete_contact(
-        &self,
-        asked: &Asked,
-        identity: &CampaignIdentity,
-        contact: Uuid,
-    ) -> Result<ContactView, GatewayError> {
-        let identity = self.for_writing(asked, identity.uuid).await?;
-        let home = self.home(&identity)?;
-        let operation = Operation::ContactDelete;
-        let route = route(operation, home.adapter.platform(), asked.platform);
-        if let Route::Unsupported(reason) = route {
-            return Err(GatewayError::Unsupported(reason));
-        }
-        let row = self.shared.ledger.find_contact(contact).await?;
-        let row = row.filter(|row| row.campaign == identity.uuid);
-        let row = row.ok_or(GatewayError::NotFound(Noun::Contact))?;
-        let entry = self.operation_entry(asked, operation, Some(&identity), contact);
-        self.shared.ledger.append_journal(entry).await?;
-        let reference = contact.simple().to_string();
-        let name = ContactName { native: row.native.as_ref(), reference: &reference };
-        let _writing = self.shared.reads.writing(&identity);
-        let lane = Lane::FacadeWrite;
-        if row.state != ContactState::Deleted
-            && !self.is_kept_here(&identity, home, &row).await?
-            && let Err(error) = home.adapter.delete_contact(lane, &identity.native, name).await
-        {
-            tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
-            let home = self.home(&identity)?;
-            return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
-        }
-        self.note_deleted_contact(contact).await?;
-        Ok(view_of_row(row))
-    }
-
-    /// Whether a contact never went to the home, because nobody may be called of it.
-    async fn is_kept_here(
-        &self,
-        identity: &CampaignIdentity,
-        home: &Home,
-        row: &ContactRow,
-    ) -> Result<bool, GatewayError> {
-        match self.stated_retry(identity, home).await {
-            Ok(retry) => Ok(!as_sent(row.uuid, &row.contact, &retry).has_numbers()),
-            // What nobody understands keeps nobody from taking a contact out.
-            Err(GatewayError::Unenforced(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Whether a contact is one of the client's, of whichever campaign or list.
     ///
     /// # Errors
@@ -368,6 +318,7 @@ fn view_of_row(row: ContactRow) -> ContactView {
         native_document: None,
         list_at: Some(row.list_at),
         state: row.state,
+        deleted_at: row.deleted_at,
     }
 }
 
@@ -386,5 +337,6 @@ fn view_of(
         native_document: (route == Route::Native).then_some(fetched.raw),
         list_at: row.map(|row| row.list_at),
         state: ContactState::Added,
+        deleted_at: None,
     }
 }

@@ -1,5 +1,5 @@
-//! Adding contacts on a home that takes none while the campaign dials: it is paused for that, and
-//! goes on when nothing was added for a moment.
+//! Adding and deleting contacts on a home that does not do that while the campaign dials: it is paused
+//! for that, and goes on when no contact was changed for a moment.
 //!
 //! A job that is durable before the pause lets it go on again, so a crash in between costs some
 //! seconds. It does so only while the campaign is wanted running: a stop that a client asks for
@@ -26,37 +26,38 @@ use crate::transport::pacing::Lane;
 
 pub(super) const KIND: &str = "contacts.hold";
 
-/// A held campaign goes on when nothing was added to it for so long.
+/// A held campaign goes on when none of its contacts was changed for so long.
 const QUIET: Duration = Duration::from_secs(2);
-/// A campaign is not held longer than this, however much is added; the next addition holds it anew.
+/// A campaign is not held longer than this, however much is changed; the next change holds it anew.
 const MAX_HELD: Duration = Duration::from_secs(60);
 /// How often, and with what pause between, the turn to pause it is asked for.
 const MAX_ASKED: u32 = 100;
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// When something was last added to each held campaign.
+/// When a contact of each held campaign was last changed.
 #[derive(Default)]
 pub(super) struct Holds {
-    added: Mutex<HashMap<Uuid, Timestamp>>,
+    changed: Mutex<HashMap<Uuid, Timestamp>>,
 }
 
 impl WorkerGateway {
-    /// Sees to it that contacts may be added to the campaign now.
+    /// Sees to it that this may be done to contacts of the campaign now.
     ///
     /// # Errors
     /// Whatever keeps the home from telling how the campaign stands, or from pausing it.
-    pub(super) async fn hold_for_adding(
+    pub(super) async fn hold_for(
         &self,
+        operation: Operation,
         asked: &Asked,
         identity: &CampaignIdentity,
     ) -> Result<(), GatewayError> {
         let home = self.home(identity)?;
-        if home.adapter.adds_to_running() {
+        if home.adapter.allows_while_dialling(operation) {
             return Ok(());
         }
         let now = self.shared.clock.now();
         if self.shared.loading.is_loading(identity.uuid) {
-            self.shared.holds.added_at(identity.uuid, now);
+            self.shared.holds.changed_at(identity.uuid, now);
             return Ok(());
         }
         let native = &identity.native;
@@ -82,7 +83,7 @@ impl WorkerGateway {
             return Ok(());
         }
         self.shared.loading.begin(identity.uuid);
-        self.shared.holds.added_at(identity.uuid, now);
+        self.shared.holds.changed_at(identity.uuid, now);
         let paused = match home.adapter.stop_campaign(Lane::FacadeWrite, native).await {
             Ok(paused) => paused.status,
             // It stopped by itself meanwhile, or another process holds it.
@@ -92,12 +93,8 @@ impl WorkerGateway {
         let entry = JournalEntry {
             request_id: Some(asked.request_id.clone()),
             campaign: Some(identity.uuid),
-            reason: Some(format!("paused while contacts are added, job {job}")),
-            ..JournalEntry::new(
-                self.shared.clock.now(),
-                &asked.client.name,
-                Operation::ContactAdd.as_str(),
-            )
+            reason: Some(format!("paused while contacts are changed, job {job}")),
+            ..JournalEntry::new(self.shared.clock.now(), &asked.client.name, operation.as_str())
         };
         let ledger = &self.shared.ledger;
         ledger.record_actual_status(identity.uuid, paused, entry, Some(job)).await?;
@@ -133,14 +130,14 @@ impl WorkerGateway {
     }
 }
 
-/// One turn: waits for what is still being added, then lets the campaign go on.
+/// One turn: waits for what is still being changed, then lets the campaign go on.
 pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let gateway = run.gateway;
     let subject = run.row.subject.ok_or_else(|| Stop::Failed("a job about nothing".to_owned()))?;
     let now = gateway.shared.clock.now();
-    let quiet = gateway.shared.holds.last(subject).map(|added| added + QUIET);
+    let quiet = gateway.shared.holds.last(subject).map(|changed| changed + QUIET);
     if let Some(at) = quiet.filter(|at| *at > now && now < run.row.created_at + MAX_HELD) {
-        return Err(Stop::Later { at, why: "contacts are being added".to_owned() });
+        return Err(Stop::Later { at, why: "contacts are being changed".to_owned() });
     }
     let outcome = go_on(run, subject).await;
     if !matches!(outcome, Err(Stop::Later { .. })) {
@@ -167,7 +164,7 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
     }
     let entry = JournalEntry {
         campaign: Some(subject),
-        reason: Some(format!("contacts are added, job {}", run.row.uuid)),
+        reason: Some(format!("contacts are changed, job {}", run.row.uuid)),
         ..JournalEntry::new(
             gateway.shared.clock.now(),
             &run.row.actor,
@@ -179,15 +176,15 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
 }
 
 impl Holds {
-    fn added_at(&self, campaign: Uuid, now: Timestamp) {
-        self.added.lock().unwrap_or_else(PoisonError::into_inner).insert(campaign, now);
+    fn changed_at(&self, campaign: Uuid, now: Timestamp) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(campaign, now);
     }
 
     fn last(&self, campaign: Uuid) -> Option<Timestamp> {
-        self.added.lock().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).get(&campaign).copied()
     }
 
     fn forget(&self, campaign: Uuid) {
-        self.added.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).remove(&campaign);
     }
 }

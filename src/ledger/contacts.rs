@@ -31,6 +31,8 @@ pub struct ContactRow {
     pub state: ContactState,
     /// Immutable and unique within the campaign.
     pub list_at: Timestamp,
+    /// When it was taken out of the campaign; it stays readable.
+    pub deleted_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,7 +312,8 @@ impl Verb for SettleContacts {
 }
 
 const SELECT: &str = "SELECT t.id, t.uuid, c.uuid, t.reference, t.label, t.data, t.native, \
-     t.state, t.list_at FROM contact t JOIN campaign c ON c.id = t.campaign_id WHERE ";
+     t.state, t.list_at, CASE WHEN t.state = 'deleted' THEN t.changed_at END \
+     FROM contact t JOIN campaign c ON c.id = t.campaign_id WHERE ";
 
 struct ListContacts {
     campaign: Uuid,
@@ -490,6 +493,7 @@ fn read_contact(row: &mut Row) -> Result<ContactRow, LedgerError> {
         native: row.optional_text()?.map(NativeId::new),
         state: read_state(row)?,
         list_at: row.time()?,
+        deleted_at: row.optional_time()?,
     })
 }
 

@@ -107,12 +107,12 @@ impl Adapter {
         }
     }
 
-    /// Whether contacts may be added while a campaign dials. CC-iSales installations before 2025-11
-    /// refuse them (reference 3.14).
-    pub fn adds_to_running(&self) -> bool {
+    /// Whether this may be done to contacts while their campaign dials. CC-iSales deletes none then
+    /// (reference 4.3), and installations before 2025-11 take none (3.14).
+    pub fn allows_while_dialling(&self, operation: Operation) -> bool {
         match self {
             Adapter::Voipbin(_) => true,
-            Adapter::Isales(client) => client.adds_to_running(),
+            Adapter::Isales(client) => client.allows_while_dialling(operation),
         }
     }
 
@@ -304,6 +304,20 @@ impl Adapter {
         match self {
             Adapter::Voipbin(client) => client.delete_contact(lane, native, contact).await,
             Adapter::Isales(client) => client.delete_contact(lane, native, contact).await,
+        }
+    }
+
+    /// Whether a contact is called no more, and not deleted for that reason: a platform may keep those that
+    /// it is done with.
+    pub async fn is_done_with(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contact: ContactName<'_>,
+    ) -> Result<bool, PlatformError> {
+        match self {
+            Adapter::Voipbin(_) => Ok(false),
+            Adapter::Isales(client) => client.is_done_with(lane, native, contact).await,
         }
     }
 

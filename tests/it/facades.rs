@@ -21,3 +21,4 @@ mod troubles;
 pub mod voipbin_draft;
 mod voipbin_life;
 mod widening;
+mod withdrawals;

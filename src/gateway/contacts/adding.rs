@@ -98,7 +98,7 @@ impl WorkerGateway {
             Addition::Contacts(sent)
         };
         if sent.is_for_another_platform() {
-            self.hold_for_adding(asked, &identity).await?;
+            self.hold_for(Operation::ContactAdd, asked, &identity).await?;
         }
         let now = self.shared.clock.now();
         let rows = self.shared.ledger.record_contacts(identity.uuid, new, now).await?;
@@ -227,7 +227,7 @@ impl WorkerGateway {
             Err(error) => error.kind == PlatformErrorKind::State,
         };
         // It went on dialling between being held and this.
-        if went_on && self.hold_for_adding(asked, identity).await.is_ok() {
+        if went_on && self.hold_for(Operation::ContactAdd, asked, identity).await.is_ok() {
             return home.adapter.add_contacts(lane, native, contacts).await;
         }
         outcome

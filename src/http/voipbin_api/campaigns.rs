@@ -306,7 +306,8 @@ fn refuse_other_contacts(
         return Ok(());
     }
     let reason = "outdial_id: the campaign's contacts are on its home already, which has no outdials; \
-                  make another campaign for another outdial";
+                  make another campaign for another outdial, and stop this one or delete its targets \
+                  to have nobody of it called";
     Err(GatewayError::State(reason.to_owned()))
 }
 

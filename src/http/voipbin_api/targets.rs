@@ -491,6 +491,7 @@ fn one(
         native_document: native,
         list_at: Some(row.list_at),
         state: row.state,
+        deleted_at: None,
     };
     show(&view, outdial, &added.context, profile).map(Bytes::from)
 }
@@ -509,7 +510,9 @@ fn show(
         let mut target = convert::contact_from_domain(&view.contact, context).value;
         target.tm_create = view.list_at.map(|at| profile.timestamp(at));
         // A fresh target says that it was updated when it was made (reference 1.5).
-        target.tm_update = target.tm_create.clone();
+        let deleted = view.deleted_at.map(|at| profile.timestamp(at));
+        target.tm_update = deleted.or_else(|| target.tm_create.clone());
+        target.tm_delete = profile.at_or_never(view.deleted_at);
         made = serde_json::to_vec(&target).map_err(unreadable)?;
         &made
     };

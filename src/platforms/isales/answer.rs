@@ -125,6 +125,11 @@ impl Answer {
         Ok((object, raw.clone()))
     }
 
+    /// `data`; None when there is none, or it is something else.
+    pub fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.data.as_ref()?).ok()
+    }
+
     /// The elements of `data`, each with its bytes; no list is an empty list.
     ///
     /// # Errors

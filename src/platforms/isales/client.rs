@@ -130,8 +130,12 @@ impl Client {
         &self.shared.callbacks
     }
 
-    pub fn adds_to_running(&self) -> bool {
-        self.shared.release == IsalesRelease::R2025_11
+    pub fn allows_while_dialling(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::ContactAdd => self.shared.release == IsalesRelease::R2025_11,
+            Operation::ContactDelete => false,
+            _ => true,
+        }
     }
 
     pub(super) fn creation_defaults(&self) -> &CreationDefaults {
@@ -367,18 +371,7 @@ impl Client {
         let path = self.campaign_path(operation, native)?;
         let page = requests::read_page_cursor(operation, query.cursor.as_deref())?;
         let body = requests::results_body(query, page, RESULT_ROWS);
-        let _place = self.result_turn(lane).await?;
-        let url = path.url("v1", "/callresult");
-        let ask = Ask {
-            operation,
-            access: Access::Read,
-            lane,
-            method: "POST",
-            path: &url,
-            query: None,
-            body,
-        };
-        let answer = self.call(ask).await?;
+        let answer = self.ask_results(lane, &path, body).await?;
         let rows = answer.rows()?;
         let attempts: Vec<FetchedAttempt> = rows
             .iter()
@@ -427,6 +420,20 @@ impl Client {
         let ask =
             Ask { operation, access, lane, method, path: &path, query: query.as_deref(), body };
         self.call(ask).await.map(|answer| answer.body)
+    }
+
+    /// A result query, when it has its place among all of them.
+    pub(super) async fn ask_results(
+        &self,
+        lane: Lane,
+        path: &CampaignPath,
+        body: Bytes,
+    ) -> Result<Answer, PlatformError> {
+        let _place = self.result_turn(lane).await?;
+        let (operation, access, url) =
+            (Operation::ResultQuery, Access::Read, path.url("v1", "/callresult"));
+        self.call(Ask { operation, access, lane, method: "POST", path: &url, query: None, body })
+            .await
     }
 
     /// A place among the result queries, whoever asks (5.1).
@@ -522,7 +529,7 @@ impl Client {
         }
     }
 
-    async fn get(
+    pub(super) async fn get(
         &self,
         operation: Operation,
         lane: Lane,

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::client::Client;
@@ -12,6 +13,7 @@ use super::{convert, wire};
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
+use crate::domain::json;
 use crate::domain::policy::{CallingWindow, Rule};
 use crate::platforms::{
     ContactName, CreationDefaults, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind,
@@ -102,6 +104,7 @@ impl Client {
         Ok(vec![Presence::Absent; contacts.len()])
     }
 
+    /// A record is deleted by what it says of itself; its id deletes nothing (4.3).
     pub async fn delete_contact(
         &self,
         lane: Lane,
@@ -109,10 +112,67 @@ impl Client {
         contact: ContactName<'_>,
     ) -> Result<(), PlatformError> {
         let operation = Operation::ContactDelete;
-        let path =
-            format!("{}/delete", self.campaign_path(operation, native)?.url("v1", "/calldata"));
-        let body = Bytes::from(json!({ "sessionId": contact.reference }).to_string());
-        self.write(operation, lane, "POST", &path, body).await.map(drop)
+        let path = self.campaign_path(operation, native)?;
+        let RecordName { session, called } = self.record_name(lane, &path, contact).await?;
+        let mut body = json!({ "sessionId": session });
+        if let Some(called) = called.first() {
+            body["called"] = json!(called);
+        }
+        let url = format!("{}/delete", path.url("v1", "/calldata"));
+        self.write(operation, lane, "POST", &url, Bytes::from(body.to_string())).await.map(drop)
+    }
+
+    /// A record has a final result (5.1) when no number of it is called any more.
+    pub async fn is_done_with(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contact: ContactName<'_>,
+    ) -> Result<bool, PlatformError> {
+        let path = self.campaign_path(Operation::ResultQuery, native)?;
+        let RecordName { session, called } = self.record_name(lane, &path, contact).await?;
+        let body = json!({ "sessionId": session, "showDetail": 0 });
+        let answer = self.ask_results(lane, &path, Bytes::from(body.to_string())).await?;
+        let is_of_it = |raw: &Bytes| {
+            let row = std::str::from_utf8(raw).ok().and_then(json::read::<wire::ResultRow>);
+            row.and_then(|row| row.called).is_some_and(|number| called.contains(&number))
+        };
+        Ok(answer.rows()?.iter().any(|row| called.is_empty() || is_of_it(row)))
+    }
+
+    /// What names a record. One that was added for a client of another platform has a `sessionId` that is
+    /// nobody else's; the platform's own clients give one to several records of a person, who are told apart
+    /// by their numbers then.
+    async fn record_name(
+        &self,
+        lane: Lane,
+        path: &CampaignPath,
+        contact: ContactName<'_>,
+    ) -> Result<RecordName, PlatformError> {
+        let own = || RecordName { session: contact.reference.to_owned(), called: Vec::new() };
+        let is_plain =
+            |id: &&NativeId| id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let Some(id) = contact.native.filter(is_plain) else { return Ok(own()) };
+        let operation = Operation::ContactDetail;
+        let url = format!("{}/{id}", path.url("v1", "/calldata"));
+        let found = match self.get(operation, lane, &url, None).await {
+            Ok(answer) => answer.data::<Record>(),
+            // It is there no more, in the words of a platform that has no code for it.
+            Err(error) if error.kind == PlatformErrorKind::Invalid => None,
+            Err(error) => return Err(error),
+        };
+        let Some(record) = found else { return Ok(own()) };
+        match record.session() {
+            Some(session) if session == contact.reference => Ok(own()),
+            Some(session) => {
+                let called = record.numbers.into_iter().map(|number| number.called_no).collect();
+                Ok(RecordName { session, called })
+            }
+            None => {
+                let detail = "the platform deletes no single contact without a sessionId";
+                Err(PlatformError::new(operation, PlatformErrorKind::Unsupported, detail))
+            }
+        }
     }
 
     async fn create(&self, lane: Lane, new: &NewCampaign) -> Result<CampaignPath, PlatformError> {
@@ -179,6 +239,37 @@ impl Client {
             let detail = "the account does not own this VDN";
             PlatformError::new(Operation::CampaignCreate, PlatformErrorKind::Forbidden, detail)
         })
+    }
+}
+
+/// What names one record among those of its campaign.
+struct RecordName {
+    session: String,
+    /// Empty where the session alone does.
+    called: Vec<String>,
+}
+
+/// A record as the platform tells it (4.4).
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default)]
+    properties: Vec<Property>,
+    #[serde(rename = "calledNos", default)]
+    numbers: Vec<wire::CalledNo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Property {
+    prop_code: String,
+    #[serde(default, deserialize_with = "wire::opt_text")]
+    prop_value: Option<String>,
+}
+
+impl Record {
+    fn session(&self) -> Option<String> {
+        let session = self.properties.iter().find(|property| property.prop_code == "sessionId")?;
+        session.prop_value.clone().filter(|text| !text.is_empty())
     }
 }
 

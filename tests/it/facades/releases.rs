@@ -98,7 +98,7 @@ async fn contacts_are_added_to_a_dialling_campaign_and_it_dials_on() {
         dialling.is_called("+8613100000001").await && dialling.is_called("+8613100000002").await
     })
     .await;
-    assert!(dialling.reasons().await.iter().any(|why| why.contains("while contacts are added")));
+    assert!(dialling.reasons().await.iter().any(|why| why.contains("while contacts are changed")));
     dialling.add("third", "+8613100000003").await;
     until(async || dialling.is_called("+8613100000003").await).await;
     dialling.app.finish().await;
