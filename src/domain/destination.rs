@@ -107,6 +107,16 @@ impl DestinationFilter {
     }
 }
 
+/// Whether a destination of this shape is told the end of each attempt alone, in words of a platform: its
+/// receiver knows no revisions, so that what it is told first should be what is meant.
+pub fn tells_ends_alone(shape: &str, filter: &DestinationFilter) -> bool {
+    let wanted = &filter.dispositions;
+    shape != STANDARD
+        && shape != RAW
+        && !wanted.is_empty()
+        && !wanted.contains(&Disposition::InProgress)
+}
+
 impl Destination {
     pub fn is_active(&self) -> bool {
         self.state == DestinationState::Active

@@ -79,14 +79,6 @@ impl Shape {
         }
     }
 
-    /// Whether which of a contact's numbers was called is to be found out for it.
-    pub fn tells_place(self, notice: &Notice<'_>) -> bool {
-        match self {
-            Shape::Platform(platform) => notice::tells_place(platform, notice),
-            Shape::Standard | Shape::Raw => false,
-        }
-    }
-
     /// Whether it can say that a call is under way.
     pub fn tells_unfinished(self) -> bool {
         match self {

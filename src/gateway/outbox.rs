@@ -23,11 +23,14 @@ use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Shared, WorkerGateway};
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
-use crate::ledger::outbox::{LeasedDelivery, Told, ToldAttempt, Tried, Verdict};
-use crate::platforms::PlatformKind;
-use crate::platforms::notice::{Notice, Words};
+use crate::ledger::outbox::{LeasedDelivery, Told, Tried, Verdict};
+use crate::platforms::notice;
 use crate::telemetry::traces;
 use crate::transport::breaker::Breaker;
+
+mod wording;
+
+use wording::notice_of;
 
 /// No delivery takes longer: the receiver's time and what recording takes.
 const LEASE: Duration = Duration::from_secs(60);
@@ -240,14 +243,15 @@ impl OutboxWorker {
         };
         if leased.is_empty() {
             // Until there is news, or what waits for its time is due.
-            let later = Some(now + LOOK_INTERVAL);
+            let later = now + LOOK_INTERVAL;
             // The ends of those under way are news by themselves.
             let next = if traffic.held.is_empty() {
-                ledger.next_delivery(uuid).await.unwrap_or(later)
+                ledger.next_delivery(uuid).await.unwrap_or(Some(later))
             } else {
-                later
+                Some(later)
             };
-            traffic.look_at = next;
+            // Beside what waits long another process may tell something that is due at once.
+            traffic.look_at = next.map(|next| next.min(later));
             return leased;
         }
         let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
@@ -264,9 +268,20 @@ impl OutboxWorker {
         delivery: LeasedDelivery,
     ) -> Done {
         let clock = &self.gateway.shared.clock;
+        let delivery = match self.renewed(&destination, delivery).await {
+            Ok(delivery) => delivery,
+            Err(unsent) => return *unsent,
+        };
         let passage = match breaker.enter(clock.now(), false) {
             Ok(passage) => passage,
-            Err(wait) => return put_back(&destination, &delivery, clock.now() + wait),
+            Err(wait) => {
+                let why = "the receiver failed repeatedly and is left alone for now";
+                return unsent(
+                    &destination,
+                    &delivery,
+                    (Verdict::PutBack(clock.now() + wait), why),
+                );
+            }
         };
         let trace = delivery.event.trace.as_deref();
         let mut span = traces::begin_behind("deliver", traces::Kind::Sent, trace);
@@ -334,9 +349,17 @@ impl OutboxWorker {
                 let Some(mut notice) = notice_of(told, home.adapter.platform()) else {
                     return Sent::not_sent("its campaign has no public pair");
                 };
-                if Shape::from_term(&destination.shape).is_some_and(|it| it.tells_place(&notice)) {
-                    notice.place = self.place_of(&notice).await;
+                let (mut person, mut parts) = (None, Vec::new());
+                if let Some(Shape::Platform(platform)) = Shape::from_term(&destination.shape)
+                    && notice::is_said_anew(platform, &notice)
+                {
+                    person = self.person_of(&notice).await;
+                    parts = self.parts_of(platform, &notice).await;
                 }
+                if let Some(row) = &person {
+                    (notice.contact, notice.person) = (Some(row.uuid), Some(&row.contact));
+                }
+                notice.parts = &parts;
                 let parcel = Parcel::Attempt {
                     account: &event.account,
                     at: event.at,
@@ -397,18 +420,6 @@ impl OutboxWorker {
         }
     }
 
-    /// Which of its contact's numbers an attempt called.
-    async fn place_of(&self, notice: &Notice<'_>) -> Option<usize> {
-        let (contact, called) = (notice.contact?, notice.attempt.called.as_ref()?);
-        match self.gateway.shared.ledger.find_contact(contact).await {
-            Ok(row) => row?.contact.place_of(called),
-            Err(error) => {
-                tracing::warn!(attempt = %notice.attempt_id, %error, "it is told without its place");
-                None
-            }
-        }
-    }
-
     /// The receiver has said that it wants nothing any more.
     async fn disable(&self, destination: &Destination) {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
@@ -448,32 +459,20 @@ impl OutboxWorker {
     }
 }
 
-fn notice_of(told: &ToldAttempt, platform: PlatformKind) -> Option<Notice<'_>> {
-    let reference = told.attempt.contact_reference.as_deref();
-    Some(Notice {
-        attempt_id: told.uuid,
-        revision: told.revision,
-        list_at: told.list_at,
-        campaign: told.campaign,
-        pair: told.pair?,
-        // Contacts that were added without a reference are called by their ids.
-        contact: told.contact.or_else(|| reference.and_then(|name| Uuid::try_parse(name).ok())),
-        place: None,
-        attempt: &told.attempt,
-        words: told.raw.as_deref().map(|row| Words { platform, row }),
-    })
-}
-
-fn put_back(destination: &Destination, delivery: &LeasedDelivery, at: Timestamp) -> Done {
+fn unsent(
+    destination: &Destination,
+    delivery: &LeasedDelivery,
+    (verdict, why): (Verdict, &str),
+) -> Done {
     Done {
         destination: destination.uuid,
         is_gone: false,
         tried: Tried {
             number: delivery.number,
             fence: delivery.fence,
-            verdict: Verdict::PutBack(at),
+            verdict,
             status: None,
-            error: Some("the receiver failed repeatedly and is left alone for now".to_owned()),
+            error: Some(why.to_owned()),
             answer: None,
         },
     }

@@ -27,6 +27,7 @@ use crate::ledger::attempts::Recorded;
 use crate::ledger::directory::DirectoryFilter;
 use crate::ledger::jobs::{JobRow, NewJob};
 use crate::ledger::journal::JournalEntry;
+use crate::ledger::outbox::REASON_WAITS;
 use crate::ledger::reconcile::{Candidate, DueUnit, Unit, UnitReading};
 use crate::platforms::{AttemptQuery, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
@@ -246,6 +247,10 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
 
 /// How often campaigns are looked at that may have begun to dial.
 const LOOK_FOR_NEWS: Duration = Duration::from_secs(60);
+/// Failures whose receivers wait for the reason are explained in time where no event does it.
+const _: () = assert!(
+    EVENTS_MAY_COME.as_secs() + LOOK_FOR_NEWS.as_secs() + TURN.as_secs() < REASON_WAITS.as_secs()
+);
 
 /// Why a turn ends early.
 enum Trouble {

@@ -291,13 +291,14 @@ impl WorkerGateway {
                 return Ok((view, CallMoments::default()));
             }
         };
-        let Shared { ledger, clock, .. } = &*self.shared;
+        let Shared { ledger, clock, outbox, .. } = &*self.shared;
         let now = clock.now();
         if let Some(row) =
             ledger.explain_attempt(view.row.uuid, Some(explained.attempt), now).await?
         {
             view.row = row;
         }
+        outbox.tell();
         Ok((view, explained.moments))
     }
 

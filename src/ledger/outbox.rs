@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -14,6 +15,10 @@ use crate::ledger::quarantine::decoded;
 use crate::ledger::snapshot;
 use crate::ledger::statements::{Haste, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+/// So long a failure waits for its reason, where its receiver is told ends alone; then it is told without
+/// (docs/decisions/0020-what-results-come-to.md).
+pub const REASON_WAITS: Duration = Duration::from_secs(150);
 
 /// When a delivery is due that waits for another in its lane.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -56,6 +61,8 @@ pub enum Told {
 pub struct ToldAttempt {
     pub uuid: Uuid,
     pub revision: i64,
+    /// That it has by now.
+    pub newest_revision: i64,
     pub list_at: Timestamp,
     pub campaign: Uuid,
     pub pair: Option<PublicPair>,
@@ -82,6 +89,8 @@ pub struct Tried {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Delivered,
+    /// Nothing was sent: a newer revision says it better.
+    Replaced,
     Again(Timestamp),
     /// It was tried often enough, or never will be taken.
     Dead,
@@ -274,7 +283,8 @@ impl Verb for Lease {
 
 async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, LedgerError> {
     let sql = "SELECT e.id, a.slug, e.at, e.body, e.proof, e.revision, e.trace, t.uuid, t.list_at, \
-               c.uuid, e.raw, c.vdn, c.number, k.uuid, e.encoding, e.content_type, e.content_encoding \
+               c.uuid, e.raw, c.vdn, c.number, k.uuid, e.encoding, e.content_type, \
+               e.content_encoding, t.revision \
                FROM event e JOIN account a ON a.id = e.account_id \
                LEFT JOIN attempt t ON t.id = e.attempt_id \
                LEFT JOIN campaign c ON c.id = e.campaign_id \
@@ -290,10 +300,20 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
     let (pair, contact) = (row.pair()?, row.optional_uuid()?);
     let encoding = row.optional_text()?.unwrap_or_default();
     let content = Content { kind: row.optional_text()?, packing: row.optional_text()? };
+    let newest_revision = row.optional_int()?.unwrap_or(revision);
     let what = if let (Some(uuid), Some(list_at), Some(campaign)) = (attempt, list_at, campaign) {
         let attempt = snapshot::read(&body).ok_or_else(|| row.corrupt("an attempt"))?;
-        let told = ToldAttempt { uuid, revision, list_at, campaign, pair, contact, attempt, raw };
-        Told::Attempt(Box::new(told))
+        Told::Attempt(Box::new(ToldAttempt {
+            uuid,
+            revision,
+            newest_revision,
+            list_at,
+            campaign,
+            pair,
+            contact,
+            attempt,
+            raw,
+        }))
     } else {
         let body = decoded(&encoding, body).ok_or_else(|| row.corrupt("a push"))?;
         Told::Push { body, proof, content }
@@ -318,7 +338,7 @@ impl Verb for Record {
             let Some((destination, lane)) = self.record(store, tried).await? else { continue };
             let books = ended.entry(destination).or_default();
             match tried.verdict {
-                Verdict::Delivered => books.0 += 1,
+                Verdict::Delivered | Verdict::Replaced => books.0 += 1,
                 Verdict::Dead => books.1 += 1,
                 Verdict::Again(_) | Verdict::PutBack(_) => continue,
             }
@@ -346,6 +366,7 @@ impl Record {
     ) -> Result<Option<(i64, Option<i64>)>, LedgerError> {
         let (state, due_at, ended_at, counts) = match tried.verdict {
             Verdict::Delivered => (DeliveryState::Delivered, self.now, Some(self.now), 1),
+            Verdict::Replaced => (DeliveryState::Delivered, self.now, Some(self.now), 0),
             Verdict::Dead => (DeliveryState::Dead, self.now, Some(self.now), 1),
             Verdict::Again(at) => (DeliveryState::Pending, at, None, 1),
             Verdict::PutBack(at) => (DeliveryState::Pending, at, None, 0),

@@ -17,7 +17,7 @@ use crate::ledger::attempts::{AttemptRow, Recorded, SeenAttempt, attempt_values,
 use crate::ledger::outcomes::Tally;
 use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::ledger::statements::{Statements, Value, Verb};
-use crate::ledger::telling::{Named, Subject, Takers};
+use crate::ledger::telling::{AttemptNews, Named, Subject, Takers};
 
 /// Records attempts from that one on, as many as one verb may.
 pub(super) struct RecordAttempts {
@@ -96,7 +96,7 @@ impl Recorder {
                     self.tally.contacts.renumber(of, reference);
                 }
                 self.tally.add(of, &row);
-                self.takers.announce(store, (&row, &seen.raw), of, self.now).await?;
+                self.takers.announce(store, news_of(&row, seen), of, self.now).await?;
                 rows.push((place, (row, Recorded::New)));
                 continue;
             }
@@ -109,8 +109,8 @@ impl Recorder {
                     update(store, &merged).await?;
                     let of = Subject { account, campaign, attempt };
                     let is_ours = seen.attempt.try_number.is_none();
-                    let change = (&known, &merged);
-                    self.changed(store, (of, is_ours), change, &seen.raw).await?;
+                    let news = news_of(&merged, seen);
+                    self.changed(store, (of, is_ours), &known, news).await?;
                     (merged, Recorded::Changed)
                 }
                 None => (known, Recorded::Known),
@@ -151,7 +151,8 @@ impl Recorder {
         let account = self.account(store, &row.account).await?;
         let campaign = self.campaign(store, row.campaign).await?;
         let of = Subject { account, campaign, attempt };
-        self.changed(store, (of, is_ours), (&known, &row), &row.raw).await?;
+        let news = AttemptNews { row: &row, words: &row.raw, may_be_explained: false };
+        self.changed(store, (of, is_ours), &known, news).await?;
         Ok(Some(row))
     }
 
@@ -160,9 +161,10 @@ impl Recorder {
         &mut self,
         store: &mut S,
         (of, is_ours): (Subject, bool),
-        (before, after): (&AttemptRow, &AttemptRow),
-        words: &str,
+        before: &AttemptRow,
+        news: AttemptNews<'_>,
     ) -> Result<(), LedgerError> {
+        let after = news.row;
         self.tally.remove(of, before);
         self.tally.add(of, after);
         let references = [before, after].map(|row| row.attempt.contact_reference.as_deref());
@@ -172,7 +174,7 @@ impl Recorder {
             }
         }
         if after.revision != before.revision {
-            self.takers.announce(store, (after, words), of, self.now).await?;
+            self.takers.announce(store, news, of, self.now).await?;
         }
         Ok(())
     }
@@ -244,6 +246,11 @@ fn keyed_attempt(attempt: &CallAttempt) -> Cow<'_, CallAttempt> {
         }
         _ => Cow::Borrowed(attempt),
     }
+}
+
+/// An attempt as a report made it. Why a call that has an object of its own failed is told by that.
+fn news_of<'a>(row: &'a AttemptRow, seen: &'a SeenAttempt) -> AttemptNews<'a> {
+    AttemptNews { row, words: &seen.raw, may_be_explained: seen.call.is_some() }
 }
 
 /// As it was just inserted.

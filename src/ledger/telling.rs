@@ -5,12 +5,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::destination::{DestinationFilter, DestinationState, RAW, STANDARD};
+use crate::domain::call::Disposition;
+use crate::domain::destination::{
+    DestinationFilter, DestinationState, RAW, STANDARD, tells_ends_alone,
+};
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::destinations::read_filter;
 use crate::ledger::inbox::{NewPush, Original};
-use crate::ledger::outbox::{DeliveryState, NEVER};
+use crate::ledger::outbox::{DeliveryState, NEVER, REASON_WAITS};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 use crate::ledger::{quarantine, snapshot};
@@ -29,6 +32,7 @@ struct Taker {
     is_raw: bool,
     /// It speaks as a platform does.
     speaks_natively: bool,
+    tells_ends_alone: bool,
     /// It takes only what names it.
     is_receiver: bool,
     is_ordered: bool,
@@ -84,6 +88,22 @@ impl Named {
     }
 }
 
+/// An attempt that is told, in the revision that it has now.
+#[derive(Clone, Copy)]
+pub(super) struct AttemptNews<'a> {
+    pub row: &'a AttemptRow,
+    /// The platform's own, by which it became known.
+    pub words: &'a str,
+    /// A closer look at the call may tell more.
+    pub may_be_explained: bool,
+}
+
+impl AttemptNews<'_> {
+    fn lacks_reason(&self) -> bool {
+        self.may_be_explained && self.row.attempt.disposition == Disposition::Failed
+    }
+}
+
 /// The surrogates of what is told.
 #[derive(Clone, Copy)]
 pub(super) struct Subject {
@@ -99,15 +119,19 @@ impl Takers {
         let mut all = Vec::new();
         for mut row in store.rows(sql, &[]).await? {
             let (id, shape) = (row.int()?, row.text()?);
+            let (is_receiver, is_ordered) = (row.bool()?, row.bool()?);
+            let state = DestinationState::from_term(&row.text()?);
+            let state = state.ok_or_else(|| row.corrupt("a state"))?;
+            let filter = read_filter(&mut row)?;
             all.push(Taker {
                 id,
                 is_raw: shape == RAW,
                 speaks_natively: shape != RAW && shape != STANDARD,
-                is_receiver: row.bool()?,
-                is_ordered: row.bool()?,
-                state: DestinationState::from_term(&row.text()?)
-                    .ok_or_else(|| row.corrupt("a state"))?,
-                filter: read_filter(&mut row)?,
+                tells_ends_alone: tells_ends_alone(&shape, &filter),
+                is_receiver,
+                is_ordered,
+                state,
+                filter,
                 made: 0,
                 dead: 0,
             });
@@ -120,15 +144,15 @@ impl Takers {
         self.all.iter().filter(|taker| !taker.is_raw).count()
     }
 
-    /// Tells an attempt, in the revision that it has now; `words` are the platform's own, by which it
-    /// became known.
+    /// Tells an attempt. What waits for its reason and is not told until then is told in the next revision.
     pub async fn announce<S: Statements>(
         &mut self,
         store: &mut S,
-        (row, words): (&AttemptRow, &str),
+        news: AttemptNews<'_>,
         of: Subject,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
+        let AttemptNews { row, words, .. } = news;
         let names = [of.campaign.receiver, of.account.receiver];
         let takes = |taker: &&mut Taker| {
             !taker.is_raw
@@ -158,7 +182,10 @@ impl Takers {
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
         for taker in &mut takers {
-            deliver(store, taker, (event, Some(of.campaign.id)), now).await?;
+            let waits = taker.tells_ends_alone && news.lacks_reason();
+            let due =
+                if waits { Due::Then(now + REASON_WAITS) } else { Due::InLane(of.campaign.id) };
+            deliver(store, taker, (event, due), now).await?;
         }
         Ok(())
     }
@@ -199,7 +226,7 @@ impl Takers {
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
         for taker in takers {
-            deliver(store, taker, (event, None), now).await?;
+            deliver(store, taker, (event, Due::Then(now)), now).await?;
         }
         Ok(())
     }
@@ -248,21 +275,33 @@ pub(super) async fn announce_pushes<S: Statements>(
     takers.close(store).await
 }
 
+/// When a delivery leaves.
+#[derive(Clone, Copy)]
+enum Due {
+    /// Now, or after those of the campaign that were told before, where they are kept in order.
+    InLane(i64),
+    /// Then, and holds nobody up until then.
+    Then(Timestamp),
+}
+
 async fn deliver<S: Statements>(
     store: &mut S,
     taker: &mut Taker,
-    (event, campaign): (i64, Option<i64>),
+    (event, due): (i64, Due),
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     let is_dead = taker.state == DestinationState::Disabled;
-    let place = match campaign {
-        Some(campaign) if taker.is_ordered && !is_dead => {
+    let place = match due {
+        Due::InLane(campaign) if taker.is_ordered && !is_dead => {
             Some(next_in_lane(store, taker.id, campaign).await?)
         }
-        _ => None,
+        Due::InLane(_) | Due::Then(_) => None,
     };
-    let waits = place.as_ref().is_some_and(|place| !place.is_first);
-    let due_at = if waits { NEVER } else { now.as_microsecond() };
+    let due_at = match (&place, due) {
+        (Some(Place { is_first: false, .. }), _) => NEVER,
+        (_, Due::Then(then)) => then.as_microsecond(),
+        (_, Due::InLane(_)) => now.as_microsecond(),
+    };
     let (state, ended_at, error) = if is_dead {
         (DeliveryState::Dead, Some(now), Some("the destination is disabled"))
     } else {

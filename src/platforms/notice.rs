@@ -6,7 +6,8 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::domain::call::CallAttempt;
-use crate::domain::ids::PublicPair;
+use crate::domain::contact::Contact;
+use crate::domain::ids::{CampaignPart, PublicPair};
 use crate::platforms::{ConvertContext, PlatformKind, isales, voipbin};
 
 /// An attempt under its public ids.
@@ -21,11 +22,25 @@ pub struct Notice<'a> {
     pub pair: PublicPair,
     /// Public id of the contact, where it is known which one was called.
     pub contact: Option<Uuid>,
-    /// The place of the called number among the contact's, where that is told and known.
-    pub place: Option<usize>,
+    /// The contact, where what it says is told and known.
+    pub person: Option<&'a Contact>,
+    /// The parts that the campaign's client named, where they are told.
+    pub parts: &'a [(CampaignPart, Uuid)],
     pub attempt: &'a CallAttempt,
     /// The words by which it became known, as far as they were kept.
     pub words: Option<Words<'a>>,
+}
+
+impl Notice<'_> {
+    /// The place of the called number among the contact's.
+    pub fn place(&self) -> Option<usize> {
+        self.person?.place_of(self.attempt.called.as_ref()?)
+    }
+
+    /// The part that the campaign's client named.
+    pub fn named_part(&self, part: CampaignPart) -> Option<Uuid> {
+        self.parts.iter().find(|(named, _)| *named == part).map(|(_, id)| *id)
+    }
 }
 
 /// What a platform said of an attempt, as it said it.
@@ -45,12 +60,9 @@ pub fn body(platform: PlatformKind, notice: &Notice<'_>, ctx: &ConvertContext) -
     }
 }
 
-/// Whether the platform tells which of a contact's numbers was called, and has not said so itself.
-pub fn tells_place(platform: PlatformKind, notice: &Notice<'_>) -> bool {
-    match platform {
-        PlatformKind::Voipbin => notice.words.is_none_or(|words| words.platform != platform),
-        PlatformKind::Isales => false,
-    }
+/// Whether it is to be said in words of the platform, which has not said it itself.
+pub fn is_said_anew(platform: PlatformKind, notice: &Notice<'_>) -> bool {
+    notice.words.is_none_or(|words| words.platform != platform)
 }
 
 /// Whether the platform pushes that a call is under way, and not its outcome alone.

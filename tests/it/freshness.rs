@@ -3,3 +3,4 @@
 mod cache;
 mod discovery;
 mod pushes;
+mod reasons;

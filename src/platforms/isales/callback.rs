@@ -62,6 +62,8 @@ pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> 
     row.campaign_id = Some(notice.pair.number.to_string());
     row.vdn_id = Some(notice.pair.vdn.get().into());
     row.call_id = Some(notice.attempt_id.to_string());
+    // Of a contact without one the platform's own sample says nothing (reference 6).
+    row.custom_field = notice.person.and_then(|person| person.label.clone());
     row.record_path.get_or_insert_default();
     row.session_id.get_or_insert_default();
     serde_json::to_vec(&[row]).ok()

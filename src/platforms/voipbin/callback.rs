@@ -286,10 +286,16 @@ pub fn push_of(notice: &Notice<'_>, own: Option<&str>, ctx: &ConvertContext) -> 
     call.id = notice.attempt_id.to_string();
     call.campaign_id = notice.campaign.to_string();
     NIL_UUID.clone_into(&mut call.customer_id);
-    call.outplan_id = CampaignPart::DialingRules.public_id(notice.campaign).to_string();
-    call.outdial_id = CampaignPart::ContactList.public_id(notice.campaign).to_string();
+    let part = |part: CampaignPart| {
+        notice.named_part(part).unwrap_or_else(|| part.public_id(notice.campaign)).to_string()
+    };
+    call.outplan_id = part(CampaignPart::DialingRules);
+    call.outdial_id = part(CampaignPart::ContactList);
+    if let Some(queue) = notice.named_part(CampaignPart::AgentGroup) {
+        call.queue_id = queue.to_string();
+    }
     call.outdial_target_id = notice.contact.unwrap_or_default().to_string();
-    call.destination_index = convert::destination_index(notice.place);
+    call.destination_index = convert::destination_index(notice.place());
     call.reference_id = notice.attempt_id.to_string();
     call.tm_create = Some(notice.list_at.to_string());
     serde_json::to_vec(&serde_json::json!({"type": kind, "data": call})).ok()

@@ -50,6 +50,9 @@ async fn results_are_pushed_where_the_client_wants_them() {
     assert_eq!(shown["returnObject"]["callBackUrl"], first.url("/first").as_str());
     let there = destinations(&app).await;
     assert_eq!((there.len(), &there[0]["shape"]), (1, &json!("isales")));
+    // Nobody waits for the reason of a success.
+    let outcomes = format!("{}/_sim/outcomes", app.voipbin.base_url());
+    app.send("POST", &outcomes, &[], Some("*=normal:8s".to_owned())).await;
     // It moves, and then people are called.
     let body = document(&app, &second.url("/second"));
     app.cc_ok("PUT", &format!("v2/openapi/campaigns/{at}"), Some(body)).await;

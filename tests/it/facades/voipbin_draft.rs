@@ -8,6 +8,7 @@ use dialbridge::platforms::{Binding, Bindings};
 use jiff::civil::Time;
 use serde_json::{Value, json};
 
+use crate::support::sink::Sink;
 use crate::support::{Caller, Reply, TestApp, VDN, until};
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
@@ -322,7 +323,16 @@ async fn the_script_on_isales() {
         let path =
             format!("v1/openapi/campaigns/{VDN}?status=0&deviceType=0&curPage=1&rowsPerPage=10");
         assert_eq!(app.cc_ok("GET", &path, None).await["totalSize"], 0);
+        let sink = Sink::taking();
+        let order = json!({"name": "crm", "shape": "voipbin", "url": sink.url("/")});
+        let order = app.ask_api("operator", ("POST", "/destinations"), Some(order)).await;
+        assert_eq!(order.status, 200, "{}", order.text);
         script.run(&made).await;
+        until(async || !sink.received().is_empty()).await;
+        for told in sink.received().iter().map(|got| got.json()["data"].take()) {
+            let parts = [&told["outplan_id"], &told["outdial_id"], &told["queue_id"]];
+            assert_eq!(parts, [&*made.outplan, &*made.outdial, QUEUE], "as in lists");
+        }
         let number = app.number_of(VDN, "scripted").await;
         let path = format!("v1/openapi/campaigns/{VDN}/{number}");
         let own = app.on_isales("GET", &path, None).await["returnObject"].clone();

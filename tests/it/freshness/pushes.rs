@@ -16,10 +16,10 @@ use crate::facades::isales_life::{bound, document};
 use crate::support::sink::Sink;
 use crate::support::{MASTER_KEY, Reply, TestApp, VIRTUAL_VDN, until};
 
-const SECRET: &str = "a configured secret";
+pub(super) const SECRET: &str = "a configured secret";
 
 /// Discovery looks once, at start; what is fresh afterwards is so by webhooks.
-fn configured(config: &mut Config) {
+pub(super) fn configured(config: &mut Config) {
     config.discovery_interval = Duration::from_secs(86_400);
     for account in &mut config.accounts {
         if let PlatformSettings::Voipbin { webhook_secret, .. } = &mut account.platform {
@@ -38,7 +38,7 @@ fn signed(secret: &str, body: &str) -> (&'static str, String) {
     (webhook::SIGNATURE_HEADER, webhook::sign(&secret, body.as_bytes()))
 }
 
-async fn push(app: &TestApp, secret: &str, body: &str) -> Reply {
+pub(super) async fn push(app: &TestApp, secret: &str, body: &str) -> Reply {
     let url = format!("{}/callbacks/voipbin/vb", app.callbacks());
     app.send("POST", &url, &[signed(secret, body)], Some(body.to_owned())).await
 }

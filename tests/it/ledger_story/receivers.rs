@@ -1,14 +1,21 @@
 //! Receivers: shared by what names them, told what names them and nothing else, gone with the last name.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
+use dialbridge::domain::call::Disposition;
 use dialbridge::domain::destination::{
     Destination, DestinationFilter, DestinationState, SecretVersions,
 };
+use dialbridge::domain::ids::NativeId;
 use dialbridge::ledger::attempts::SeenAttempt;
 use dialbridge::ledger::destinations::{DestinationChange, MAX_DESTINATIONS};
 use dialbridge::ledger::journal::JournalEntry;
+use dialbridge::ledger::outbox::{REASON_WAITS, Told};
 use dialbridge::ledger::receivers::Names;
 use dialbridge::ledger::{Ledger, LedgerError};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::inbox::seen;
@@ -18,6 +25,7 @@ stories! {
     campaigns_with_one_address_share_a_receiver,
     what_was_meant_for_a_campaign_is_its_own_when_it_is_met,
     a_destination_that_was_removed_takes_no_place,
+    a_failure_waits_for_its_reason_where_ends_alone_are_told,
 }
 
 pub fn receiver(n: i64, url: &str) -> Destination {
@@ -126,4 +134,62 @@ async fn a_destination_that_was_removed_takes_no_place(place: Place) {
     ledger.change_destination(uuid(7000), removed, entry()).await.unwrap();
     add(MAX_DESTINATIONS).await.unwrap();
     assert!(add(MAX_DESTINATIONS + 1).await.is_err(), "it has the place now");
+}
+
+/// What is due then: which attempt, the revision that is told, and the one that it has.
+async fn due(ledger: &Ledger, destination: i64, now: Timestamp) -> Vec<(Uuid, i64, i64)> {
+    let span = (now, now + REASON_WAITS);
+    let leased =
+        ledger.lease_deliveries(uuid(7000 + destination), (false, 10), HashSet::new(), span);
+    let told = |what| match what {
+        Told::Attempt(told) => (told.uuid, told.revision, told.newest_revision),
+        Told::Push { .. } => panic!("nobody pushed"),
+    };
+    let mut due: Vec<_> =
+        leased.await.unwrap().into_iter().map(|leased| told(leased.event.what)).collect();
+    due.sort_unstable();
+    due
+}
+
+async fn a_failure_waits_for_its_reason_where_ends_alone_are_told(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let ends = |disposition: &Disposition| *disposition != Disposition::InProgress;
+    let ends: Vec<Disposition> = Disposition::ALL.into_iter().filter(ends).collect();
+    // One that keeps campaigns in order, one of the same form that takes all, and one that knows revisions.
+    for (n, shape, dispositions, is_ordered) in [
+        (1, "isales", ends.clone(), true),
+        (2, "isales", Vec::new(), false),
+        (3, "standard", ends.clone(), false),
+    ] {
+        let one = receiver(n, &format!("http://{n}.example.com/"));
+        let filter = DestinationFilter { dispositions, ..one.filter.clone() };
+        let shape = shape.to_owned();
+        let one = Destination { is_receiver: false, shape, filter, is_ordered, ..one };
+        ledger.add_destination(one, JournalEntry::new(at(1), "ann", "add")).await.unwrap();
+    }
+    let mut waits = seen("waits");
+    waits.attempt.disposition = Disposition::Failed;
+    waits.call = Some(NativeId::new("call"));
+    let (mut bare, known) = (seen("bare"), seen("known"));
+    bare.attempt.disposition = Disposition::Failed;
+    let ids = [&waits, &bare, &known].map(|seen| seen.proposed_uuid);
+    let all = vec![waits, bare, known];
+    ledger.record_attempts(slug("pairs"), campaign, all, at(0)).await.unwrap();
+    let mut three = ids.map(|id| (id, 1, 1)).to_vec();
+    three.sort_unstable();
+    for n in [2, 3] {
+        assert_eq!(due(&ledger, n, at(0)).await, three, "{n}");
+    }
+    let first = due(&ledger, 1, at(0)).await;
+    assert_eq!(first.len(), 1, "one after the other");
+    assert_ne!(first[0].0, ids[0], "nobody waits behind it");
+    // It is explained: what was due at last is out of date, and says so.
+    let mut busy = seen("waits").attempt;
+    busy.disposition = Disposition::Busy;
+    ledger.explain_attempt(ids[0], Some(busy), at(9)).await.unwrap().unwrap();
+    let early = due(&ledger, 1, at(0) + REASON_WAITS - Duration::from_millis(1)).await;
+    assert!(!early.contains(&(ids[0], 1, 2)), "{early:?}");
+    let late = due(&ledger, 1, at(0) + REASON_WAITS).await;
+    assert!(late.contains(&(ids[0], 1, 2)), "{late:?}");
 }

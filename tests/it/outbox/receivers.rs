@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Scene;
 use crate::support::sink::{Says, Sink};
-use crate::support::until;
+use crate::support::{VDN, until};
 
 /// What CC-iSales itself takes for success is success: a receiver that has it is not told again.
 #[tokio::test]
@@ -154,5 +154,64 @@ async fn a_query_or_body_that_means_nothing_is_refused() {
     let row = scene.row_of("crm").await;
     assert_eq!((&row["state"], &row["secret_version"]), (&json!("active"), &json!(1)));
     scene.ok("DELETE", "/destinations/crm", None).await;
+    scene.finish().await;
+}
+
+/// A receiver that knows no revisions keeps what it hears first, or last: it hears the newest alone.
+#[tokio::test]
+async fn what_is_out_of_date_when_it_could_leave_is_not_sent_to_who_knows_no_revisions() {
+    let scene = Scene::new().await;
+    let (own, crm) = (Sink::taking(), Sink::taking());
+    scene.destination("own", "isales", &own.url("/"), json!({})).await;
+    scene.destination("crm", "standard", &crm.url("/"), json!({"concurrency": 1})).await;
+    for name in ["own", "crm"] {
+        scene.change(name, "pause").await;
+    }
+    for code in ["34608", "00537"] {
+        scene.push(&[scene.row(1, code)]).await;
+        let created = if code == "34608" { 1 } else { 2 };
+        until(async || scene.row_of("crm").await["created"] == created).await;
+    }
+    for name in ["own", "crm"] {
+        scene.change(name, "resume").await;
+        scene.settled(name, 2, 0).await;
+    }
+    let codes: Vec<Value> =
+        own.received().iter().map(|got| got.json()[0]["failCode"].clone()).collect();
+    assert_eq!(codes, ["00537"]);
+    let revisions: Vec<Value> =
+        crm.received().iter().map(|got| got.json()["data"]["revision"].clone()).collect();
+    assert_eq!(revisions, [1, 2]);
+    let rows = scene.deliveries("destination=own").await;
+    let unsent = rows.iter().find(|row| row["revision"] == 1).unwrap();
+    assert!(unsent["error"].as_str().unwrap().contains("newer revision"), "{unsent}");
+    scene.finish().await;
+}
+
+/// Who was called stands in a push as it stands in lists.
+#[tokio::test]
+async fn a_push_names_the_contact_that_lists_name() {
+    let scene = Scene::new().await;
+    let sink = Sink::taking();
+    scene.destination("vb", "voipbin", &sink.url("/"), json!({})).await;
+    let path = format!("v1/openapi/campaigns/{VDN}/calldata/{}", scene.campaign);
+    let records = json!([{"sessionId": "order-0", "called": "013100000009"},
+        {"sessionId": "order-1", "called": "013100000001"}]);
+    scene.app.cc_ok("POST", &path, Some(json!({"callDataList": records}))).await;
+    scene.push(&[scene.row(1, "00537")]).await;
+    scene.settled("vb", 1, 0).await;
+    let told = sink.received()[0].json()["data"].take();
+    let path = format!("/campaigns/{}/campaigncalls", scene.uuid);
+    let listed = scene.app.vb_get(&path).await["result"][0].take();
+    for name in ["id", "outdial_id", "outdial_target_id", "destination_index", "outplan_id"] {
+        assert_eq!(told[name], listed[name], "{name}");
+    }
+    let target = format!(
+        "/outdials/{}/targets/{}",
+        told["outdial_id"].as_str().unwrap(),
+        told["outdial_target_id"].as_str().unwrap()
+    );
+    let target = scene.app.vb_get(&target).await;
+    assert_eq!(target["destination_0"]["target"], "+8613100000001");
     scene.finish().await;
 }
