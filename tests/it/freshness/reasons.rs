@@ -99,7 +99,8 @@ impl Scene {
 #[tokio::test]
 async fn each_failure_is_pushed_once_with_its_reason() {
     let app = TestApp::simulators(configured).await;
-    let scene = Scene::begin(app, "0001=busy:2s,0002=noanswer:20s,0003=normal:20s").await;
+    let outcomes = "0001=busy:2s,0002=noanswer:20s,0003=normal:20s";
+    let scene = Box::pin(Scene::begin(app, outcomes)).await;
     for (session, called) in [("a", "13100000001"), ("b", "13100000002"), ("c", "13100000003")] {
         scene.add(session, called).await;
     }
@@ -130,7 +131,7 @@ async fn each_failure_is_pushed_once_with_its_reason() {
 #[tokio::test]
 async fn a_failure_that_stays_unexplained_is_pushed_in_the_end_and_put_right_later() {
     let app = TestApp::simulators(configured).await;
-    let scene = Scene::begin(app, "0001=busy:2s").await;
+    let scene = Box::pin(Scene::begin(app, "0001=busy:2s")).await;
     scene.add("order-17", "13100000001").await;
     scene.run().await;
     let call = scene.over(1).await.pop().unwrap();
