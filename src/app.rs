@@ -227,7 +227,8 @@ impl Running {
         });
         let ((name, ended), ..) = futures_util::future::select_all(named).await;
         if let Err(error) = ended {
-            tracing::error!(task = name, %error, "task failed");
+            tracing::error!(task = name, %error,
+                "a task of the process panicked; the process stops");
         }
         for tasks in [&mut self.service.listeners, &mut self.service.tasks, &mut self.ground.tasks]
         {
@@ -243,6 +244,9 @@ impl Ground {
             traces::start(collector)?;
         }
         let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
+        // Before the first request of this process, and never again while it runs.
+        let doubted = ledger.doubt_orphaned_requests().await;
+        doubted.context("looking for requests that had no end")?;
         let id_cache = open_id_cache(&config.id_cache, &ledger).await?;
         let stop = CancellationToken::new();
         let refill = refill(id_cache.clone(), ledger.clone(), clock.clone(), stop.clone());
@@ -383,7 +387,8 @@ impl Service {
 async fn await_all(tasks: Vec<Task>) {
     for task in tasks {
         if let Err(error) = task.handle.await {
-            tracing::error!(task = task.name, %error, "task failed");
+            tracing::error!(task = task.name, %error,
+                "a task of the process panicked while the process stopped");
         }
     }
 }

@@ -194,7 +194,7 @@ impl Opened {
         self.servers.push(server.handle());
         self.listeners.push(spawn(name, async move {
             if let Err(error) = server.await {
-                tracing::error!(listener = name, %error, "listener failed");
+                tracing::error!(listener = name, %error, "a listener failed; the process stops");
             }
         }));
         Ok(())

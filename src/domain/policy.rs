@@ -139,6 +139,16 @@ impl RetryPolicy {
         }
     }
 
+    /// Whether a home that tries every number of a contact equally often has the same tries and waits by
+    /// both.
+    pub fn is_kept_alike(&self, other: &Self) -> bool {
+        let kept = |policy: &Self| {
+            let equal = policy.clone().for_equal_numbers();
+            (equal.attempts_per_day, equal.interval_ms)
+        };
+        kept(self) == kept(other)
+    }
+
     /// True when nothing is said of it.
     pub fn is_silent(&self) -> bool {
         *self == Self::default()

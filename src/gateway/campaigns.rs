@@ -278,7 +278,8 @@ impl WorkerGateway {
         let deleted_at = is_deleted.then_some(entry.fetched_at);
         let document = Bytes::from(entry.snapshot.document);
         let fetched = adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
-            tracing::error!(campaign = %entry.identity.uuid, %error, "directory");
+            tracing::error!(campaign = %entry.identity.uuid, %error,
+                "the directory's document of the campaign cannot be read; the next discovery replaces it");
             GatewayError::Internal("a document in the directory cannot be read".to_owned())
         })?;
         // It may have been started or stopped since its document was read.
@@ -370,7 +371,8 @@ impl WorkerGateway {
 
 /// The facade's view of a read that the home did not answer.
 pub(super) fn failed(error: &PlatformError, identity: &CampaignIdentity) -> GatewayError {
-    tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
+    tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error,
+        "the home did not show the campaign; the client is told to ask again");
     GatewayError::from_platform(error, Noun::Campaign, identity.uuid)
 }
 
@@ -399,7 +401,8 @@ impl Home {
         if error.kind == PlatformErrorKind::NotFound {
             return failed(error, identity);
         }
-        tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error, "read from home");
+        tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error,
+        "the home did not show the campaign; the client is told to ask again");
         self.refusal(asked_as, error, (Noun::Campaign, identity.uuid))
     }
 }

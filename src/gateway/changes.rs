@@ -20,8 +20,8 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::read_cache::Writing;
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::{self, Stated};
+use crate::gateway::written::KeptOf;
 use crate::gateway::{Asked, WorkerGateway};
-use crate::mapping::table::Kind;
 use crate::platforms::{self, Effect, Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -55,6 +55,7 @@ pub(super) struct Turns {
     by_campaign: Mutex<HashMap<Uuid, Arc<tokio::sync::Mutex<()>>>>,
 }
 
+const NOT_WHILE_IT_RUNS: &str = "while it runs it cannot be changed so";
 /// Campaigns whose turns are remembered; those that nobody waits for are forgotten first.
 const MAX_TURNS: usize = 10_000;
 
@@ -102,7 +103,8 @@ impl WorkerGateway {
         self.shared.ledger.append_journal(entry).await?;
         let adapter = &self.home(&identity)?.adapter;
         if let Err(error) = adapter.delete_campaign(Lane::FacadeWrite, &identity.native).await {
-            tracing::warn!(campaign = %identity.uuid, %job, %error, "delete");
+            tracing::warn!(campaign = %identity.uuid, %job, %error,
+                "the home did not confirm that it deleted the campaign; it is asked whether it is gone");
             let gone = error.effect == Effect::Unclear
                 && self.is_gone(&identity).await.unwrap_or_default();
             if !gone {
@@ -135,7 +137,8 @@ impl WorkerGateway {
                     }
                     // The write is done; lists follow with the next discovery.
                     Err(error) => {
-                        tracing::warn!(campaign = %identity.uuid, %error, "read after a change");
+                        tracing::warn!(campaign = %identity.uuid, %error,
+                            "the changed campaign could not be read; the next discovery shows it");
                         Ok(())
                     }
                 }
@@ -165,7 +168,8 @@ impl WorkerGateway {
         let document = bytes::Bytes::from(entry.snapshot.document);
         let known = adapter.read_campaign(&identity.native, document);
         let mut fetched = known.map_err(|error| {
-            tracing::error!(campaign = %identity.uuid, %error, "directory");
+            tracing::error!(campaign = %identity.uuid, %error,
+                "the directory's document of the campaign cannot be read; the next discovery replaces it");
             GatewayError::Internal("a document in the directory cannot be read".to_owned())
         })?;
         fetched.deleted = true;
@@ -191,46 +195,35 @@ impl Change<'_> {
         let stated = Stated { definition: definition.clone(), windows_are_kept, widening: None };
         let unenforced = rules::unenforced(&stated, gateway.shared.clock.now());
         unenforced.map_or(Ok(()), |reason| {
-            let reason = format!("while it runs it cannot be changed so: {reason}");
-            Err(GatewayError::Unenforced(reason))
+            Err(GatewayError::Unenforced(format!("{NOT_WHILE_IT_RUNS}: {reason}")))
         })
     }
 
-    /// The same of the client's document: what its home would lose of it must not let more be called.
+    /// The same of the client's document and the dialling rules that it names: its home must be able to
+    /// run the campaign by them, and what it would lose of them must not let more be called. While the
+    /// campaign does not dial, that is seen when it is started.
     ///
     /// # Errors
-    /// `Unenforced` with what would be lost.
-    pub fn check_document(&self, document: &Value) -> Result<(), GatewayError> {
-        let CampaignView { identity, context, .. } = &self.before;
-        if !self.dials() {
-            return Ok(());
-        }
-        let home = self.gateway.home(identity)?.adapter.platform();
-        match platforms::widening((self.asked.platform, home), Kind::Campaign, document, context) {
-            Ok(None) => Ok(()),
-            Ok(Some(lost)) => Err(GatewayError::Unenforced(format!(
-                "while it runs it cannot be changed so: its home cannot keep what it states: {lost}"
-            ))),
-            Err(_) => Err(GatewayError::Internal("an edited document cannot be read".to_owned())),
-        }
-    }
-
-    /// Whether the campaign's home could run it by this document of the client's and the dialling rules
-    /// that it names. While it does not dial, that is seen when it is started.
-    ///
-    /// # Errors
-    /// `Unenforced` with what is missing.
-    pub async fn check_portable(
+    /// `Unenforced` with what is missing, or would be lost.
+    pub async fn check_document(
         &self,
-        campaign: &Value,
-        rules: Option<Uuid>,
+        document: &Value,
+        uses: Option<Uuid>,
     ) -> Result<(), GatewayError> {
         if !self.dials() {
             return Ok(());
         }
-        let rules = self.gateway.dialing_rules(self.before.identity.uuid, rules).await?;
-        platforms::check_portable(self.asked.platform, campaign, &rules).map_err(|why| {
-            GatewayError::Unenforced(format!("while it runs it cannot be changed so: {why}"))
+        let (gateway, campaign) = (self.gateway, self.before.identity.uuid);
+        let home = gateway.home(&self.before.identity)?;
+        let kept = KeptOf { campaign, shape: self.asked.platform.as_str(), uses };
+        let refused = |why| GatewayError::Unenforced(format!("{NOT_WHILE_IT_RUNS}: {why}"));
+        let lost = match gateway.documents(kept, document.clone(), home).await {
+            Ok(documents) => documents.widening()?,
+            Err(GatewayError::Unenforced(why)) => return Err(refused(why)),
+            Err(error) => return Err(error),
+        };
+        lost.map_or(Ok(()), |lost| {
+            Err(refused(format!("its home cannot keep what it states: {lost}")))
         })
     }
 
@@ -276,7 +269,8 @@ impl Change<'_> {
         let modify =
             Box::pin(adapter.modify_campaign(Lane::FacadeWrite, &identity.native, definition));
         let rules = modify.await.map_err(|error| {
-            tracing::warn!(campaign = %identity.uuid, %job, %error, "change");
+            tracing::warn!(campaign = %identity.uuid, %job, %error,
+                "the home did not change the campaign; its client is told");
             home.refusal(asked.platform, &error, (Noun::Campaign, job))
         })?;
         let after = Box::pin(gateway.view(asked.platform, Arc::clone(identity))).await?;

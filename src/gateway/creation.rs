@@ -18,6 +18,7 @@ use crate::gateway::contacts::as_sent;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
 use crate::gateway::settling::Started;
+use crate::gateway::written::{Documents, KeptOf};
 use crate::gateway::{Home, WorkerGateway, settling, written};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
 use crate::ledger::directory::MADE;
@@ -148,17 +149,14 @@ async fn refuse_widening(
     object: &ObjectRow,
     home: &Home,
 ) -> Result<(), GatewayError> {
-    let (platform, document) = document_of(gateway, object, home).await?;
-    let way = (platform, home.adapter.platform());
-    let lost = platforms::widening(way, Kind::Campaign, &document, &home.context);
-    lost.map_err(|_| unreadable())?.map_or(Ok(()), |lost| {
+    let lost = documents_of(gateway, object, home).await?.widening()?;
+    lost.map_or(Ok(()), |lost| {
         let why = format!("its home cannot keep what it states: {lost}");
         Err(GatewayError::Unenforced(why))
     })
 }
 
-/// What a client's documents state of a campaign: its own, and that of its dialling rules where they are
-/// kept apart.
+/// What a client's documents state of a campaign.
 ///
 /// # Errors
 /// `Unenforced` when they cannot be read, or say too little for a home of another platform.
@@ -167,33 +165,17 @@ pub(super) async fn definition_of(
     object: &ObjectRow,
     home: &Home,
 ) -> Result<CampaignDefinition, GatewayError> {
-    let (platform, document) = document_of(gateway, object, home).await?;
-    let read = platforms::document_to_domain(platform, Kind::Campaign, &document, &home.context);
-    match read.map_err(|_| unreadable())?.value {
-        DomainDocument::Campaign(definition, _) => Ok(*definition),
-        _ => Err(unreadable()),
-    }
+    documents_of(gateway, object, home).await?.definition()
 }
 
-/// The client's documents as one.
-async fn document_of(
+async fn documents_of<'a>(
     gateway: &WorkerGateway,
     object: &ObjectRow,
-    home: &Home,
-) -> Result<(PlatformKind, Value), GatewayError> {
-    let platform = platform_of(&object.shape).ok_or_else(unreadable)?;
-    let campaign: Value = serde_json::from_str(&object.document).map_err(|_| unreadable())?;
-    let rules = gateway.dialing_rules(object.uuid, object.uses).await?;
-    if home.adapter.platform() != platform {
-        platforms::check_portable(platform, &campaign, &rules).map_err(|why| {
-            GatewayError::Unenforced(format!("the campaign cannot be run there: {why}"))
-        })?;
-    }
-    Ok((platform, platforms::campaign_document(platform, campaign, rules.document())))
-}
-
-fn unreadable() -> GatewayError {
-    GatewayError::Unenforced("its document cannot be read".to_owned())
+    home: &'a Home,
+) -> Result<Documents<'a>, GatewayError> {
+    let campaign = serde_json::from_str(&object.document).map_err(|_| written::unreadable())?;
+    let kept = KeptOf { campaign: object.uuid, shape: &object.shape, uses: object.uses };
+    gateway.documents(kept, campaign, home).await
 }
 
 async fn definition(
@@ -241,7 +223,8 @@ async fn give_up(
 ) -> Stop {
     let Stop::Failed(why) = stop else { return stop };
     if let Err(error) = home.adapter.unmake(Lane::FacadeWrite, &progress.made).await {
-        tracing::warn!(campaign = %object.uuid, %error, "what was made in part cannot be removed");
+        tracing::warn!(campaign = %object.uuid, %error,
+            "the job could not remove a campaign that was made in part; it tries again");
         return run.stop_for(&error.with_effect(Effect::Unclear));
     }
     let ledger = &run.gateway.shared.ledger;

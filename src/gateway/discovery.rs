@@ -100,7 +100,7 @@ impl Discovery {
         let account = &self.account;
         let (error, wait) = match &outcome {
             Ok(listed) => {
-                tracing::debug!(%account, ?listed, "discovery");
+                tracing::debug!(%account, ?listed, "discovery has listed the account");
                 self.failures = 0;
                 self.recorded_at = Some(now);
                 (None, self.interval)
@@ -108,13 +108,15 @@ impl Discovery {
             Err(error) => {
                 let wait = self.backoff(error.retry_after());
                 self.failures = self.failures.saturating_add(1);
-                tracing::warn!(%account, %error, ?wait, "account could not be listed");
+                tracing::warn!(%account, %error, ?wait,
+                    "discovery could not list the account; it tries again after the wait");
                 (Some(error.to_string()), wait)
             }
         };
         let ledger = &self.gateway.shared.ledger;
         if let Err(error) = ledger.record_reading(account.clone(), error, now).await {
-            tracing::warn!(%account, %error, "a listing is not recorded");
+            tracing::warn!(%account, %error,
+                "discovery could not record when it listed the account; the next listing does");
         }
         self.gateway.shared.was_tried(account);
         wait
@@ -260,7 +262,8 @@ impl WorkerGateway {
                     answer = GatewayError::Forbidden(Refusal::ForeignAccount);
                 }
                 Err(error) => {
-                    tracing::warn!(%account, %error, "look-up of an unknown id");
+                    tracing::warn!(%account, %error,
+                        "the home did not show a campaign that it may have; the client is told to ask again");
                     let job = self.shared.clock.new_uuid();
                     return Err(home.refusal(asked.platform, &error, (Noun::Campaign, job)));
                 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::CampaignPart;
 use crate::ledger::LedgerError;
-use crate::platforms::{Effect, PlatformError, PlatformErrorKind, Said};
+use crate::platforms::{Effect, Member, PlatformError, PlatformErrorKind, Said};
 
 /// Why the gateway did not do what it was asked. Texts never hold a secret, a number or a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,9 @@ pub enum GatewayError {
     /// The home was asked and its answer is not known; `job` names what is to be looked up.
     #[error("the outcome is not known yet ({job})")]
     Unclear { job: Uuid },
+    /// Several campaigns were to be changed and some are; the same request again changes the others.
+    #[error("{done} of {of} campaigns are changed; send the request again for the others: {why}")]
+    InPart { done: usize, of: usize, why: Box<GatewayError> },
     /// The home's own no, for a client that speaks its language.
     #[error("refused by the campaign's home ({})", said.code)]
     Refused { kind: PlatformErrorKind, said: Box<Said>, retry_after: Option<Duration> },
@@ -91,8 +94,15 @@ impl GatewayError {
     /// asking again could do it twice.
     #[must_use]
     pub fn after_a_write(self, job: Uuid) -> Self {
-        tracing::error!(%job, error = %self, "after a write");
+        tracing::error!(%job, error = %self,
+            "what was changed on the home could not be recorded; look the job up before asking again");
         GatewayError::Unclear { job }
+    }
+
+    /// What an error comes to that stopped a change of several campaigns after some of them.
+    #[must_use]
+    pub fn after_some(self, (done, of): (usize, usize)) -> Self {
+        if done == 0 { self } else { GatewayError::InPart { done, of, why: Box::new(self) } }
     }
 
     /// As [`GatewayError::from_platform`], for a client that speaks the home's language: what the
@@ -131,7 +141,7 @@ impl GatewayError {
         match error.kind {
             PlatformErrorKind::NotFound => GatewayError::NotFound(noun),
             PlatformErrorKind::Invalid => GatewayError::Invalid {
-                field: "request".to_owned(),
+                field: named_elsewhere(error).to_owned(),
                 rule: format!("refused by the campaign's home{}", code_of(error)),
             },
             PlatformErrorKind::State => {
@@ -167,13 +177,21 @@ impl GatewayError {
     }
 }
 
+/// The member that the home calls wrong, as a client of another platform calls it.
+fn named_elsewhere(error: &PlatformError) -> &str {
+    error
+        .member
+        .as_deref()
+        .map_or("request", |Member { own, elsewhere }| elsewhere.as_deref().unwrap_or(own))
+}
+
 fn code_of(error: &PlatformError) -> String {
     if error.native_code.is_empty() { String::new() } else { format!(" ({})", error.native_code) }
 }
 
 impl From<LedgerError> for GatewayError {
     fn from(error: LedgerError) -> Self {
-        tracing::error!(%error, "ledger");
+        tracing::error!(%error, "the ledger did not do what a request needs; the client is told");
         match error {
             // Which disk, folder or database it is, is the operator's to know, and in the log.
             LedgerError::Unavailable(_) => {

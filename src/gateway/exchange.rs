@@ -187,7 +187,7 @@ impl WorkerGateway {
         let ask = async || {
             home.adapter.exchange(lane, native, exchange).await.map_err(|error| {
                 let unclear = error.effect == Effect::Unclear;
-                tracing::warn!(%account, %job, unclear, %error, "exchange");
+                tracing::warn!(%account, %job, unclear, %error, "the home did not do what was asked");
                 GatewayError::from_exchange(&error, Noun::Campaign, job)
             })
         };
@@ -233,7 +233,8 @@ impl WorkerGateway {
         let native = home.adapter.native_of(key).ok_or(GatewayError::NotFound(Noun::Campaign))?;
         let fetched = home.adapter.campaign(Lane::FacadeRead, &native).await;
         let fetched = fetched.map_err(|error| {
-            tracing::warn!(%account, %error, "read of a new campaign");
+            tracing::warn!(%account, %error,
+                "the home did not show a new campaign; the next discovery finds it");
             GatewayError::from_platform(&error, Noun::Campaign, self.shared.clock.new_uuid())
         })?;
         let sighted = self.sight(account, &home.adapter, vec![fetched], asked_at).await?;

@@ -322,7 +322,8 @@ impl WorkerGateway {
             Ok::<(), String>(())
         };
         if let Err(why) = Box::pin(done).await {
-            tracing::warn!(campaign = %identity.uuid, why, "it keeps the account's address");
+            tracing::warn!(campaign = %identity.uuid, why,
+                "the campaign keeps the account's address for its results");
         }
     }
 

@@ -132,7 +132,8 @@ impl WorkerGateway {
                     answer = GatewayError::Forbidden(Refusal::ForeignAccount);
                 }
                 Err(error) => {
-                    tracing::warn!(%account, %error, "look-up by id");
+                    tracing::warn!(%account, %error,
+                        "the home did not answer a look-up by id; the client is told to ask again");
                     let job = self.shared.clock.new_uuid();
                     return Err(GatewayError::from_exchange(&error, noun, job));
                 }

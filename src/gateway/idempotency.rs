@@ -164,7 +164,8 @@ impl WorkerGateway {
         if let Err(error) = self.keep(asked, key, kept).await {
             // The outcome is true whether or not it can be told again: without a record the key
             // comes to be in doubt.
-            tracing::error!(request_id = asked.request_id, %error, "an outcome was not kept");
+            tracing::error!(request_id = asked.request_id, %error,
+                "the ledger did not keep the outcome of a request; a repetition of it is in doubt");
         }
         outcome
     }
@@ -238,6 +239,10 @@ fn told_again(kept: &str) -> Result<Bytes, GatewayError> {
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn unkept(error: serde_json::Error) -> GatewayError {
     // Without the parser's own message, which could quote an answer.
-    tracing::error!(line = error.line(), column = error.column(), "a kept outcome");
+    tracing::error!(
+        line = error.line(),
+        column = error.column(),
+        "the kept outcome of a request cannot be read or written; its client is told"
+    );
     GatewayError::Internal("a kept outcome cannot be read or written".to_owned())
 }

@@ -170,7 +170,7 @@ impl JobWorker {
 
     async fn work(&self, row: JobRow) {
         let (job, kind, fence, attempt) = (row.uuid, row.kind.clone(), row.fence, row.attempt);
-        tracing::debug!(%job, kind, attempt, "job");
+        tracing::debug!(%job, kind, attempt, "a worker takes up the job");
         let mut run = Run { gateway: &self.gateway, row };
         let outcome = match kind.as_str() {
             adoption::ADOPT => adoption::run(&mut run, TakeOver::Adopt).await,
@@ -189,11 +189,11 @@ impl JobWorker {
         let turn = match outcome {
             Ok(answer) => Turn::Done { answer },
             Err(Stop::Later { at, why }) => {
-                tracing::info!(%job, kind, %why, "job goes on later");
+                tracing::info!(%job, kind, %why, "the job cannot go on now; it goes on later");
                 Turn::Postponed { run_at: at, error: why }
             }
             Err(Stop::Failed(why)) => {
-                tracing::warn!(%job, kind, %why, "job failed");
+                tracing::warn!(%job, kind, %why, "the job failed and is not tried again");
                 Turn::Failed { error: why }
             }
             Err(Stop::Lost(why)) => {

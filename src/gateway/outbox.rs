@@ -392,7 +392,8 @@ impl OutboxWorker {
         let ended = done.iter().map(|done| (done.destination, done.tried.number)).collect();
         let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
         while let Err(error) = ledger.record_tries(tries.clone(), clock.now()).await {
-            tracing::error!(%error, "the outcome of deliveries is not recorded yet; it is tried again");
+            tracing::error!(%error,
+                "the outcome of deliveries is not recorded yet; it is tried again");
             clock.sleep(LOOK_INTERVAL).await;
         }
         Recorded { ended, gone }
@@ -436,7 +437,8 @@ impl OutboxWorker {
         let change =
             DestinationChange::State { state: DestinationState::Disabled, reason: Some(reason) };
         if let Err(error) = ledger.change_destination(destination.uuid, change, entry).await {
-            tracing::error!(destination = %destination.name, %error, "it is not disabled yet");
+            tracing::error!(destination = %destination.name, %error,
+                "the ledger did not disable the destination; the next refusal does");
         }
     }
 

@@ -30,7 +30,8 @@ impl Unknown {
             alerted.clear();
         }
         if alerted.insert((account.clone(), code.to_owned())) {
-            tracing::warn!(%account, "an outcome that no table knows: see `mappings unknown`");
+            tracing::warn!(%account,
+                "the platform sent an outcome that no table knows; `dialbridge mappings unknown` lists it");
         }
     }
 }

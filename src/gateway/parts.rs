@@ -139,7 +139,8 @@ impl WorkerGateway {
             Ok(campaign) => Ok(self.sight(account, adapter, vec![campaign], asked_at).await?.pop()),
             Err(error) if error.kind == PlatformErrorKind::NotFound => Ok(None),
             Err(error) => {
-                tracing::warn!(%account, %error, "look-up of a part's campaign");
+                tracing::warn!(%account, %error,
+                    "the home did not show the campaign of a part; the client is told to ask again");
                 let job = self.shared.clock.new_uuid();
                 Err(GatewayError::from_platform(&error, Noun::Campaign, job))
             }
@@ -165,7 +166,8 @@ impl WorkerGateway {
                     answer = GatewayError::Forbidden(Refusal::ForeignAccount);
                 }
                 Err(error) => {
-                    tracing::warn!(%account, %error, "look-up of a part");
+                    tracing::warn!(%account, %error,
+                        "the home did not show a part; the client is told to ask again");
                     return Err(home.refusal(asked.platform, &error, (Noun::Part(part), id)));
                 }
             }

@@ -62,7 +62,8 @@ impl WorkerGateway {
         }
         let mut back = home.adapter.pass_through(request).await.map_err(|error| {
             let unclear = error.effect == Effect::Unclear;
-            tracing::warn!(%account, %job, unclear, %error, "pass-through");
+            tracing::warn!(%account, %job, unclear, %error,
+                "the home did not take a request that passes through; the client is told");
             match error.kind {
                 PlatformErrorKind::Invalid => GatewayError::invalid(
                     "body",
@@ -73,7 +74,8 @@ impl WorkerGateway {
         })?;
         let note = move |chunk: &Result<_, _>| {
             if let Err(failure) = chunk {
-                tracing::warn!(%account, %job, %failure, "an answer that passes was cut off");
+                tracing::warn!(%account, %job, %failure,
+                    "the home cut off an answer that passes through; the client sees it cut off, too");
             }
         };
         back.body = back.body.inspect(note).boxed_local();

@@ -109,7 +109,8 @@ impl WorkerGateway {
                 self.take_in((account, home), Genuine { arrived, proof, campaign: None }).await
             }
             Err(PushError::NotGenuine) => {
-                tracing::debug!(%account, bytes = arrived.body.len(), "a push is not genuine");
+                tracing::debug!(%account, bytes = arrived.body.len(),
+                    "a push is not genuine; it is kept as unproved");
                 self.keep_unproved(account, arrived, "its signature does not hold").await;
                 Err(PushRefused::NotGenuine)
             }
@@ -118,7 +119,8 @@ impl WorkerGateway {
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
             Err(PushError::TooSoon { again_in }) => {
-                tracing::debug!(%account, bytes = arrived.body.len(), "a push fits no secret known a moment ago");
+                tracing::debug!(%account, bytes = arrived.body.len(),
+                    "a push fits no secret known a moment ago");
                 // In whole seconds, and not before it is asked again.
                 Err(PushRefused::NotNow { retry_after: again_in + RETRY_AFTER })
             }
@@ -140,7 +142,8 @@ impl WorkerGateway {
             Some(PushedTo::Account) => None,
             Some(PushedTo::Campaign(native)) => Some(native),
             None => {
-                tracing::debug!(%account, bytes = arrived.body.len(), "a push to a wrong address");
+                tracing::debug!(%account, bytes = arrived.body.len(),
+                    "a push came to a wrong address; it is kept as unproved");
                 self.keep_unproved(account, arrived, "it came to a wrong address").await;
                 return Err(PushRefused::NotGenuine);
             }

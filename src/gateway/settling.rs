@@ -84,7 +84,8 @@ impl WorkerGateway {
                 run_at: now,
             };
             if let Err(error) = self.submit(job).await {
-                tracing::warn!(campaign = %found.campaign, %error, "a start or stop stays in doubt");
+                tracing::warn!(campaign = %found.campaign, %error,
+                    "a start or stop stays in doubt");
             }
         }
     }
@@ -298,7 +299,8 @@ async fn stop_overtaken(
                 .await?;
         }
         Err(error) => {
-            tracing::warn!(campaign = %identity.uuid, %error, "stop after a start; it is repeated");
+            tracing::warn!(campaign = %identity.uuid, %error,
+                "the home did not stop a campaign whose start was overtaken; the stop is repeated");
             ledger.end_steering(identity.uuid, row.uuid, Some(now)).await?;
             let (whom, job) =
                 ((&*row.actor, row.request_id.as_deref()), gateway.shared.clock.new_uuid());

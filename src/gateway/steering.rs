@@ -190,7 +190,8 @@ impl WorkerGateway {
             // A start may be on its way. What runs is stopped now; it is asked again after that.
             let adapter = &self.home(identity)?.adapter;
             if let Err(error) = adapter.stop_campaign(Lane::Stop, &identity.native).await {
-                tracing::debug!(campaign = %identity.uuid, %job, %error, "stop beside a start");
+                tracing::debug!(campaign = %identity.uuid, %job, %error,
+                    "the home did not stop the campaign beside a start; it is stopped again when its turn comes");
             }
         }
         match self.turn(steering, waits).await? {
@@ -418,7 +419,8 @@ impl WorkerGateway {
         };
         written.inspect_err(|error| {
             let unclear = error.effect == Effect::Unclear;
-            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error, "start or stop");
+            tracing::warn!(campaign = %identity.uuid, %job, unclear, %error,
+                "the home did not start or stop the campaign; its client is told");
         })
     }
 

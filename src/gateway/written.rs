@@ -11,11 +11,11 @@ use crate::domain::campaign::CampaignDefinition;
 use crate::domain::ids::{CampaignIdentity, CampaignPart};
 use crate::gateway::error::GatewayError;
 use crate::gateway::rules::Stated;
-use crate::gateway::{Asked, Shared, WorkerGateway};
+use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::objects::{NewObject, ObjectChange, ObjectKind, ObjectRow, ObjectState};
 use crate::mapping::engine::account::FieldOutcome;
 use crate::mapping::table::Kind;
-use crate::platforms::documents::{DomainDocument, Unreadable};
+use crate::platforms::documents::DomainDocument;
 use crate::platforms::merge::merge;
 use crate::platforms::{self, ConvertContext, DialingRules, FetchedCampaign, PlatformKind};
 
@@ -27,6 +27,23 @@ pub(super) struct Written {
     /// The document of its dialling rules, where they are kept apart.
     uses: Option<Uuid>,
     base: Option<Value>,
+}
+
+/// Where a client's document of a campaign belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeptOf<'a> {
+    pub campaign: Uuid,
+    /// The platform in whose words it is.
+    pub shape: &'a str,
+    /// The dialling rules that it names.
+    pub uses: Option<Uuid>,
+}
+
+/// All that a client wrote of a campaign, as one document of its platform.
+pub(super) struct Documents<'a> {
+    shape: PlatformKind,
+    whole: Value,
+    home: &'a Home,
 }
 
 impl WorkerGateway {
@@ -63,27 +80,38 @@ impl WorkerGateway {
         if written.shape == platform.as_str() {
             return Ok(None);
         }
-        self.check_portable(identity.uuid, &written).await?;
-        let unreadable = || {
-            let reason = "what was stated of it cannot be read; modify it to state its rules anew";
-            GatewayError::Unenforced(reason.to_owned())
-        };
-        let definition = written.definition(&home.context).ok_or_else(unreadable)?;
-        let widening = written.widening(platform, &home.context).map_err(|_| unreadable())?;
+        let kept = KeptOf { campaign: identity.uuid, shape: &written.shape, uses: written.uses };
+        let source = written.source.clone().ok_or_else(unreadable)?;
+        let documents = self.documents(kept, source, home).await?;
+        let (definition, widening) = (documents.definition()?, documents.widening()?);
         Ok(Some(Stated { definition, windows_are_kept, widening }))
     }
 
-    /// A limit that the client's document lacks must not become the home's default.
-    async fn check_portable(&self, campaign: Uuid, written: &Written) -> Result<(), GatewayError> {
-        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == written.shape);
-        let (Some(shape), Some(source)) = (shape, &written.source) else { return Ok(()) };
-        let rules = self.dialing_rules(campaign, written.uses).await?;
-        let checked = platforms::check_portable(shape, source, &rules);
-        checked.map_err(|why| GatewayError::Unenforced(why.to_owned()))
+    /// What a client wrote of a campaign for this home, with its dialling rules where they are kept apart.
+    /// Whoever asks what a campaign may do reads it here, so that all find the same.
+    ///
+    /// # Errors
+    /// `Unenforced` when it cannot be read, or says too little for a home of another platform.
+    pub(super) async fn documents<'a>(
+        &self,
+        kept: KeptOf<'_>,
+        campaign: Value,
+        home: &'a Home,
+    ) -> Result<Documents<'a>, GatewayError> {
+        let mut shapes = PlatformKind::ALL.into_iter();
+        let shape = shapes.find(|kind| kind.as_str() == kept.shape).ok_or_else(unreadable)?;
+        let rules = self.dialing_rules(kept.campaign, kept.uses).await?;
+        if home.adapter.platform() != shape {
+            platforms::check_portable(shape, &campaign, &rules).map_err(|why| {
+                GatewayError::Unenforced(format!("the campaign cannot be run there: {why}"))
+            })?;
+        }
+        let whole = platforms::campaign_document(shape, campaign, rules.document());
+        Ok(Documents { shape, whole, home })
     }
 
     /// The dialling rules that a campaign's document names.
-    pub(super) async fn dialing_rules(
+    async fn dialing_rules(
         &self,
         campaign: Uuid,
         named: Option<Uuid>,
@@ -190,6 +218,36 @@ pub(super) fn rendered(
     platforms::document_from_domain(platform, &document, context).ok().map(|made| made.value)
 }
 
+impl Documents<'_> {
+    /// What they state.
+    ///
+    /// # Errors
+    /// `Unenforced` when they cannot be read.
+    pub fn definition(&self) -> Result<CampaignDefinition, GatewayError> {
+        let context = &self.home.context;
+        let read = platforms::document_to_domain(self.shape, Kind::Campaign, &self.whole, context);
+        match read.map_err(|_| unreadable())?.value {
+            DomainDocument::Campaign(definition, _) => Ok(*definition),
+            _ => Err(unreadable()),
+        }
+    }
+
+    /// What of it the home loses, so that more may be called.
+    ///
+    /// # Errors
+    /// `Unenforced` when they cannot be read.
+    pub fn widening(&self) -> Result<Option<FieldOutcome>, GatewayError> {
+        let way = (self.shape, self.home.adapter.platform());
+        let lost = platforms::widening(way, Kind::Campaign, &self.whole, &self.home.context);
+        lost.map_err(|_| unreadable())
+    }
+}
+
+pub(super) fn unreadable() -> GatewayError {
+    let reason = "what was stated of it cannot be read; modify it to state its rules anew";
+    GatewayError::Unenforced(reason.to_owned())
+}
+
 impl Written {
     /// None when the object says nothing beside a campaign.
     fn read(row: ObjectRow) -> Option<Self> {
@@ -199,28 +257,6 @@ impl Written {
         let base = row.base.as_deref().and_then(|base| serde_json::from_str(base).ok());
         let source = serde_json::from_str(&row.document).ok();
         Some(Self { source, shape: row.shape, uses: row.uses, base })
-    }
-
-    /// What it states; None when it cannot be read.
-    fn definition(&self, context: &ConvertContext) -> Option<CampaignDefinition> {
-        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == self.shape)?;
-        let source = self.source.as_ref()?;
-        let read = platforms::document_to_domain(shape, Kind::Campaign, source, context).ok()?;
-        match read.value {
-            DomainDocument::Campaign(definition, _) => Some(*definition),
-            _ => None,
-        }
-    }
-
-    /// What of it a home of this platform loses, so that more may be called.
-    fn widening(
-        &self,
-        home: PlatformKind,
-        context: &ConvertContext,
-    ) -> Result<Option<FieldOutcome>, Unreadable> {
-        let shape = PlatformKind::ALL.into_iter().find(|kind| kind.as_str() == self.shape);
-        let (Some(shape), Some(source)) = (shape, &self.source) else { return Err(Unreadable) };
-        platforms::widening((shape, home), Kind::Campaign, source, context)
     }
 
     /// The document as it is to be shown now.

@@ -36,9 +36,11 @@ pub struct KeyedRequest {
     pub kept: Duration,
 }
 
-/// A request that is not answered after this long never will be. Well over the time that a facade
-/// gives to an answer.
+/// A request that is not answered after this long never will be, if its process may be alive. Well over
+/// the time that a facade gives to an answer.
 pub const UNDER_WAY_AT_MOST: Duration = Duration::from_secs(120);
+/// In place of an answer that never will be given; no answer is empty.
+const NO_END: &str = "";
 /// Answers to a key of the client's choice are told again for this long.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Keys that are forgotten when one is taken: more than one, so they never grow in number, and few, so
@@ -62,6 +64,15 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         self.write(BeginAgain { request, now }).await
+    }
+
+    /// Puts in doubt what a process began that is gone, and answers how many requests. On a store that many
+    /// processes share nobody knows whether another one still answers; there [`UNDER_WAY_AT_MOST`] decides.
+    pub async fn doubt_orphaned_requests(&self) -> Result<u64, LedgerError> {
+        match self {
+            Ledger::Sqlite(_) => self.write(DoubtOrphaned).await,
+            Ledger::Postgres(_) => Ok(0),
+        }
     }
 
     /// Keeps the answer; without one the key is free again.
@@ -118,6 +129,7 @@ impl Verb for Begin {
         }
         let (body, begun_at) = (row.optional_text()?, row.time()?);
         Ok(match body {
+            Some(body) if body == NO_END => Idempotency::InDoubt,
             Some(body) if self.is_overtaken(store, begun_at).await? => Idempotency::Overtaken(body),
             Some(body) => Idempotency::Answered(body),
             None if begun_at < *now - UNDER_WAY_AT_MOST => Idempotency::InDoubt,
@@ -195,6 +207,17 @@ impl Verb for BeginAgain {
             )
             .await?;
         Ok(())
+    }
+}
+
+struct DoubtOrphaned;
+
+impl Verb for DoubtOrphaned {
+    type Answer = u64;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        let orphaned = "UPDATE idempotency SET body = $1 WHERE body IS NULL";
+        store.execute(orphaned, &[NO_END.into()]).await
     }
 }
 

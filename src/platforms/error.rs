@@ -18,6 +18,7 @@ impl PlatformError {
             native_code: String::new(),
             detail: detail.into(),
             said: None,
+            member: None,
             source: None,
         }
     }
@@ -95,6 +96,7 @@ impl PlatformError {
             native_code: String::new(),
             detail: failure.kind.to_string(),
             said: None,
+            member: None,
             source: Some(Box::new(failure)),
         }
     }

@@ -33,6 +33,7 @@ mod error;
 pub mod exchange;
 pub mod isales;
 pub mod merge;
+mod named;
 pub mod notice;
 mod operation;
 pub mod passthrough;
@@ -44,6 +45,7 @@ pub use adapter::{Account, Adapter};
 pub use callback_address::{CallbackAddresses, PushedTo};
 pub use creation::{CreationDefaults, Made, NewCampaign};
 pub use exchange::{Exchange, Said};
+pub use named::Member;
 pub use operation::{Operation, Support};
 pub use passthrough::{PassThrough, PassedBack};
 pub use push::{Push, PushAddress, PushError, Pushed};
@@ -70,6 +72,8 @@ pub struct PlatformError {
     pub detail: String,
     /// What the platform said, for a client that speaks its language and for nobody else.
     pub said: Option<Box<Said>>,
+    /// The member that the platform calls wrong, where it names one that the tables know.
+    pub member: Option<Box<Member>>,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }

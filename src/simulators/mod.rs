@@ -114,7 +114,7 @@ where
     std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             if let Err(error) = serve_until(harness, listener, routes, engine(), stop).await {
-                tracing::error!(%error, simulator = name, "simulator failed");
+                tracing::error!(%error, simulator = name, "a simulator failed and is stopped");
             }
         });
         end.send(()).ok();

@@ -263,7 +263,10 @@ impl Admitted<'_> {
         let Connection { endpoint, client } = self.connection;
         let is_write = self.access == Access::Write;
         let request = into_client_request(request, &endpoint.host)?;
-        let mut span = traces::begin_within("platform request", traces::Kind::Sent);
+        let mut span = traces::begin_within(
+            "the platform answered a request, or failed to",
+            traces::Kind::Sent,
+        );
         span.set("dialbridge.account", endpoint.account.to_string());
         let result = match client.execute(request).await {
             Ok(response) => {
@@ -287,7 +290,7 @@ impl Admitted<'_> {
             lane = ?self.lane,
             status = result.as_ref().map_or(0, |answer| answer.status),
             failure = result.as_ref().err().map(|failure| tracing::field::debug(failure.kind)),
-            "platform request"
+            "the platform answered a request, or failed to"
         );
         result
     }

@@ -142,7 +142,7 @@ impl AdmittedStream<'_> {
             lane = ?lane,
             status = head.as_ref().map_or(0, |response| response.status().as_u16()),
             failure = head.as_ref().err().map(|failure| tracing::field::debug(failure.kind)),
-            "platform stream"
+            "the platform answered a streamed request, or failed to"
         );
         // A request that is not whole does nothing.
         let broken_off = |_| Failure::unsent(FailureKind::BrokenOff);

@@ -115,7 +115,7 @@ impl WorkerGateway {
             // What is in doubt is found again by the first contact that is not settled.
             let job = rows.get(outcome.added.len()).map_or(identity.uuid, |row| row.uuid);
             tracing::warn!(campaign = %identity.uuid, %job, added = outcome.added.len(),
-                of = rows.len(), %error, "contacts added");
+                of = rows.len(), %error, "the home did not take all contacts; their client is told");
             return Err(home.refusal(asked.platform, error, (Noun::Campaign, job)));
         }
         let contacts = rows.into_iter().zip(settled).map(|(row, settled)| ContactRow {

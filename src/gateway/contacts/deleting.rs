@@ -86,7 +86,8 @@ impl WorkerGateway {
             let name = ContactName { native: row.native.as_ref(), reference: &reference };
             let deleted = home.adapter.delete_contact(lane, native, name).await;
             let Err(error) = deleted else { return Ok(()) };
-            tracing::warn!(campaign = %identity.uuid, %contact, %error, "contact deleted");
+            tracing::warn!(campaign = %identity.uuid, %contact, %error,
+                "the home did not delete the contact yet");
             if !may_succeed_later(&error) {
                 return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
             }
@@ -94,7 +95,8 @@ impl WorkerGateway {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(campaign = %identity.uuid, %contact, %error, "is it called?");
+                    tracing::warn!(campaign = %identity.uuid, %contact, %error,
+                        "the home does not say whether it is done with the contact");
                 }
             }
             if home.adapter.allows_while_dialling(Operation::ContactDelete)

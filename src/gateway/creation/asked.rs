@@ -227,7 +227,8 @@ impl WorkerGateway {
             JobState::Failed => Err(refusal_of(row.error.as_deref())),
             JobState::Cancelled => Err(GatewayError::State("the job was cancelled".to_owned())),
             _ => {
-                tracing::warn!(campaign = ?row.subject, job = %row.uuid, "still being made");
+                tracing::warn!(campaign = ?row.subject, job = %row.uuid,
+                    "the job has not made the campaign in time; it goes on, and the client can look it up");
                 Err(GatewayError::Unclear { job: row.uuid })
             }
         }

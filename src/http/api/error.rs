@@ -136,6 +136,9 @@ fn of_gateway(error: &GatewayError) -> Verdict {
         GatewayError::Unclear { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "unclear", "The outcome is not known yet")
         }
+        GatewayError::InPart { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "in_part", "Changed in part")
+        }
         // This API is no platform's: what the home says counts by its kind.
         GatewayError::Refused { kind, .. } => match kind {
             PlatformErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found", "Not found"),

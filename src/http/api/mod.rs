@@ -211,7 +211,7 @@ impl Api {
         match outcome.await {
             Ok(answer) => ready(HttpResponse::Ok().json(answer)),
             Err(problem) => {
-                tracing::debug!(reason = ?problem, "refused");
+                tracing::debug!(reason = ?problem, "a request was refused");
                 ready(self.counted(request, problem).response())
             }
         }

@@ -109,7 +109,7 @@ async fn page(file: Path<String>) -> HttpResponse {
         ),
         Ok(None) => HttpResponse::NotFound().finish(),
         Err(error) => {
-            tracing::error!(%error, "a page of the API's description");
+            tracing::error!(%error, "a page of the API's description cannot be made");
             HttpResponse::InternalServerError().finish()
         }
     }

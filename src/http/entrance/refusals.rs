@@ -166,7 +166,14 @@ impl Refusals {
             let (listener, reason) = (side.as_str(), reason.as_str());
             let sender = sender.map(tracing::field::display);
             let Line { unlogged, is_last } = line;
-            tracing::warn!(listener, reason, sender, unlogged, is_last, "refused");
+            tracing::warn!(
+                listener,
+                reason,
+                sender,
+                unlogged,
+                is_last,
+                "a listener refused a request"
+            );
         }
     }
 

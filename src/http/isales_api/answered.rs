@@ -87,11 +87,12 @@ pub(super) async fn once(
             Err(Refused::Gateway(
                 error @ (GatewayError::Unavailable { .. }
                 | GatewayError::Unclear { .. }
+                | GatewayError::InPart { .. }
                 | GatewayError::Quota { .. }
                 | GatewayError::Internal(_)),
             )) => return Err(error),
             Err(refused) => {
-                tracing::debug!(?doing, reason = ?refused, "refused");
+                tracing::debug!(?doing, reason = ?refused, "a request was refused");
                 error::render(&refused, doing)
             }
         };

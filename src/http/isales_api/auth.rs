@@ -126,7 +126,7 @@ impl Keys {
                 signature: authorization.signature(),
             }),
             Err(mismatch) => {
-                tracing::debug!(client = known.client.name, %mismatch, "signature refused");
+                tracing::debug!(client = known.client.name, %mismatch, "a signature was refused");
                 Err(NotAuthentic(match mismatch {
                     Mismatch::AccessKey => Reason::UnknownSigner,
                     Mismatch::OutsideWindow => Reason::OutsideWindow,

@@ -160,9 +160,11 @@ fn tell_wait(response: &mut HttpResponse, wait: Duration) {
 fn status(refused: &Refused, doing: Doing) -> StatusCode {
     match refused {
         Refused::TookTooLong
-        | Refused::Gateway(GatewayError::Unavailable { .. } | GatewayError::Unclear { .. }) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        | Refused::Gateway(
+            GatewayError::Unavailable { .. }
+            | GatewayError::Unclear { .. }
+            | GatewayError::InPart { .. },
+        ) => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Unread(unread) => unread.status(),
         // "Do not operate so often" (reference 4.5).
         Refused::Gateway(GatewayError::Quota { .. }) if doing == Doing::Statistics => {
@@ -202,7 +204,11 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         E::Duplicate(_) if doing == Doing::AddNumbers => DUPLICATE_NUMBERS,
         E::Quota { retry_after: Some(_), .. } if doing == Doing::AddNumbers => TOO_FAST,
         E::Quota { .. } if doing == Doing::AddNumbers => TOO_MANY_UNFINISHED,
-        E::Unavailable { .. } | E::Unclear { .. } | E::Quota { .. } | E::Internal(_) => SYSTEM,
+        E::Unavailable { .. }
+        | E::Unclear { .. }
+        | E::InPart { .. }
+        | E::Quota { .. }
+        | E::Internal(_) => SYSTEM,
         E::NotFound(_)
         | E::Forbidden(
             Refusal::ReadOnlyClient

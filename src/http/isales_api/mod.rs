@@ -11,6 +11,7 @@ mod callresult;
 mod campaigns;
 mod codes;
 mod definition;
+mod edits;
 mod endpoints;
 mod error;
 mod fields;
@@ -237,7 +238,7 @@ impl Facade {
             }
         };
         outcome.unwrap_or_else(|refused| {
-            tracing::debug!(?doing, reason = ?refused, "refused");
+            tracing::debug!(?doing, reason = ?refused, "a request was refused");
             error::render(&refused, doing)
         })
     }

@@ -24,6 +24,7 @@ use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::campaigns::shown;
 use crate::http::isales_api::definition::{self, Purpose, Version, caller_list};
+use crate::http::isales_api::edits;
 use crate::http::isales_api::error::{BrokenRule, Doing, NO_SKILL_QUEUE, Refused, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields, missing};
 use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
@@ -343,13 +344,7 @@ async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refuse
         return Err(BrokenRule::new(WRONG_VALUE, "deviceType", "it can never be changed").into());
     }
     as_v2(&mut after);
-    // What this version cannot say, or need not, stays.
-    after.str_begin_time = after.str_begin_time.or(before.str_begin_time);
-    after.str_end_time = after.str_end_time.or(before.str_end_time);
-    after.call_back_url = after.call_back_url.or(before.call_back_url);
-    after.priority = after.priority.or(before.priority);
-    after.retry_policy = after.retry_policy.or(before.retry_policy);
-    after.call_policy = after.call_policy.or(before.call_policy);
+    edits::keep_what_is_left_out(&mut after, before);
     after.init_status = None;
     Box::pin(write(&change, after)).await
 }
@@ -412,7 +407,7 @@ async fn write(change: &Change<'_>, after: wire::Campaign) -> Result<HttpRespons
     let definition = change.before.fetched.definition.clone();
     let definition = definition.with_edit(&said(&before), said(&after));
     let source = serde_json::to_value(&after).map_err(unreadable)?;
-    change.check_document(&source)?;
+    change.check_document(&source, None).await?;
     let changed = Box::pin(change.write(&definition)).await?;
     change.keep(changed.after, source, None).await?;
     Ok(touching(super::json(Success::new("")?.bytes()), changed.touched))

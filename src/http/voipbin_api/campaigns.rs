@@ -289,9 +289,8 @@ async fn change_elsewhere(
     change.check_places(&stated.retry, &restated.retry)?;
     let definition = change.before.fetched.definition.clone().with_edit(&stated, restated);
     let source = serde_json::to_value(&after.campaign).map_err(unreadable)?;
-    change.check_document(&source)?;
     let uses = part_of(&after.campaign, CampaignPart::DialingRules);
-    change.check_portable(&source, uses).await?;
+    change.check_document(&source, uses).await?;
     let view = change.write(&definition).await?.after;
     Ok(change.keep(view, source, uses).await?)
 }

@@ -219,6 +219,9 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
             details: vec![json!({"job_id": job})],
             ..said(("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "OUTCOME_UNKNOWN"), &message)
         },
+        GatewayError::InPart { .. } => {
+            said(("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "CHANGED_IN_PART"), &message)
+        }
         GatewayError::Refused { kind, said: home, retry_after } => {
             Said { retry_after: *retry_after, ..say_home(*kind, home) }
         }

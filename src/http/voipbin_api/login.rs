@@ -57,7 +57,7 @@ pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Payload) ->
             error::render(&refused, Doing::Account, profile, &request_id)
         }
         Err(refused) => {
-            tracing::debug!(request_id, reason = ?refused, "login refused");
+            tracing::debug!(request_id, reason = ?refused, "a login was refused");
             HttpResponse::BadRequest().finish()
         }
     };

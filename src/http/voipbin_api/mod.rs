@@ -188,7 +188,7 @@ impl Facade {
             }
         };
         let response = outcome.unwrap_or_else(|refused| {
-            tracing::debug!(request_id, ?doing, reason = ?refused, "refused");
+            tracing::debug!(request_id, ?doing, reason = ?refused, "a request was refused");
             error::render(&refused, doing, profile, &request_id)
         });
         with_request_id(response, &request_id)

@@ -27,7 +27,7 @@ use crate::http::voipbin_api::paging::{self, Asks, Row};
 use crate::http::voipbin_api::profile::Profile;
 use crate::http::voipbin_api::{Body, Call, Facade, json, resource, unreadable};
 use crate::platforms::voipbin::convert;
-use crate::platforms::voipbin::wire::{NIL_UUID, Outplan};
+use crate::platforms::voipbin::wire::{CampaignBundle, NIL_UUID, Outplan};
 use crate::platforms::{Exchange, Operation, PlatformKind};
 
 const PART: CampaignPart = CampaignPart::DialingRules;
@@ -209,8 +209,8 @@ async fn change_kept(
         Edit::Names => Vec::new(),
         Edit::DialInfo => call.gateway.users_of(&call.asked, row.uuid).await?,
     };
-    // All may be changed, or none is. In one order, so that two such changes do not wait for each
-    // other.
+    // Each must allow the change before the first is written. In one order, so that two such changes do
+    // not wait for each other.
     users.sort_unstable();
     let mut changes = Vec::with_capacity(users.len());
     for key in &users {
@@ -218,8 +218,11 @@ async fn change_kept(
         change.check(&definition)?;
         changes.push((change, definition));
     }
-    for (change, definition) in changes {
-        change.write(&definition).await?;
+    // A home may refuse one when others are written. The document is changed last, so that the same
+    // request again writes to all of them.
+    for (done, (change, definition)) in changes.into_iter().enumerate() {
+        let written = change.write(&definition).await;
+        written.map_err(|why| why.after_some((done, users.len())))?;
     }
     let change = ObjectChange {
         name: Some(after.name.clone()),
@@ -261,7 +264,8 @@ async fn change_campaign(
     Ok(change.write(&definition).await?.after)
 }
 
-/// A change of a campaign's dialling rules, and what the campaign will be then.
+/// A change of a campaign's dialling rules, and what the campaign will be then. Where its home tries by
+/// other rules than these, which a change leaves there that was done in part, they give way too.
 async fn prepared<'a>(
     call: &'a Call<'_>,
     key: CampaignKey,
@@ -269,13 +273,17 @@ async fn prepared<'a>(
     after: &Outplan,
 ) -> Result<(Change<'a>, CampaignDefinition), GatewayError> {
     let change = call.gateway.begin_change(&call.asked, key, Operation::RetryPolicyModify).await?;
-    let said = |outplan: &Outplan| -> CampaignDefinition {
-        let mut bundle = bundle(&change.before, call.profile);
-        bundle.outplan = Some(outplan.clone());
+    let there = bundle(&change.before, call.profile);
+    let said = |outplan: Option<&Outplan>| -> CampaignDefinition {
+        let bundle = CampaignBundle { outplan: outplan.cloned(), ..there.clone() };
         convert::campaign_to_domain(&bundle, &change.before.context).value.0
     };
-    let (before, after) = (said(before), said(after));
+    let (mut before, after) = (said(Some(before)), said(Some(after)));
     change.check_places(&before.retry, &after.retry)?;
+    let tried_there = said(there.outplan.as_ref()).retry;
+    if !tried_there.is_kept_alike(&after.retry) {
+        before.retry = tried_there;
+    }
     let definition = change.before.fetched.definition.clone();
     Ok((change, definition.with_edit(&before, after)))
 }

@@ -59,7 +59,7 @@ pub async fn pass(
         }
     };
     let response = outcome.unwrap_or_else(|refused| {
-        tracing::debug!(request_id, reason = ?refused, "refused");
+        tracing::debug!(request_id, reason = ?refused, "a request was refused");
         error::render(&refused, Doing::Account, profile, &request_id)
     });
     with_request_id(response, &request_id)

@@ -393,7 +393,8 @@ pub fn run_checkpointer(
             Ok(()) => {}
             Err(RecvTimeoutError::Timeout) => {
                 if let Err(error) = watch.look() {
-                    tracing::debug!(%error, "ledger files");
+                    tracing::debug!(%error,
+                        "the ledger's files could not be looked at; it is tried again");
                 }
                 continue;
             }
@@ -422,7 +423,7 @@ fn checkpoint(connection: &Connection, mode: &str) -> Option<i64> {
     match left {
         Ok(left) => Some(left),
         Err(error) => {
-            tracing::warn!(%error, mode, "ledger checkpoint failed; it will be tried again");
+            tracing::warn!(%error, mode, "the ledger could not write a checkpoint; it tries again");
             None
         }
     }

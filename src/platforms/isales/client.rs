@@ -25,7 +25,7 @@ use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
     ConvertContext, CreationDefaults, Exchange, FetchedAttempt, FetchedCampaign, Operation,
-    PlatformError, PlatformErrorKind, PushedRow, Steered, isales,
+    PlatformError, PlatformErrorKind, PlatformKind, PushedRow, Steered, isales,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::spacing::{Batches, Spacing};
@@ -564,7 +564,8 @@ impl Client {
             .authenticate(&mut request, endpoint.host(), endpoint.clock())
             .map_err(failed)?;
         let answer = admitted.send(request).await.map_err(failed)?;
-        Answer::read(operation, access, &answer)
+        let read = Answer::read(operation, access, &answer);
+        read.map_err(|error| error.naming(PlatformKind::Isales, &self.shared.context.tables))
     }
 }
 

@@ -28,7 +28,7 @@ use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
     ConvertContext, Exchange, Explained, FetchedAttempt, FetchedCampaign, FetchedContact,
-    Operation, PlatformError, PlatformErrorKind, Steered,
+    Operation, PlatformError, PlatformErrorKind, PlatformKind, Steered,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
@@ -172,7 +172,9 @@ impl Client {
             merge(&current.campaign, &base.campaign, &edited.campaign).map_err(merged)?;
         let outplan = match (&current.outplan, &base.outplan, &edited.outplan) {
             (Some(current), Some(base), Some(edited)) => {
-                let edited = creation::edited_outplan(current, edited.clone(), &definition.retry);
+                let contacts = self.contacts_of_closed(lane, native, (current, edited)).await?;
+                let (edited, retry) = (edited.clone(), &definition.retry);
+                let edited = creation::edited_outplan(current, edited, retry, &contacts);
                 Some(merge(current, base, &edited).map_err(merged)?)
             }
             _ => None,
@@ -544,10 +546,11 @@ impl Client {
         };
         let answer =
             admitted.send(Request { method, target, headers, body }).await.map_err(failed)?;
-        match answer.status {
-            200 => Ok(answer.body),
-            _ => Err(refusal::read(operation, access, &answer)),
+        if answer.status == 200 {
+            return Ok(answer.body);
         }
+        let refused = refusal::read(operation, access, &answer);
+        Err(refused.naming(PlatformKind::Voipbin, &self.shared.context.tables))
     }
 }
 

@@ -127,6 +127,30 @@ impl Client {
         self.write::<Outplan>(operation, lane, "PUT", &path, &body).await.map(drop)
     }
 
+    /// Contacts whose numbers say which slots an edit is to open: those of an outplan that was made here
+    /// and dials nobody yet. The newest ones stand for the others.
+    pub(super) async fn contacts_of_closed(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        (current, edited): (&Outplan, &Outplan),
+    ) -> Result<Vec<Contact>, PlatformError> {
+        if !is_mark(&current.detail) || !dials_nobody(current) || dials_nobody(edited) {
+            return Ok(Vec::new());
+        }
+        let mut contacts = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES_LOOKED_AT {
+            let page = self.list_contacts(lane, native, cursor.as_deref(), PAGE_SIZE).await?;
+            contacts.extend(page.contacts.into_iter().map(|fetched| fetched.contact));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(contacts)
+    }
+
     /// Targets are listed newest first; ours are known by the reference that we gave as their name.
     pub async fn settle_contacts(
         &self,
@@ -291,14 +315,20 @@ fn of_no_contacts(outplan: Outplan, retry: &RetryPolicy) -> Outplan {
     outplan.with_tries([first, 0, 0, 0, 0])
 }
 
-/// An edit in words that know no places changes the slots that are dialled, and opens none.
-pub(super) fn edited_outplan(current: &Outplan, edited: Outplan, retry: &RetryPolicy) -> Outplan {
+/// An edit in words that know no places changes the slots that are dialled, and opens none. Where none is
+/// dialled, those are opened that a campaign made so now would dial for the contacts that it has.
+pub(super) fn edited_outplan(
+    current: &Outplan,
+    edited: Outplan,
+    retry: &RetryPolicy,
+    contacts: &[Contact],
+) -> Outplan {
     if !retry.attempts_by_place.is_empty() {
         return edited;
     }
     let (open, mut tries) = (current.tries(), edited.tries());
-    if open.iter().all(|tries| *tries <= 0) {
-        return of_no_contacts(edited, retry);
+    if dials_nobody(current) {
+        return opened(&of_no_contacts(edited, retry), contacts);
     }
     for (tries, open) in tries.iter_mut().zip(open) {
         if open <= 0 {
@@ -306,6 +336,10 @@ pub(super) fn edited_outplan(current: &Outplan, edited: Outplan, retry: &RetryPo
         }
     }
     edited.with_tries(tries)
+}
+
+fn dials_nobody(outplan: &Outplan) -> bool {
+    outplan.tries().iter().all(|tries| *tries <= 0)
 }
 
 /// With tries for the places of these contacts' numbers, too: no more than any other place has.
@@ -364,10 +398,14 @@ mod tests {
 
     #[test]
     fn an_edit_opens_no_slot() {
-        let edit =
-            |current, tries| edited_outplan(&plan(current), plan([tries; 5]), &everywhere(tries));
-        assert_eq!(edit([3, 3, 0, 0, 0], 5).tries(), [5, 5, 0, 0, 0]);
-        assert_eq!(edit([0, 2, 0, 0, 0], 1).tries(), [0, 1, 0, 0, 0]);
-        assert_eq!(edit([0; 5], 4).tries(), [4, 0, 0, 0, 0], "somebody may be called from now on");
+        let edit = |current, tries, contacts: &[Contact]| {
+            let retry = everywhere(tries);
+            edited_outplan(&plan(current), plan([tries; 5]), &retry, contacts).tries()
+        };
+        assert_eq!(edit([3, 3, 0, 0, 0], 5, &[]), [5, 5, 0, 0, 0]);
+        assert_eq!(edit([0, 2, 0, 0, 0], 1, &[]), [0, 1, 0, 0, 0]);
+        assert_eq!(edit([0; 5], 4, &[]), [4, 0, 0, 0, 0], "somebody may be called from now on");
+        assert_eq!(edit([0; 5], 4, &[contact(&[0, 2])]), [4, 0, 4, 0, 0], "as made now");
+        assert_eq!(edit([0; 5], 0, &[contact(&[0, 2])]), [0; 5]);
     }
 }

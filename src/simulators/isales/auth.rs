@@ -34,7 +34,7 @@ pub(super) fn authenticate<'a>(
     let authorization = match c2::Authorization::parse(value) {
         Ok(authorization) => authorization,
         Err(problem) => {
-            tracing::debug!(%problem, "authorization refused");
+            tracing::debug!(%problem, "an authorization was refused");
             return None;
         }
     };
@@ -65,7 +65,7 @@ pub(super) fn authenticate<'a>(
             allowed.then_some(keys)
         }
         Err(mismatch) => {
-            tracing::debug!(%mismatch, "signature refused");
+            tracing::debug!(%mismatch, "a signature was refused");
             None
         }
     }

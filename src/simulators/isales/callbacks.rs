@@ -181,7 +181,7 @@ impl Delivery {
             }
             Ok(answer) => Answered::Failed(Some(answer.status)),
             Err(error) => {
-                tracing::debug!(%error, "callback not answered");
+                tracing::debug!(%error, "a receiver did not answer a callback");
                 Answered::Failed(None)
             }
         }

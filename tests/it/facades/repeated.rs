@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use dialbridge::clock::Clock;
 use dialbridge::config::LedgerConfig;
 use dialbridge::ledger::Ledger;
-use dialbridge::ledger::idempotency::{Idempotency, KEPT, KeyedRequest, UNDER_WAY_AT_MOST};
+use dialbridge::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
 use dialbridge::signing::c2;
 use futures_util::future::join_all;
 use secrecy::SecretString;
@@ -163,11 +163,11 @@ async fn what_a_dead_process_left_half_way_is_in_doubt() {
     }
     let clock = Clock::real();
     Ledger::migrate_sqlite(&path, &clock).unwrap();
-    let begun = clock.now() - UNDER_WAY_AT_MOST;
     let of_the_dead = Ledger::open_sqlite(&path).unwrap();
     let (client, key) = ("both".to_owned(), KEY.to_owned());
     let request = KeyedRequest { client, key, fingerprint, subject: None, kept: KEPT };
-    let begin = of_the_dead.begin_idempotent(request, begun);
+    // A moment ago.
+    let begin = of_the_dead.begin_idempotent(request, clock.now());
     assert_eq!(begin.await.unwrap(), Idempotency::New);
     drop(of_the_dead);
 

@@ -218,3 +218,49 @@ async fn a_contact_whose_limits_are_lost_is_refused_by_name() {
     assert_eq!(app.isales.journal.contacts().len(), 1, "the one without");
     app.finish().await;
 }
+
+/// What limits a campaign may stand in its outplan alone, and that was kept by an older program.
+#[tokio::test]
+async fn a_kept_outplan_that_is_malformed_keeps_its_campaign_still() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let id = draft(&app, &json!({}), &json!({})).await;
+    assert_eq!(run(&app, &id).await.status, 200);
+    let stop = json!({"status": "stop"});
+    let stopped = app.vb("PUT", &format!("/campaigns/{id}/status"), Some(stop)).await;
+    assert_eq!(stopped.status, 200, "{}", stopped.text);
+    let app = app.stopped().await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let sql =
+        "UPDATE object SET document = json_set(document, '$.try_interval', -1) WHERE name = 'p'";
+    assert_eq!(ledger.execute(sql, []).unwrap(), 1);
+    drop(ledger);
+    let app = app.serve().await;
+    refused_for(&run(&app, &id).await, "wait between tries");
+    let path = format!("v1/openapi/campaigns/{VDN}/{}/resume", app.number_of(VDN, "c").await);
+    let refused = app.cc("PUT", &path, None).await;
+    assert_eq!(refused.code(), "0200011", "{}", refused.text);
+    app.finish().await;
+}
+
+/// Its home calls a member wrong that has another name there.
+#[tokio::test]
+async fn a_member_that_the_home_refuses_is_named_in_the_clients_words() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let hasty = json!({"try_interval": 0, "max_try_count_0": 2});
+    let id = draft(&app, &json!({}), &hasty).await;
+    let refused = run(&app, &id).await;
+    assert_eq!(refused.status, 400, "{}", refused.text);
+    assert!(refused.text.contains("outplan.try_interval"), "{}", refused.text);
+    app.one_target_is_a_draft();
+
+    let id = draft(&app, &json!({"name": "runs"}), &json!({})).await;
+    assert_eq!(run(&app, &id).await.status, 200);
+    let outplan = app.vb_get(&format!("/campaigns/{id}")).await["outplan_id"].clone();
+    let path = format!("/outplans/{}/dial_info", outplan.as_str().unwrap());
+    let mut change = app.vb_get(&format!("/outplans/{}", outplan.as_str().unwrap())).await;
+    change["try_interval"] = json!(0);
+    let refused = app.vb("PUT", &path, Some(change)).await;
+    let said = (refused.status, refused.text.contains("outplan.try_interval: "));
+    assert_eq!(said, (400, true), "{}", refused.text);
+    app.finish().await;
+}

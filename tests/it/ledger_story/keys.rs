@@ -15,6 +15,7 @@ stories!(
     a_key_is_taken_once_and_answered_again,
     a_key_is_taken_by_one_of_many,
     a_key_of_a_dead_process_is_in_doubt,
+    a_key_is_in_doubt_at_once_where_nobody_shares_the_store,
     an_answer_says_whether_its_subject_was_asked_for_something_else_since,
     a_key_is_free_when_its_time_is_over,
     a_session_lasts_until_its_end,
@@ -75,6 +76,23 @@ async fn a_key_of_a_dead_process_is_in_doubt(place: Place) {
     assert_eq!(begin(&ledger, "crm", "a", later).await, told);
     let late = at(0) + KEPT + Duration::from_secs(1);
     assert_eq!(begin(&ledger, "crm", "a", late).await, Idempotency::New);
+}
+
+async fn a_key_is_in_doubt_at_once_where_nobody_shares_the_store(place: Place) {
+    let ledger = place.ledger().await;
+    assert_eq!(begin(&ledger, "crm", "a", at(0)).await, Idempotency::New);
+    assert_eq!(begin(&ledger, "shop", "a", at(0)).await, Idempotency::New);
+    end(&ledger, Some("done")).await;
+    let is_alone = matches!(ledger, Ledger::Sqlite(_));
+    let (doubted, known) =
+        if is_alone { (1, Idempotency::InDoubt) } else { (0, Idempotency::UnderWay) };
+    assert_eq!(ledger.doubt_orphaned_requests().await.unwrap(), doubted);
+    assert_eq!(begin(&ledger, "shop", "a", at(1)).await, known);
+    assert_eq!(begin(&ledger, "shop", "b", at(1)).await, Idempotency::Mismatch);
+    assert_eq!(begin(&ledger, "crm", "a", at(1)).await, Idempotency::Answered("done".to_owned()));
+    // Done once more, it is under way again.
+    ledger.begin_idempotent_again(request("shop", "key", "a"), at(2)).await.unwrap();
+    assert_eq!(begin(&ledger, "shop", "a", at(3)).await, Idempotency::UnderWay);
 }
 
 async fn an_answer_says_whether_its_subject_was_asked_for_something_else_since(place: Place) {

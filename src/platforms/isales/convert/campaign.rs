@@ -459,19 +459,18 @@ fn retry_policy(
     })
 }
 
-/// What becomes of tries that differ between the numbers of a contact. Then all of them decide together
-/// how many there are.
+/// What becomes of tries that differ between the numbers of a contact: all of them decide together.
 fn report_places(attempts_by_place: &[i64], findings: &mut Vec<Finding>) {
-    let mut callable = attempts_by_place.iter().filter(|attempts| **attempts != 0).peekable();
-    if callable.peek().is_none() {
+    let mut callable = attempts_by_place.iter().filter(|attempts| **attempts != 0);
+    let Some(first) = callable.next() else {
         if !attempts_by_place.is_empty() {
             // What 0 tries mean to CC-iSales, no page says.
             let reason = "no number may be called, and CC-iSales has no word for that";
             findings.push(Finding::domain(ATTEMPTS_BY_PLACE[0], Outcome::Dropped, reason));
         }
         return;
-    }
-    let differ = callable.any(|attempts| Some(attempts) != attempts_by_place.first());
+    };
+    let differ = callable.any(|attempts| attempts != first);
     for (attempts, at) in attempts_by_place.iter().zip(ATTEMPTS_BY_PLACE) {
         let reason = match (attempts, differ) {
             (0, _) => "the gateway hands over no number of this place, so it is never called",
@@ -479,6 +478,7 @@ fn report_places(attempts_by_place: &[i64], findings: &mut Vec<Finding>) {
                 "CC-iSales tries every number of a contact equally often: as often as the one that may \
                  be tried least"
             }
+            (_, false) if attempts_by_place[0] == 0 => "CC-iSales states tries once for all: these",
             (_, false) => continue,
         };
         findings.push(Finding::domain(at, Outcome::Approximated, reason).narrow());

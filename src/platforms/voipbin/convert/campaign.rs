@@ -283,6 +283,22 @@ fn retry(outplan: &wire::Outplan, findings: &mut Vec<Finding>) -> RetryPolicy {
     }
 }
 
+/// A wait between tries that nobody states is none to VoIPBin, and no page of CC-iSales says how long its
+/// own is then: there is one try, which waits for nothing.
+fn tries_at_most(retry: &RetryPolicy, findings: &mut Vec<Finding>) -> i64 {
+    if !retry.interval_ms.is_absent() {
+        return i64::MAX;
+    }
+    if let Rule::Stated(tries) = retry.attempts_per_day
+        && tries > 1
+    {
+        let reason = "VoIPBin would try again at once where no wait is stated: one try is made";
+        let finding = Finding::domain("retry.attempts_per_day", Outcome::Approximated, reason);
+        findings.push(finding.narrow());
+    }
+    1
+}
+
 /// VoIPBin counts attempts per number without regard to days: the daily allowance is taken once, so
 /// that nobody is called more often than allowed.
 fn outplan(
@@ -303,16 +319,16 @@ fn outplan(
             findings.push(Finding::domain("retry.days", Outcome::Dropped, reason));
         }
     }
+    let most = tries_at_most(retry, findings);
     let tries = |place: usize, path: &str| {
-        if let Some(allowed) = retry.attempts_by_place.get(place) {
-            return *allowed;
-        }
-        match retry.attempts_per_day {
-            Rule::Stated(allowed) => allowed,
-            Rule::Absent => table.default_integer(path).unwrap_or(1),
+        let allowed = match (retry.attempts_by_place.get(place), retry.attempts_per_day) {
+            (Some(allowed), _) => *allowed,
+            (None, Rule::Stated(allowed)) => allowed,
+            (None, Rule::Absent) => table.default_integer(path).unwrap_or(1),
             // How often nobody knows: never.
-            Rule::Unreadable(_) => 0,
-        }
+            (None, Rule::Unreadable(_)) => 0,
+        };
+        allowed.min(most)
     };
     let or_default = |value: Rule<i64>, path: &str| match value {
         Rule::Stated(value) => value,
