@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -56,6 +57,10 @@ pub(super) struct Turns {
 }
 
 const NOT_WHILE_IT_RUNS: &str = "while it runs it cannot be changed so";
+/// How long somebody waits for a campaign that is about to stop, and how often its home is asked. A facade
+/// answers within 25 s.
+const REST_PATIENCE: Duration = Duration::from_secs(12);
+const REST_INTERVAL: Duration = Duration::from_millis(500);
 /// Campaigns whose turns are remembered; those that nobody waits for are forgotten first.
 const MAX_TURNS: usize = 10_000;
 
@@ -82,7 +87,31 @@ impl WorkerGateway {
         }
         let writing = self.shared.reads.writing(&identity);
         let before = Box::pin(self.view(asked.platform, identity)).await?;
+        if before.fetched.deleted {
+            return Err(GatewayError::NotFound(Noun::Campaign));
+        }
         Ok(Change { gateway: self, asked, operation, before, _writing: writing, _turn: turn })
+    }
+
+    /// The campaign as soon as it dials no more, where it is about to stop: a home takes a moment for that,
+    /// and for nothing else is waited. One whose calls last longer is shown as it is.
+    ///
+    /// # Errors
+    /// As [`WorkerGateway::campaign`].
+    pub async fn campaign_at_rest(
+        &self,
+        asked: &Asked,
+        key: CampaignKey,
+    ) -> Result<CampaignView, GatewayError> {
+        let clock = &self.shared.clock;
+        let until = clock.now() + REST_PATIENCE;
+        loop {
+            let view = self.campaign(asked, key).await?;
+            if view.fetched.status != CampaignStatus::Stopping || clock.now() >= until {
+                return Ok(view);
+            }
+            clock.sleep(REST_INTERVAL).await;
+        }
     }
 
     /// Deletes a campaign on its home; its results stay in the ledger. Answers how it stood before.

@@ -49,6 +49,17 @@ impl WorkerGateway {
         }
     }
 
+    /// Whether a campaign is still there, as far as is known: some homes go on showing what was deleted.
+    ///
+    /// # Errors
+    /// `NotFound` when it is known to be deleted.
+    pub async fn check_exists(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
+        match self.shared.ledger.find_entry(identity.uuid).await? {
+            Some(entry) if entry.snapshot.deleted => Err(GatewayError::NotFound(Noun::Campaign)),
+            _ => Ok(()),
+        }
+    }
+
     /// How an operation about a whole account would be done for this client.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignDefinition;
-use crate::domain::ids::{CampaignIdentity, CampaignPart};
+use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignPart};
 use crate::gateway::error::GatewayError;
 use crate::gateway::rules::Stated;
 use crate::gateway::{Asked, Home, Shared, WorkerGateway};
@@ -85,6 +85,45 @@ impl WorkerGateway {
         let documents = self.documents(kept, source, home).await?;
         let (definition, widening) = (documents.definition()?, documents.widening()?);
         Ok(Some(Stated { definition, windows_are_kept, widening }))
+    }
+
+    /// Whether a home keeps what a client's document of a campaign says, so that it may run there.
+    ///
+    /// # Errors
+    /// `Invalid` with the member that the home would lose.
+    pub fn check_campaign(
+        &self,
+        asked: &Asked,
+        account: &AccountSlug,
+        document: &Value,
+    ) -> Result<(), GatewayError> {
+        self.check_kept(asked, account, (Kind::Campaign, document))
+    }
+
+    /// Whether a home keeps what a client's document says, so that nobody is called more often or sooner
+    /// than it allows.
+    ///
+    /// # Errors
+    /// `Invalid` with the member that the home would lose.
+    pub(super) fn check_kept(
+        &self,
+        asked: &Asked,
+        account: &AccountSlug,
+        (kind, document): (Kind, &Value),
+    ) -> Result<(), GatewayError> {
+        let home = self.homes.get(account);
+        let home =
+            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
+        let way = (asked.platform, home.adapter.platform());
+        let lost = platforms::widening(way, kind, document, &home.context);
+        let unreadable = |_| GatewayError::Internal("a document cannot be read".to_owned());
+        match lost.map_err(unreadable)? {
+            Some(FieldOutcome { field, reason, .. }) => {
+                let rule = format!("the campaign's home cannot keep it: {reason}");
+                Err(GatewayError::Invalid { field, rule })
+            }
+            None => Ok(()),
+        }
     }
 
     /// What a client wrote of a campaign for this home, with its dialling rules where they are kept apart.

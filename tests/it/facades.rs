@@ -6,6 +6,7 @@ mod campaigns;
 mod chaining;
 mod contacts_and_results;
 pub mod isales_life;
+mod isales_rules;
 mod left_out;
 pub mod limits;
 mod login;

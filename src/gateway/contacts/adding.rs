@@ -14,10 +14,9 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, WorkerGateway, creation};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
-use crate::mapping::engine::account::FieldOutcome;
 use crate::mapping::table::Kind;
 use crate::platforms::{
-    self, AddedContacts, ConvertContext, Effect, Operation, PlatformError, PlatformErrorKind,
+    AddedContacts, ConvertContext, Effect, Operation, PlatformError, PlatformErrorKind,
 };
 use crate::transport::pacing::Lane;
 
@@ -40,7 +39,8 @@ pub struct AddedTo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distinct {
     No,
-    InContact,
+    /// Those of contacts with one reference; a contact without one stands alone.
+    InReference,
     InRequest,
 }
 
@@ -137,20 +137,9 @@ impl WorkerGateway {
         account: &AccountSlug,
         document: &[u8],
     ) -> Result<(), GatewayError> {
-        let home = self.homes.get(account);
-        let home =
-            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
-        let unreadable = || GatewayError::Internal("a contact cannot be read".to_owned());
-        let document: Value = serde_json::from_slice(document).map_err(|_| unreadable())?;
-        let way = (asked.platform, home.adapter.platform());
-        let lost = platforms::widening(way, Kind::Contact, &document, &home.context);
-        match lost.map_err(|_| unreadable())? {
-            Some(FieldOutcome { field, reason, .. }) => {
-                let rule = format!("the campaign's home cannot keep it: {reason}");
-                Err(GatewayError::Invalid { field, rule })
-            }
-            None => Ok(()),
-        }
+        let unreadable = |_| GatewayError::Internal("a contact cannot be read".to_owned());
+        let document: Value = serde_json::from_slice(document).map_err(unreadable)?;
+        self.check_kept(asked, account, (Kind::Contact, &document))
     }
 
     /// How often a campaign's numbers may be called by the words of its client, where its home was told
@@ -264,13 +253,14 @@ impl Addition {
 
 fn check_distinct(contacts: &[Incoming], distinct: Distinct) -> Result<(), GatewayError> {
     let mut seen = HashSet::new();
-    for Incoming { contact, .. } in contacts {
-        match distinct {
-            Distinct::No => return Ok(()),
-            Distinct::InContact => seen.clear(),
-            Distinct::InRequest => {}
-        }
-        if !contact.numbers.iter().all(|number| seen.insert(&number.number)) {
+    for (place, Incoming { contact, .. }) in contacts.iter().enumerate() {
+        let among = match (distinct, contact.reference.as_deref()) {
+            (Distinct::No, _) => return Ok(()),
+            (Distinct::InRequest, _) => (None, None),
+            (Distinct::InReference, None) => (Some(place), None),
+            (Distinct::InReference, reference) => (None, reference),
+        };
+        if !contact.numbers.iter().all(|number| seen.insert((among, &number.number))) {
             return Err(GatewayError::Duplicate("a number is given twice".to_owned()));
         }
     }

@@ -15,14 +15,15 @@ use crate::gateway::contacts::{AddedTo, Distinct, Incoming};
 use crate::gateway::error::GatewayError;
 use crate::gateway::route::Route;
 use crate::http::isales_api::answer::Success;
+use crate::http::isales_api::campaigns::has_ended;
 use crate::http::isales_api::error::{
     BAD_CHARACTERS, BAD_RECYCLE_TIME, BrokenRule, Doing, Refused, TOO_MANY_RECORDS, WRONG_TYPE,
 };
-use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number};
 use crate::http::isales_api::{Body, Call, Facade, unreadable};
 use crate::http::keyed;
-use crate::platforms::ConvertContext;
 use crate::platforms::isales::{convert, wire};
+use crate::platforms::{ConvertContext, Operation};
 
 /// Records in one request (reference 4.1).
 const MAX_RECORDS: usize = 20;
@@ -57,8 +58,9 @@ pub async fn add_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
 }
 
 async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
-    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let pair = fields::pair(call.request)?;
     let records = records(&call.body, version)?;
+    let key = call.existing(pair, Operation::ContactAdd).await?.key;
     let called: Vec<String> = records.iter().map(|record| record.numbers.join(",")).collect();
     if !call.profile.adds_to_running {
         check_state(&call, key).await?;
@@ -66,7 +68,7 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
     let too_many = records.len() > MAX_RECORDS;
     let distinct = match version {
         Version::One => Distinct::InRequest,
-        Version::Two => Distinct::InContact,
+        Version::Two => Distinct::InReference,
     };
     let read = |route, context: &ConvertContext| {
         if too_many {
@@ -95,8 +97,8 @@ async fn add(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> 
 /// A program of an edition that forbids adding while the campaign dials is told so, wherever the
 /// campaign runs: it pauses and resumes by itself.
 async fn check_state(call: &Call<'_>, key: CampaignKey) -> Result<(), Refused> {
-    let status = call.gateway.campaign(&call.asked, key).await?.fetched.status;
-    if !matches!(status, CampaignStatus::Running | CampaignStatus::Ended) {
+    let view = call.gateway.campaign(&call.asked, key).await?;
+    if view.fetched.status != CampaignStatus::Running && !has_ended(&view, call.gateway.now())? {
         return Ok(());
     }
     let reason = "campaignId: the campaign's status does not allow adding".to_owned();
@@ -130,64 +132,61 @@ fn data_id(contact: Uuid) -> String {
 fn records(body: &[u8], version: Version) -> Result<Vec<Record>, BrokenRule> {
     let mut fields = Fields::of_body(body)?;
     let list = fields.list("callDataList")?;
-    list.into_iter().map(|element| record(element, version)).collect()
+    let elements = list.into_iter().enumerate();
+    let each = elements.map(|(place, element)| fields.of_element(element, ("callDataList", place)));
+    each.map(|element| record(element?, version)).collect()
 }
 
-fn record(element: Value, version: Version) -> Result<Record, BrokenRule> {
-    let fields = Fields::of_element(element, "callDataList")?;
+fn record(fields: Fields, version: Version) -> Result<Record, BrokenRule> {
     fields.text("sessionId", MAX_SESSION_ID)?;
     if let Some(caller) = fields.text("caller", MAX_NUMBER_LENGTH)? {
-        check_number("caller", &caller)?;
+        check_number(&fields.path_of("caller"), &caller)?;
     }
     if let Some(field) = fields.text("customField", MAX_CUSTOM_FIELD)?
         && version == Version::Two
         && field.contains(|c| NOT_IN_CUSTOM_FIELD.contains(c))
     {
-        return Err(BrokenRule::new(BAD_CHARACTERS, "customField", "no punctuation is allowed"));
+        return Err(fields.broken(BAD_CHARACTERS, "customField", "no punctuation is allowed"));
     }
     if let Some(time) = fields.text("recycleTime", 64)?
         && moment::date_time(&time).is_none()
     {
         let rule = "yyyy-MM-dd HH:mm:ss is expected";
-        return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));
+        return Err(fields.broken(BAD_RECYCLE_TIME, "recycleTime", rule));
     }
     fields.text("callData", MAX_CALL_DATA)?;
-    let mut members = fields.into_inner();
     let numbers = match version {
-        Version::One => vec![one_number(&members)?],
-        Version::Two => list_of_numbers(&mut members)?,
+        Version::One => vec![one_number(&fields)?],
+        Version::Two => list_of_numbers(&fields)?,
     };
-    Ok(Record { members, numbers })
+    Ok(Record { members: fields.into_inner(), numbers })
 }
 
-fn one_number(members: &Map<String, Value>) -> Result<String, BrokenRule> {
-    let number = match members.get("called") {
-        None | Some(Value::Null) => return Err(missing("called")),
+fn one_number(fields: &Fields) -> Result<String, BrokenRule> {
+    let number = match fields.get("called") {
+        None | Some(Value::Null) => return Err(fields.missing("called")),
         Some(Value::String(number)) => number.clone(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(_) => return Err(BrokenRule::new(WRONG_TYPE, "called", "a text is expected")),
+        Some(_) => return Err(fields.broken(WRONG_TYPE, "called", "a text is expected")),
     };
     if number.is_empty() {
-        return Err(missing("called"));
+        return Err(fields.missing("called"));
     }
-    check_number("called", &number)?;
+    check_number(&fields.path_of("called"), &number)?;
     Ok(number)
 }
 
-fn list_of_numbers(members: &mut Map<String, Value>) -> Result<Vec<String>, BrokenRule> {
-    let mut called = Fields::of_element(Value::Object(std::mem::take(members)), "callDataList")?;
-    let list = called.list("called")?;
+fn list_of_numbers(fields: &Fields) -> Result<Vec<String>, BrokenRule> {
+    let list = fields.elements("called")?;
     let mut numbers = Vec::with_capacity(list.len());
-    for element in list.clone() {
-        let item = Fields::of_element(element, "called")?;
-        let number = item.text("calledNo", 64)?.ok_or_else(|| missing("calledNo"))?;
-        check_number("calledNo", &number)?;
-        item.within("delayTime", (0, MAX_DELAY_SECONDS))?;
+    for (place, element) in list.iter().enumerate() {
+        let item = fields.of_element(element.clone(), ("called", place))?;
+        let number = item.text("calledNo", 64)?.ok_or_else(|| item.missing("calledNo"))?;
+        check_number(&item.path_of("calledNo"), &number)?;
+        item.text_within("delayTime", (0, MAX_DELAY_SECONDS))?;
         item.text("type", 32)?;
         numbers.push(number.into_owned());
     }
-    *members = called.into_inner();
-    members.insert("called".to_owned(), Value::Array(list));
     Ok(numbers)
 }
 

@@ -3,8 +3,11 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
+use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignKey, VdnId};
 use crate::domain::listing::Window;
 use crate::domain::moment;
@@ -18,6 +21,7 @@ use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields};
 use crate::http::isales_api::{Body, Call, Facade, unreadable};
+use crate::platforms::Operation;
 use crate::platforms::isales::convert::{self, rules};
 use crate::platforms::isales::wire;
 
@@ -57,10 +61,11 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
     facade
         .answer(&request, body, Doing::Detail, |call| async move {
             let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let now = call.gateway.now();
             let body = call
                 .gateway
                 .campaign_rendered(&call.asked, key, "", |view| {
-                    Ok(Success::new("")?.with_raw("returnObject", &render(view)?).bytes())
+                    Ok(Success::new("")?.with_raw("returnObject", &render(view, now)?).bytes())
                 })
                 .await?;
             Ok(super::json(body))
@@ -78,7 +83,11 @@ pub async fn resume(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
 
 /// Pause needs a started campaign, resume a paused one.
 async fn change(call: Call<'_>, desire: Desire) -> Result<HttpResponse, Refused> {
-    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let operation = match desire {
+        Desire::Run => Operation::CampaignStart,
+        Desire::Stop => Operation::CampaignStop,
+    };
+    let key = call.existing(fields::pair(call.request)?, operation).await?.key;
     call.gateway.set_desired(&call.asked, key, desire, Repeat::Refused).await?;
     Ok(super::json(Success::new("")?.bytes()))
 }
@@ -109,7 +118,7 @@ async fn rows(call: &Call<'_>, vdn: VdnId) -> Result<Vec<ListRow>, GatewayError>
             return Ok(rows);
         }
         for view in &listing.campaigns {
-            let json = render(view)?;
+            let json = render(view, call.gateway.now())?;
             let campaign = serde_json::from_slice(&json).map_err(unreadable)?;
             rows.push(ListRow { campaign, json });
         }
@@ -152,7 +161,7 @@ impl ListQuery {
             let rule = || BrokenRule::new(WRONG_VALUE, name, "yyyy-MM-dd HH:mm:ss is expected");
             moment::date_time(&text).map(Some).ok_or_else(rule)
         };
-        let page = fields.integer("curPage")?.ok_or_else(|| fields::missing("curPage"))?;
+        let page = fields.integer("curPage")?.ok_or_else(|| fields.missing("curPage"))?;
         let rows = fields.integer("rowsPerPage")?.unwrap_or(DEFAULT_ROWS);
         if !(1..=MAX_ROWS).contains(&rows) {
             let rule = "an integer from 1 to 100 is expected";
@@ -191,7 +200,7 @@ impl ListQuery {
 }
 
 /// The campaign as this facade shows it.
-pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
+fn render(view: &CampaignView, now: Timestamp) -> Result<Bytes, GatewayError> {
     let Some(pair) = view.identity.pair else {
         return Err(GatewayError::NotFound(Noun::Campaign));
     };
@@ -210,6 +219,9 @@ pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
         return Ok(serde_json::to_vec(&document).map_err(unreadable)?.into());
     }
     let mut campaign = shown(view)?;
+    if is_past_its_end(view, &campaign, now) {
+        campaign.status = Some(COMPLETED);
+    }
     // The table says one number, even for campaigns that were given several (reference 3.5).
     if let wire::CallerNo::Many(callers) = &campaign.caller_no {
         let first = callers.first().map(|caller| caller.access_code.clone()).unwrap_or_default();
@@ -217,6 +229,25 @@ pub fn render(view: &CampaignView) -> Result<Bytes, GatewayError> {
     }
     campaign.id = Some(number.into());
     Ok(serde_json::to_vec(&campaign).map_err(unreadable)?.into())
+}
+
+/// Whether the campaign is completed for clients of this platform, which other homes may not know.
+///
+/// # Errors
+/// When its document cannot be read.
+pub fn has_ended(view: &CampaignView, now: Timestamp) -> Result<bool, GatewayError> {
+    let is_native = view.route == Route::Native;
+    Ok(view.fetched.status == CampaignStatus::Ended
+        || !is_native && is_past_its_end(view, &shown(view)?, now))
+}
+
+/// A campaign ends at `strEndTime` (reference 3.14). One that its home runs all the same is not shown as
+/// ended: that would claim that nobody is called.
+fn is_past_its_end(view: &CampaignView, campaign: &wire::Campaign, now: Timestamp) -> bool {
+    let end = rules::moment(campaign.str_end_time.as_deref()).ok().flatten();
+    let end = end.and_then(|moment| TimeZone::UTC.to_timestamp(moment.at).ok());
+    matches!(view.fetched.status, CampaignStatus::Stopped | CampaignStatus::Stopping)
+        && end.is_some_and(|end| end <= now)
 }
 
 /// The document of a campaign on a home of another platform, with what a client of this one wrote.

@@ -12,7 +12,7 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::Route;
 use crate::http::isales_api::answer::Success;
 use crate::http::isales_api::error::{BrokenRule, Doing, Refused, WRONG_VALUE};
-use crate::http::isales_api::fields::{self, Fields, missing};
+use crate::http::isales_api::fields::{self, Fields};
 use crate::http::isales_api::{Body, Call, Facade, relay};
 use crate::platforms::isales::convert;
 use crate::platforms::{ConvertContext, Operation};
@@ -99,9 +99,8 @@ async fn page(
         return relay::vdn(call, Operation::ResultCodeQuery).await;
     };
     let query = Fields::of_query(call.request);
-    let size = query.within("pageSize", (1, MAX_ROWS))?.ok_or_else(|| missing("pageSize"))?;
-    let number = query.within("pageNum", (1, i64::from(i32::MAX)))?;
-    let number = number.ok_or_else(|| missing("pageNum"))?;
+    let size = query.required_within("pageSize", (1, MAX_ROWS))?;
+    let number = query.required_within("pageNum", (1, i64::from(i32::MAX)))?;
     let (size, number) = (usize_of(size), usize_of(number));
     let rows = rows(&context);
     let shown: Vec<Value> = rows

@@ -3,13 +3,14 @@
 
 use jiff::civil::DateTime;
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::http::isales_api::error::{
     BAD_CHARACTERS, BEGINS_BEFORE_TODAY, BrokenRule, COMBINATION, EMPTY, HALF_A_TIME, TOO_MANY,
-    UNREADABLE, WRONG_VALUE,
+    TOO_SHORT, UNREADABLE, WRONG_VALUE,
 };
-use crate::http::isales_api::fields::{Fields, MAX_NUMBER_LENGTH, check_number, missing};
+use crate::http::isales_api::fields::{Fields, MAX_NUMBER_LENGTH, check_number};
+use crate::http::isales_api::policies;
 use crate::http::isales_api::profile::Profile;
 use crate::platforms::isales::convert::rules::{self, Day, Flaw, Misread};
 use crate::platforms::isales::wire;
@@ -18,7 +19,8 @@ use crate::platforms::isales::wire;
 const MAX_NAME: usize = 100;
 const MAX_DESCRIPTION: usize = 200;
 const MAX_URL: usize = 512;
-const MAX_TEXT: usize = 2000;
+/// `HH:mm`.
+const TIME_CHARS: usize = 5;
 /// Numbers in one list (reference 3.11).
 const MAX_CALLERS: usize = 100;
 /// What a description must not hold.
@@ -70,17 +72,16 @@ pub fn read(
     }
     let (begin, end) = (time(&fields, "strBeginTime")?, time(&fields, "strEndTime")?);
     if times_required && begin.is_none() {
-        return Err(missing("strBeginTime"));
+        return Err(fields.missing("strBeginTime"));
     }
     if times_required && end.is_none() {
-        return Err(missing("strEndTime"));
+        return Err(fields.missing("strEndTime"));
     }
     let device = fields.one_of("deviceType", &[1, 2, 3, 5, 6])?;
     callers(&fields, version)?;
     let least = if device == PREVIEW { 9 } else { 5 };
     let most = if (version, purpose) == (Version::Two, Purpose::Modify) { 60 } else { 120 };
-    let ring = fields.within("maxAlertingTime", (least, most))?;
-    ring.ok_or_else(|| missing("maxAlertingTime"))?;
+    fields.required_within("maxAlertingTime", (least, most))?;
     schedule(&fields)?;
     match device {
         1 | 3 => ivr(&fields)?,
@@ -97,8 +98,10 @@ pub fn read(
     }
     if version == Version::Two {
         fields.within("priority", (1, 5))?;
-        call_policy(&fields)?;
-        retry_policy(&fields)?;
+        policies::check_calls(&fields)?;
+        if let Some(policy) = fields.object("retryPolicy")? {
+            policies::check_retry(&policy)?;
+        }
     }
     if let (Some(begin), Some(end)) = (begin, end)
         && end <= begin
@@ -123,15 +126,15 @@ pub fn caller_list(fields: &Fields) -> Result<Vec<wire::CallerNoItem>, BrokenRul
         return Err(BrokenRule::new(TOO_MANY, "callerNo", "at most 100 numbers are allowed"));
     }
     let mut callers: Vec<wire::CallerNoItem> = Vec::with_capacity(list.len());
-    for element in list {
-        let item = Fields::of_element(element.clone(), "callerNo")?;
+    for (place, element) in list.iter().enumerate() {
+        let item = fields.of_element(element.clone(), ("callerNo", place))?;
         let number = required(&item, "accessCode", MAX_NUMBER_LENGTH)?;
         if !number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(BrokenRule::new(BAD_CHARACTERS, "accessCode", "only 0-9 are allowed"));
+            return Err(item.broken(BAD_CHARACTERS, "accessCode", "only 0-9 are allowed"));
         }
         let priority = item.within("priority", (1, 5))?;
         if callers.iter().any(|known| known.access_code == number) {
-            return Err(BrokenRule::new(WRONG_VALUE, "accessCode", "it is given twice"));
+            return Err(item.broken(WRONG_VALUE, "accessCode", "it is given twice"));
         }
         callers.push(wire::CallerNoItem {
             access_code: number,
@@ -146,8 +149,9 @@ fn callers(fields: &Fields, version: Version) -> Result<(), BrokenRule> {
     if version == Version::One {
         return check_number("callerNo", &required(fields, "callerNo", MAX_NUMBER_LENGTH)?);
     }
-    for caller in caller_list(fields)? {
-        caller.priority.ok_or_else(|| missing("callerNo.priority"))?;
+    for (place, caller) in caller_list(fields)?.iter().enumerate() {
+        let name = || format!("callerNo[{place}].priority");
+        caller.priority.ok_or_else(|| fields.missing(&name()))?;
     }
     Ok(())
 }
@@ -170,9 +174,11 @@ fn time(fields: &Fields, name: &str) -> Result<Option<DateTime>, BrokenRule> {
 }
 
 /// A member that cannot be understood, by the code for its kind of mistake.
-fn broken(member: &str, flaw: Flaw) -> BrokenRule {
+pub fn broken(member: &str, flaw: Flaw) -> BrokenRule {
     let code = match flaw {
         Flaw::HalfATime => HALF_A_TIME,
+        Flaw::TooShort => TOO_SHORT,
+        Flaw::Incomplete => EMPTY,
         Flaw::HalfAPeriod | Flaw::EndsFirst => COMBINATION,
         Flaw::NotJson => UNREADABLE,
         Flaw::NotATime
@@ -190,12 +196,14 @@ fn utc(at: DateTime) -> Option<Timestamp> {
 }
 
 fn schedule(fields: &Fields) -> Result<(), BrokenRule> {
-    let schedule = fields.object("scheduleParam")?.ok_or_else(|| missing("scheduleParam"))?;
+    let schedule =
+        fields.object("scheduleParam")?.ok_or_else(|| fields.missing("scheduleParam"))?;
     let mut workdays = 0;
     for (day, [begin, end]) in rules::PERIODS {
-        let (from, to) = (schedule.text(begin, MAX_TEXT)?, schedule.text(end, MAX_TEXT)?);
+        let (from, to) = (schedule.text(begin, TIME_CHARS)?, schedule.text(end, TIME_CHARS)?);
         let period = rules::period([begin, end], [from.as_deref(), to.as_deref()]);
-        let period = period.map_err(|Misread { member, flaw }| broken(member, flaw))?;
+        let period =
+            period.map_err(|Misread { member, flaw }| broken(&schedule.path_of(member), flaw))?;
         workdays += i32::from(day == Day::Work && period.is_some());
     }
     if workdays == 0 {
@@ -209,25 +217,25 @@ fn ivr(fields: &Fields) -> Result<(), BrokenRule> {
     let ivr = with_device(fields, "ivrParam")?;
     required(&ivr, "deviceSign", 64)?;
     for name in ["callCount", "callInterval"] {
-        ivr.within(name, POSITIVE)?.ok_or_else(|| missing(name))?;
+        ivr.required_within(name, POSITIVE)?;
     }
     Ok(())
 }
 
 fn skill(fields: &Fields, device: i64) -> Result<(), BrokenRule> {
     let skill = with_device(fields, "skillParam")?;
-    skill.within("skillId", POSITIVE)?.ok_or_else(|| missing("skillId"))?;
+    skill.required_within("skillId", POSITIVE)?;
     skill.text("skillName", MAX_NAME)?;
     let kind = skill.one_of("outBoundType", &[2, 5, 6])?;
     if kind != device {
-        return Err(BrokenRule::new(COMBINATION, "outBoundType", "it must match deviceType"));
+        return Err(skill.broken(COMBINATION, "outBoundType", "it must match deviceType"));
     }
     match kind {
         2 => prediction(&with_device(&skill, "predictParam")?),
         PREVIEW => {
             let preview = with_device(&skill, "previewParam")?;
             for name in ["failInterval", "obCallCount", "autoCallTime"] {
-                preview.within(name, POSITIVE)?.ok_or_else(|| missing(name))?;
+                preview.required_within(name, POSITIVE)?;
             }
             Ok(())
         }
@@ -246,78 +254,33 @@ fn prediction(predict: &Fields) -> Result<(), BrokenRule> {
     let algorithm = with_device(predict, name)?;
     for member in members {
         let bounds = if *member == "offHookRate" { PERCENT } else { (0, POSITIVE.1) };
-        let value = algorithm.within(member, bounds)?;
-        value.ok_or_else(|| missing(member))?;
+        algorithm.required_within(member, bounds)?;
     }
     if name == "offhookPredictParam" {
         return Ok(());
     }
-    let most = algorithm.within("maxAvgCallTime", POSITIVE)?;
-    let most = most.ok_or_else(|| missing("maxAvgCallTime"))?;
+    let most = algorithm.required_within("maxAvgCallTime", POSITIVE)?;
     // The tables print `mim`, the V2 sample sends `min`.
     let least = match algorithm.within("minAvgCallTime", POSITIVE)? {
         Some(least) => Some(least),
         None => algorithm.within("mimAvgCallTime", POSITIVE)?,
     };
-    if least.ok_or_else(|| missing("minAvgCallTime"))? > most {
+    if least.ok_or_else(|| algorithm.missing("minAvgCallTime"))? > most {
         let rule = "it is above maxAvgCallTime";
-        return Err(BrokenRule::new(COMBINATION, "minAvgCallTime", rule));
-    }
-    Ok(())
-}
-
-fn call_policy(fields: &Fields) -> Result<(), BrokenRule> {
-    let Some(policy) = fields.object("callPolicy")? else { return Ok(()) };
-    let by_round = policy.within("callType", (0, 1))? == Some(1);
-    let choose = policy.within("chooseType", (0, 1))?;
-    let has_turns = !matches!(policy.get("turns"), None | Some(Value::Null));
-    for (name, is_there) in [("chooseType", choose.is_some()), ("turns", has_turns)] {
-        if by_round && !is_there {
-            return Err(BrokenRule::new(COMBINATION, name, "callType 1 needs it"));
-        }
-    }
-    Ok(())
-}
-
-/// The lists of a retry policy, most of them JSON in a text (reference 3.5).
-///
-/// # Errors
-/// The first that cannot be understood.
-pub fn policy_lists(policy: &Fields) -> Result<(), BrokenRule> {
-    let list = |name| policy.get(name).cloned();
-    let lists = wire::RetryPolicy {
-        policy_json: list("policyJson"),
-        result_retry: list("resultRetry"),
-        busi_policy: list("busiPolicy"),
-        no_retry_policy: list("noRetryPolicy"),
-        ..wire::RetryPolicy::default()
-    };
-    rules::check_policy(&lists).map_err(|Misread { member, flaw }| broken(member, flaw))
-}
-
-fn retry_policy(fields: &Fields) -> Result<(), BrokenRule> {
-    let Some(policy) = fields.object("retryPolicy")? else { return Ok(()) };
-    let by_type = policy.within("policyType", (0, 1))? == Some(1);
-    for name in ["retryDay", "retryTimes", "callInterval"] {
-        policy.within(name, (0, POSITIVE.1))?;
-    }
-    policy_lists(&policy)?;
-    if by_type && !matches!(policy.get("noRetryPolicy"), None | Some(Value::Null)) {
-        let rule = "policyType 1 does not allow it";
-        return Err(BrokenRule::new(COMBINATION, "noRetryPolicy", rule));
+        return Err(algorithm.broken(COMBINATION, "minAvgCallTime", rule));
     }
     Ok(())
 }
 
 /// An object that the device type needs.
 fn with_device(fields: &Fields, name: &str) -> Result<Fields, BrokenRule> {
-    let rule = || BrokenRule::new(COMBINATION, name, "the kind of campaign needs it");
+    let rule = || fields.broken(COMBINATION, name, "the kind of campaign needs it");
     fields.object(name)?.ok_or_else(rule)
 }
 
 fn required(fields: &Fields, name: &str, max: usize) -> Result<String, BrokenRule> {
     let text = fields.text(name, max)?;
-    text.map(String::from).ok_or_else(|| BrokenRule::new(EMPTY, name, "it must be given"))
+    text.map(String::from).ok_or_else(|| fields.missing(name))
 }
 
 /// The document without what belongs to another kind or version, and without unknown members.

@@ -2,6 +2,7 @@
 //! a home of another platform it stays as it was: a rule is taken away only by saying so, with an empty
 //! text or list.
 
+use crate::platforms::isales::convert::rules;
 use crate::platforms::isales::wire::{CallPolicy, Campaign, RetryPolicy, ScheduleParam};
 
 /// Puts what `before` says into what `after` does not speak of. `skillParam` and `ivrParam` are taken as
@@ -33,7 +34,7 @@ pub fn keep_what_is_left_out(after: &mut Campaign, before: Campaign) {
     keep(&mut after.priority, priority);
     keep(&mut after.call_back_url, call_back_url);
     keep_within(&mut after.schedule_param, schedule_param, keep_special_dates);
-    keep_within(&mut after.retry_policy, retry_policy, keep_retry_policy);
+    keep_within(&mut after.retry_policy, retry_policy, keep_of_retry_policy);
     keep_within(&mut after.call_policy, call_policy, keep_call_policy);
 }
 
@@ -72,7 +73,14 @@ fn keep_special_dates(after: &mut ScheduleParam, before: ScheduleParam) {
     (after.holiday_begin_time3, after.holiday_end_time3) = (begin3, end3);
 }
 
-fn keep_retry_policy(after: &mut RetryPolicy, before: RetryPolicy) {
+/// A policy of another type is another policy. `policyJson` can state the same tries as the three numbers
+/// do, and counts then: whichever is given takes the place of either.
+pub fn keep_of_retry_policy(after: &mut RetryPolicy, before: RetryPolicy) {
+    if before.policy_type.is_some() && after.policy_type != before.policy_type {
+        return;
+    }
+    let are_tries_given = after.retry_day.or(after.retry_times).is_some();
+    let before_states_tries = rules::tries_for_all(&before).is_some();
     let RetryPolicy {
         retry_policy_id,
         policy_type,
@@ -87,13 +95,19 @@ fn keep_retry_policy(after: &mut RetryPolicy, before: RetryPolicy) {
     } = before;
     keep(&mut after.retry_policy_id, retry_policy_id);
     keep(&mut after.policy_type, policy_type);
+    if !(are_tries_given && before_states_tries) {
+        keep(&mut after.policy_json, policy_json);
+    }
     keep(&mut after.retry_day, retry_day);
     keep(&mut after.retry_times, retry_times);
     keep(&mut after.call_interval, call_interval);
     keep(&mut after.result_retry, result_retry);
-    keep(&mut after.policy_json, policy_json);
     keep(&mut after.busi_policy, busi_policy);
     keep(&mut after.no_retry_policy, no_retry_policy);
+    if let Some(tries) = rules::tries_for_all(after) {
+        (after.retry_day, after.retry_times) = (Some(tries.days), Some(tries.per_day));
+        after.call_interval = tries.interval_s.or(after.call_interval);
+    }
 }
 
 /// A policy of another type is another policy: rounds are nothing to calls by sequence.

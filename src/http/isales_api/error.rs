@@ -49,7 +49,8 @@ pub enum Doing {
     Create,
     Modify,
     Delete,
-    SetRetryPolicy,
+    /// Reading or setting it; the pages of both have one code of their own.
+    RetryPolicy,
     /// About one campaign, with no codes of its own.
     Campaign,
     /// About a VDN as a whole.
@@ -77,6 +78,7 @@ pub const BAD_RECYCLE_TIME: &str = "0200030";
 pub const EMPTY: &str = "02000001";
 pub const BAD_CHARACTERS: &str = "02000002";
 pub const TOO_LONG: &str = "02000003";
+pub const TOO_SHORT: &str = "02000004";
 pub const WRONG_TYPE: &str = "02000006";
 pub const WRONG_VALUE: &str = "02000007";
 pub const UNREADABLE: &str = "02000008";
@@ -184,7 +186,7 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         // Another tenant's campaign does not exist for this one. The pages document no code for a
         // list of somebody else's VDN, or for a result that is not there: the generic one.
         E::NotFound(Noun::Campaign) | E::Forbidden(Refusal::ForeignAccount) => {
-            if doing == Doing::SetRetryPolicy {
+            if doing == Doing::RetryPolicy {
                 NO_CAMPAIGN_FOR_POLICY
             } else if names_a_campaign {
                 NO_CAMPAIGN

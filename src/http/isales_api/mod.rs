@@ -15,6 +15,7 @@ mod edits;
 mod endpoints;
 mod error;
 mod fields;
+mod policies;
 mod profile;
 mod records;
 mod relay;
@@ -33,8 +34,9 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::ids::{CampaignIdentity, CampaignKey, PublicPair};
 use crate::gateway::error::GatewayError;
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{self, Asked, WorkerGateway};
 use crate::http::entrance::{self, Admits, Doorway, Kind, Terms};
 use crate::http::isales_api::auth::{Keys, NotAuthentic};
 use crate::http::isales_api::error::{Doing, Refused};
@@ -70,6 +72,30 @@ struct Call<'a> {
     profile: &'static Profile,
     request: &'a HttpRequest,
     body: web::Bytes,
+}
+
+/// A campaign that a request is about, and how the request would be done there.
+struct Existing {
+    key: CampaignKey,
+    identity: Arc<CampaignIdentity>,
+    route: gateway::route::Route,
+}
+
+impl Call<'_> {
+    /// The campaign of the request's path, for every operation that needs one. What is deleted is none on
+    /// this platform, though its home may still have it; a home of this platform says so itself.
+    async fn existing(
+        &self,
+        pair: PublicPair,
+        operation: Operation,
+    ) -> Result<Existing, GatewayError> {
+        let key = CampaignKey::Pair(pair);
+        let (identity, route) = self.gateway.route_of(&self.asked, key, operation).await?;
+        if route != gateway::route::Route::Native {
+            self.gateway.check_exists(&identity).await?;
+        }
+        Ok(Existing { key, identity, route })
+    }
 }
 
 /// A body, of who names a client and a time that can be right.

@@ -7,29 +7,31 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::campaign::CampaignStatus;
-use crate::domain::ids::CampaignKey;
 use crate::domain::moment;
 use crate::gateway::contacts::{ContactMatch, ContactView};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::route::Route;
 use crate::http::isales_api::answer::Success;
-use crate::http::isales_api::error::{BAD_RECYCLE_TIME, BrokenRule, COMBINATION, Doing};
+use crate::http::isales_api::error::{BrokenRule, COMBINATION, Doing, WRONG_VALUE};
 use crate::http::isales_api::fields::{self, Fields, MAX_NUMBER_LENGTH, check_number};
-use crate::http::isales_api::{Body, Facade, relay};
+use crate::http::isales_api::{Body, Existing, Facade, relay};
 use crate::platforms::isales::convert;
 use crate::platforms::isales::wire::Called;
 use crate::platforms::{ConvertContext, Operation};
 
 const MAX_SESSION_ID: usize = 32;
 const MAX_CUSTOM_FIELD: usize = 200;
+/// The members of a deletion (reference 4.3).
+const CONDITIONS: [&str; 6] =
+    ["sessionId", "called", "customField", "recycleTime", "recycleType", "archiveHistory"];
 
 pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Campaign, |call| async move {
-            let key = CampaignKey::Pair(fields::pair(call.request)?);
             let operation = Operation::ContactDetail;
-            let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            let found = call.existing(fields::pair(call.request)?, operation).await?;
+            let Existing { key, identity, route } = found;
             if route == Route::Native {
                 return relay::pass(&call, Target::Campaign(key), operation).await;
             }
@@ -47,14 +49,16 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
 pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Campaign, |call| async move {
-            let key = CampaignKey::Pair(fields::pair(call.request)?);
-            let wanted = read(&Fields::of_body(&call.body)?)?;
+            let pair = fields::pair(call.request)?;
             let operation = Operation::ContactDelete;
-            let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-            if route == Route::Native {
+            let wanted = Fields::of_body(&call.body).and_then(|fields| read(&fields));
+            let found = call.existing(pair, operation).await;
+            // A home of this platform judges by itself what is to go.
+            if let Ok(Existing { key, route: Route::Native, .. }) = found {
                 return relay::pass(&call, Target::Campaign(key), operation).await;
             }
-            let view = call.gateway.campaign(&call.asked, key).await?;
+            let (wanted, Existing { key, identity, .. }) = (wanted?, found?);
+            let view = call.gateway.campaign_at_rest(&call.asked, key).await?;
             if matches!(view.fetched.status, CampaignStatus::Running | CampaignStatus::Stopping) {
                 return Err(GatewayError::State("the campaign is running".to_owned()).into());
             }
@@ -82,6 +86,8 @@ struct Wanted {
     custom_field: Option<String>,
 }
 
+/// Every condition narrows what is deleted, so one that nobody here can judge is refused and never left
+/// out: other homes know no clean-up time, and no member that is not on the page.
 fn read(fields: &Fields) -> Result<Wanted, BrokenRule> {
     let session_id = fields.text("sessionId", MAX_SESSION_ID)?.map(String::from);
     let called = fields.text("called", MAX_NUMBER_LENGTH)?.map(String::from);
@@ -89,24 +95,37 @@ fn read(fields: &Fields) -> Result<Wanted, BrokenRule> {
         check_number("called", called)?;
     }
     let custom_field = fields.text("customField", MAX_CUSTOM_FIELD)?.map(String::from);
-    let recycle_time = fields.text("recycleTime", 64)?;
-    if let Some(time) = &recycle_time
-        && moment::date_time(time).is_none()
-    {
-        let rule = "yyyy-MM-dd HH:mm:ss is expected";
-        return Err(BrokenRule::new(BAD_RECYCLE_TIME, "recycleTime", rule));
-    }
-    if fields.within("recycleType", (1, 3))?.is_some() && recycle_time.is_none() {
-        return Err(BrokenRule::new(COMBINATION, "recycleType", "it needs recycleTime"));
-    }
     fields.within("archiveHistory", (0, 1))?;
+    recycling(fields)?;
+    if let Some(unknown) = fields.names().find(|name| !CONDITIONS.contains(name)) {
+        let rule = "no such condition exists, and nothing is deleted without regard to it";
+        return Err(BrokenRule::new(WRONG_VALUE, unknown, rule));
+    }
     if session_id.is_none() && called.is_none() && custom_field.is_none() {
-        // Without a condition every contact would go; with the clean-up time alone, those that the
-        // home does not tell apart.
-        let rule = "sessionId, called or customField must say which; the home keeps no recycleTime";
+        let rule = "sessionId, called or customField must say which";
         return Err(BrokenRule::new(COMBINATION, "sessionId", rule));
     }
     Ok(Wanted { session_id, called, custom_field })
+}
+
+fn recycling(fields: &Fields) -> Result<(), BrokenRule> {
+    let time = fields.text("recycleTime", 64)?;
+    let kind = fields.text_within("recycleType", (1, 3))?;
+    match time {
+        Some(time) if moment::date_time(&time).is_none() => {
+            let rule = "yyyy-MM-dd HH:mm:ss is expected";
+            Err(BrokenRule::new(WRONG_VALUE, "recycleTime", rule))
+        }
+        Some(_) => {
+            let rule =
+                "the campaign's home keeps no recycleTime, so it cannot tell which are meant";
+            Err(BrokenRule::new(COMBINATION, "recycleTime", rule))
+        }
+        None if kind.is_some() => {
+            Err(BrokenRule::new(COMBINATION, "recycleType", "it needs recycleTime"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Numbers and attributes; no call status (reference 4.4).

@@ -6,14 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, json};
 use url::Url;
 
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
 use crate::domain::ids::{
     AccountSlug, CampaignIdentity, CampaignKey, CampaignNumber, PublicPair, VdnId,
 };
-use crate::domain::policy::Rule;
 use crate::gateway::changes::Change;
 use crate::gateway::creation::Creating;
 use crate::gateway::error::{GatewayError, Noun};
@@ -22,19 +21,23 @@ use crate::gateway::idempotency::Keyed;
 use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::isales_api::answer::Success;
-use crate::http::isales_api::campaigns::shown;
+use crate::http::isales_api::campaigns::{has_ended, shown};
 use crate::http::isales_api::definition::{self, Purpose, Version, caller_list};
 use crate::http::isales_api::edits;
-use crate::http::isales_api::error::{BrokenRule, Doing, NO_SKILL_QUEUE, Refused, WRONG_VALUE};
-use crate::http::isales_api::fields::{self, Fields, missing};
-use crate::http::isales_api::{Body, Call, Facade, relay, unreadable};
+use crate::http::isales_api::error::{
+    BrokenRule, Doing, NO_SKILL_QUEUE, Refused, UNREADABLE, WRONG_VALUE,
+};
+use crate::http::isales_api::fields::{self, Fields};
+use crate::http::isales_api::{Body, Call, Existing, Facade, policies, relay, unreadable};
 use crate::http::{keyed, touching};
-use crate::platforms::isales::convert::{self, rules};
+use crate::platforms::isales::convert;
 use crate::platforms::isales::wire;
 use crate::platforms::{ConvertContext, Exchange, Operation};
 
 /// Created as paused, by the assumption of reference 3.14.
 const INIT_PAUSED: i64 = 1;
+/// Longest text of a retry policy (no page states one).
+const MAX_POLICY: usize = 2000;
 
 #[derive(Deserialize)]
 struct Made {
@@ -68,14 +71,14 @@ pub async fn modify_v2(facade: Data<Facade>, request: HttpRequest, body: Body) -
 pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
         .answer(&request, body, Doing::Delete, |call| async move {
-            let key = CampaignKey::Pair(fields::pair(call.request)?);
+            let pair = fields::pair(call.request)?;
             Fields::of_body(&call.body)?.within("archiveHistory", (0, 1))?;
             let operation = Operation::CampaignDelete;
-            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            let Existing { key, route, .. } = call.existing(pair, operation).await?;
             if route == Route::Native {
                 return relay::pass(&call, Target::Campaign(key), operation).await;
             }
-            let view = call.gateway.campaign(&call.asked, key).await?;
+            let view = call.gateway.campaign_at_rest(&call.asked, key).await?;
             if matches!(view.fetched.status, CampaignStatus::Running | CampaignStatus::Stopping) {
                 return Err(GatewayError::State("the campaign is running".to_owned()).into());
             }
@@ -87,21 +90,22 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
 
 pub async fn retry_policy(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
     facade
-        .answer(&request, body, Doing::Campaign, |call| async move {
-            let key = CampaignKey::Pair(fields::pair(call.request)?);
+        .answer(&request, body, Doing::RetryPolicy, |call| async move {
             let operation = Operation::RetryPolicyQuery;
-            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
+            let found = call.existing(fields::pair(call.request)?, operation).await?;
+            let Existing { key, route, .. } = found;
             if route == Route::Native {
                 return relay::pass(&call, Target::Campaign(key), operation).await;
             }
             let view = call.gateway.campaign(&call.asked, key).await?;
+            // As it was stated: what nobody stated could be written back as if somebody had.
             let policy = shown(&view)?.retry_policy.unwrap_or_default();
             let data = json!({
-                "retryPolicyId": policy.retry_policy_id.unwrap_or_default(),
-                "policyType": policy.policy_type.unwrap_or_default(),
-                "policyJson": policy.policy_json.unwrap_or_else(|| ordinary(&view.fetched.definition)),
-                "noRetryPolicy": policy.no_retry_policy.unwrap_or_else(|| "".into()),
-                "busiPolicy": policy.busi_policy.unwrap_or_else(|| "".into()),
+                "retryPolicyId": policy.retry_policy_id,
+                "policyType": policy.policy_type,
+                "policyJson": policy.policy_json,
+                "noRetryPolicy": policy.no_retry_policy,
+                "busiPolicy": policy.busi_policy,
             });
             Ok(super::json(Success::new("")?.with("data", &data)?.bytes()))
         })
@@ -114,33 +118,33 @@ pub async fn set_retry_policy(
     body: Body,
 ) -> HttpResponse {
     facade
-        .answer(&request, body, Doing::SetRetryPolicy, |call| async move {
-            let key = CampaignKey::Pair(fields::pair(call.request)?);
+        .answer(&request, body, Doing::RetryPolicy, |call| async move {
+            let pair = fields::pair(call.request)?;
             let operation = Operation::RetryPolicyModify;
-            let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-            if route == Route::Native {
+            let policy = set_policy(&call.body);
+            let found = call.existing(pair, operation).await;
+            if let Ok(Existing { key, route: Route::Native, .. }) = found {
                 return relay::pass(&call, Target::Campaign(key), operation).await;
             }
-            let fields = Fields::of_body(&call.body)?;
-            let policy_type = fields.one_of("policyType", &[0, 1])?;
-            let text = fields.text("policyJson", 2000)?.ok_or_else(|| missing("policyJson"))?;
-            definition::policy_lists(&fields)?;
-            let json = Value::from(text.into_owned());
-            let items = rules::number_policies(Some(&json));
-            let items =
-                items.map_err(|flaw| BrokenRule::new(WRONG_VALUE, "policyJson", flaw.rule()))?;
+            let (mut policy, Existing { key, .. }) = (policy?, found?);
             let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
             let mut after = shown(&change.before)?;
-            let policy = after.retry_policy.get_or_insert_default();
-            policy.policy_type = Some(policy_type);
-            policy.policy_json = Some(json);
-            if let Some(ordinary) = items.iter().find(|item| item.by_result.is_empty()) {
-                policy.retry_day = ordinary.days.or(policy.retry_day);
-                policy.retry_times = ordinary.tries_per_day.or(policy.retry_times);
-            }
+            let before = after.retry_policy.take().unwrap_or_default();
+            edits::keep_of_retry_policy(&mut policy, before);
+            after.retry_policy = Some(policy);
             Box::pin(write(&change, after)).await
         })
         .await
+}
+
+/// The body that sets a retry policy: the policy itself, whose tries are in `policyJson`.
+fn set_policy(body: &[u8]) -> Result<wire::RetryPolicy, BrokenRule> {
+    let fields = Fields::of_body(body)?;
+    fields.text("policyJson", MAX_POLICY)?.ok_or_else(|| fields.missing("policyJson"))?;
+    policies::check_retry(&fields)?;
+    let policy: Result<wire::RetryPolicy, _> = serde_json::from_slice(body);
+    let policy = policy.map_err(|_| BrokenRule::new(UNREADABLE, "body", "it cannot be read"))?;
+    Ok(wire::RetryPolicy { extra: Map::new(), ..policy })
 }
 
 pub async fn add_callers(facade: Data<Facade>, request: HttpRequest, body: Body) -> HttpResponse {
@@ -290,6 +294,7 @@ fn creating(
     let mut document =
         definition::read(&call.body, (version, Purpose::Create), call.profile, today)?;
     check_answering(&document, &context)?;
+    check_kind(call, &account, &document)?;
     as_v2(&mut document);
     let run = document.init_status != Some(INIT_PAUSED);
     document.init_status = None;
@@ -321,21 +326,18 @@ fn made_as(pair: Option<PublicPair>) -> Result<Bytes, GatewayError> {
 }
 
 async fn modify(call: Call<'_>, version: Version) -> Result<HttpResponse, Refused> {
-    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let pair = fields::pair(call.request)?;
     let operation = Operation::CampaignModify;
-    let (identity, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-    if route == Route::Native {
+    let purpose = (version, Purpose::Modify);
+    let read = definition::read(&call.body, purpose, call.profile, Timestamp::UNIX_EPOCH);
+    let found = call.existing(pair, operation).await;
+    if let Ok(Existing { key, identity, route: Route::Native }) = found {
         return Box::pin(modify_native(&call, key, &identity)).await;
     }
-    let mut after = definition::read(
-        &call.body,
-        (version, Purpose::Modify),
-        call.profile,
-        Timestamp::UNIX_EPOCH,
-    )?;
+    let (mut after, Existing { key, .. }) = (read?, found?);
     checked_address(&call, after.call_back_url.as_deref()).await?;
     let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
-    if change.before.fetched.status == CampaignStatus::Ended {
+    if has_ended(&change.before, call.gateway.now())? {
         return Err(GatewayError::State("the campaign has ended".to_owned()).into());
     }
     check_answering(&after, &change.before.context)?;
@@ -378,13 +380,14 @@ async fn change_callers(
     call: Call<'_>,
     edit: impl FnOnce(&mut Vec<wire::CallerNoItem>, Vec<wire::CallerNoItem>) -> Result<(), BrokenRule>,
 ) -> Result<HttpResponse, Refused> {
-    let key = CampaignKey::Pair(fields::pair(call.request)?);
+    let pair = fields::pair(call.request)?;
     let operation = Operation::CallerNumberModify;
-    let (_, route) = call.gateway.route_of(&call.asked, key, operation).await?;
-    if route == Route::Native {
+    let given = Fields::of_body(&call.body).and_then(|fields| caller_list(&fields));
+    let found = call.existing(pair, operation).await;
+    if let Ok(Existing { key, route: Route::Native, .. }) = found {
         return relay::pass(&call, Target::Campaign(key), operation).await;
     }
-    let given = caller_list(&Fields::of_body(&call.body)?)?;
+    let (given, Existing { key, .. }) = (given?, found?);
     let change = Box::pin(call.gateway.begin_change(&call.asked, key, operation)).await?;
     let mut after = shown(&change.before)?;
     as_v2(&mut after);
@@ -452,21 +455,31 @@ fn check_answering(document: &wire::Campaign, context: &ConvertContext) -> Resul
     }
 }
 
+/// What a campaign connects can never be changed: one that its home could never run is not made there.
+fn check_kind(
+    call: &Call<'_>,
+    account: &AccountSlug,
+    document: &wire::Campaign,
+) -> Result<(), Refused> {
+    // How calls are predicted can be changed.
+    let skill = document.skill_param.clone();
+    let connects = wire::Campaign {
+        device_type: document.device_type,
+        ivr_param: document.ivr_param.clone(),
+        skill_param: skill.map(|skill| wire::SkillParam { predict_param: None, ..skill }),
+        ..wire::Campaign::default()
+    };
+    let connects = serde_json::to_value(&connects).map_err(unreadable)?;
+    match call.gateway.check_campaign(&call.asked, account, &connects) {
+        Err(GatewayError::Invalid { field, rule }) => {
+            Err(BrokenRule::new(WRONG_VALUE, &field, &rule).into())
+        }
+        checked => Ok(checked?),
+    }
+}
+
 /// Today's midnight in the account's zone.
 fn today(context: &ConvertContext, now: Timestamp) -> Timestamp {
     let day = now.to_zoned(context.zone.clone()).date();
     day.to_zoned(context.zone.clone()).map_or(now, |midnight| midnight.timestamp())
-}
-
-/// The ordinary policy that a home's tries amount to, in the quotes of the samples.
-fn ordinary(definition: &CampaignDefinition) -> Value {
-    let count = |rule: &Rule<i64>| match rule {
-        Rule::Stated(count) => *count,
-        Rule::Absent => 1,
-        Rule::Unreadable(_) => 0,
-    };
-    let retry = &definition.retry;
-    let (days, times) = (count(&retry.days), count(&retry.attempts_per_day));
-    format!("[{{'dataType':'SI','type':0,'policy':{{'retryDay':{days},'retryTimes':{times}}}}}]")
-        .into()
 }

@@ -34,7 +34,7 @@ const PATHS: &[Row] = &[
     ("GET", "v1/openapi/campaigns/{vdn}/callresultdetail/nothing", "", "0200001"),
     ("GET", "v1/openapi/campaigns/{vdn}/calldata/{n}/77777777", "", "0200001"),
     ("GET", "v1/openapi/campaigns/{vdn}/calldata/999999/1", "", "0200007"),
-    ("GET", "v1/openapi/campaigns/{vdn}/retryPolicy/999999", "", "0200007"),
+    ("GET", "v1/openapi/campaigns/{vdn}/retryPolicy/999999", "", "0200-01"),
     (
         "POST",
         "v1/openapi/campaigns/{vdn}/callresult/999999",

@@ -24,20 +24,14 @@ fn with(mut document: Value, change: &Value) -> Value {
 }
 
 /// Members of a CC-iSales campaign that VoIPBin cannot keep.
-fn lost_on_voipbin() -> [(&'static str, Value); 8] {
+fn lost_on_voipbin() -> [(&'static str, Value); 5] {
     let policy = |more: Value| {
         let plain = json!({"policyType": 0, "retryDay": 1, "retryTimes": 2, "callInterval": 60});
         json!({ "retryPolicy": with(plain, &more) })
     };
     let by_type =
         "[{'dataType':'SI','type':1,'policy':[{'result':4,'retryNumber':1,'callInterval':600}]}]";
-    let rounds = json!({"deviceSign": "900", "callCount": 1, "callInterval": 600});
-    let preview = json!({"failInterval": 10, "obCallCount": 1, "autoCallTime": 15});
-    let previewed =
-        json!({"skillId": 5, "skillName": "s", "outBoundType": 5, "previewParam": preview});
     [
-        ("callCount", json!({"deviceType": 3, "ivrParam": rounds, "skillParam": null})),
-        ("retryDay", policy(json!({"retryDay": 0}))),
         (
             "resultRetry",
             policy(json!({"resultRetry": "[{'result':4,'callInterval':600,'retryNumber':1}]"})),
@@ -52,8 +46,30 @@ fn lost_on_voipbin() -> [(&'static str, Value); 8] {
             "callType",
             json!({"callPolicy": {"callType": 1, "chooseType": 0, "turns": [{"turnType": "SI"}]}}),
         ),
-        ("deviceType", json!({"deviceType": 5, "skillParam": previewed, "maxAlertingTime": 20})),
     ]
+}
+
+/// A campaign that could never run there, because what it connects can never be changed, is not made.
+#[tokio::test]
+async fn a_kind_of_campaign_that_voipbin_cannot_run_is_not_made_there() {
+    let app = TestApp::simulators(scripted).await.serve().await;
+    let rounds = json!({"deviceSign": "900", "callCount": 1, "callInterval": 600});
+    let preview = json!({"failInterval": 10, "obCallCount": 1, "autoCallTime": 15});
+    let previewed =
+        json!({"skillId": 5, "skillName": "s", "outBoundType": 5, "previewParam": preview});
+    for (member, change) in [
+        ("ivrParam.callCount", json!({"deviceType": 3, "ivrParam": rounds, "skillParam": null})),
+        ("deviceType", json!({"deviceType": 5, "skillParam": previewed, "maxAlertingTime": 20})),
+    ] {
+        let body = with(document(&app, "never"), &change);
+        let path = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+        let refused = app.cc("POST", &path, Some(body)).await;
+        assert_eq!(refused.code(), "02000007", "{member}: {}", refused.text);
+        assert!(refused.text.contains(&format!("\"{member}: ")), "{}", refused.text);
+    }
+    let page = app.on_voipbin("GET", "/campaigns", None).await;
+    assert_eq!(page["result"], json!([]));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -79,7 +95,7 @@ async fn what_voipbin_cannot_keep_is_not_run_there() {
         let shown = app.cc_ok("GET", &path("v1", &at), None).await;
         assert_eq!(shown["returnObject"]["status"], 3, "{member}");
     }
-    assert_eq!(app.voipbin.journal.contacts().len(), 8, "the campaigns and their people are there");
+    assert_eq!(app.voipbin.journal.contacts().len(), 5, "the campaigns and their people are there");
     assert_eq!(app.voipbin.journal.dials().len(), 0);
     app.finish().await;
 }

@@ -7,10 +7,11 @@ use jiff::civil::{DateTime, Time};
 use crate::domain::campaign::{
     Answering, CallerNumber, CampaignDefinition, CampaignStatus, WhenDone,
 };
-use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, RetryPolicy, Rule, Unread};
+use crate::domain::policy::{CallingWindow, DayPeriod, Pacing, Rule, Unread};
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
-use crate::platforms::isales::convert::rules::{self, Day, Flaw, Misread};
+use crate::platforms::isales::convert::rules::{self, Day, Flaw};
+use crate::platforms::isales::convert::rules::{retry, retry_policy};
 use crate::platforms::isales::convert::{
     PLATFORM, filled, milliseconds, read_number, whole_seconds,
 };
@@ -29,21 +30,11 @@ const RATE_TIMES_LINES: i64 = 10_000;
 /// `predictMethod` off-hook rate; `outBoundType` predicted.
 const OFF_HOOK: i64 = 5;
 const PREDICTED: i64 = 2;
-/// `policyType`.
-const BY_NUMBER_TYPE: i64 = 1;
 
 const LINES: &str = "pacing.lines_per_agent_percent";
 /// Why a value that cannot be understood is not passed over.
-const NOT_STARTED: &str =
+pub(super) const NOT_STARTED: &str =
     "cannot be understood; the campaign is not started where its home does not keep this rule";
-const ATTEMPTS_BY_PLACE: [&str; 5] = [
-    // The first number's stands for all where a platform does not tell them apart.
-    "retry.attempts_per_day",
-    "retry.attempts_by_place[1]",
-    "retry.attempts_by_place[2]",
-    "retry.attempts_by_place[3]",
-    "retry.attempts_by_place[4]",
-];
 
 /// What a campaign document says.
 pub fn campaign_to_domain(
@@ -166,7 +157,7 @@ fn ring_timeout(seconds: Option<i64>, findings: &mut Vec<Finding>) -> Rule<i64> 
 
 /// What is stated. A document has no words for what could not be understood; on the way back that
 /// keeps its own, and a campaign that has it is made nowhere.
-fn said<T>(rule: &Rule<T>) -> Option<&T> {
+pub(super) fn said<T>(rule: &Rule<T>) -> Option<&T> {
     match rule {
         Rule::Stated(value) => Some(value),
         Rule::Absent | Rule::Unreadable(_) => None,
@@ -363,126 +354,10 @@ fn rate_of(lines_percent: i64, findings: &mut Vec<Finding>) -> i64 {
     rate
 }
 
-fn retry(wire: Option<&wire::RetryPolicy>, findings: &mut Vec<Finding>) -> RetryPolicy {
-    let Some(wire) = wire else { return RetryPolicy::default() };
-    if wire.policy_type == Some(BY_NUMBER_TYPE) {
-        return by_number_type(wire, findings);
-    }
-    let policy = RetryPolicy {
-        attempts_per_day: count("retryTimes", wire.retry_times, findings),
-        days: count("retryDay", wire.retry_day, findings),
-        interval_ms: match count("callInterval", wire.call_interval, findings) {
-            Rule::Stated(seconds) => {
-                let ms = milliseconds(seconds);
-                ms.map_or(
-                    Rule::unreadable("a wait of so many seconds cannot be said"),
-                    Rule::Stated,
-                )
-            }
-            other => other,
-        },
-        attempts_by_place: Vec::new(),
-        exceptions: exceptions(wire, findings),
-    };
-    if let Some(why) = policy.interval_ms.why_unread() {
-        let reason = format!("{why}; {NOT_STARTED}");
-        findings.push(Finding::domain("retry.interval_ms", Outcome::Dropped, reason));
-    }
-    policy
-}
-
-/// A policy by number type (reference 3.5): it alone counts, and what stands beside it for all numbers
-/// does not.
-fn by_number_type(wire: &wire::RetryPolicy, findings: &mut Vec<Finding>) -> RetryPolicy {
-    for member in ["retryTimes", "retryDay", "callInterval"] {
-        let reason = "beside a policy by number type it does not count";
-        findings.push(Finding::source(format!("retryPolicy.{member}"), Outcome::Preserved, reason));
-    }
-    RetryPolicy { exceptions: exceptions(wire, findings), ..RetryPolicy::default() }
-}
-
-/// What only CC-iSales states of tries: it matters no further than that it was understood.
-fn exceptions(wire: &wire::RetryPolicy, findings: &mut Vec<Finding>) -> Rule<()> {
-    match rules::check_policy(wire) {
-        Ok(()) => Rule::Absent,
-        Err(Misread { member, flaw }) => {
-            findings.push(unread(&format!("retryPolicy.{member}"), flaw));
-            Rule::Unreadable(Unread(flaw.rule()))
-        }
-    }
-}
-
-/// A number of tries, days or seconds.
-fn count(member: &str, value: Option<i64>, findings: &mut Vec<Finding>) -> Rule<i64> {
-    match value {
-        None => Rule::Absent,
-        Some(count) if count >= 0 => Rule::Stated(count),
-        Some(_) => {
-            findings.push(unread(&format!("retryPolicy.{member}"), Flaw::NotACount));
-            Rule::Unreadable(Unread(Flaw::NotACount.rule()))
-        }
-    }
-}
-
 /// About a member that cannot be understood.
-fn unread(path: &str, flaw: Flaw) -> Finding {
+pub(super) fn unread(path: &str, flaw: Flaw) -> Finding {
     let reason = format!("{}: {NOT_STARTED}", flaw.rule());
     Finding::source(path.to_owned(), Outcome::Dropped, reason).wide()
-}
-
-fn retry_policy(
-    retry: &RetryPolicy,
-    table: &Table,
-    findings: &mut Vec<Finding>,
-) -> Option<wire::RetryPolicy> {
-    if retry.is_silent() {
-        return None;
-    }
-    let equal = retry.clone().for_equal_numbers();
-    let per_day = said(&equal.attempts_per_day).copied();
-    report_places(&retry.attempts_by_place, findings);
-    let interval_ms = said(&retry.interval_ms).copied();
-    let call_interval = interval_ms.map(|ms| whole_seconds(ms).max(0));
-    if call_interval.and_then(milliseconds) != interval_ms {
-        let reason = "CC-iSales has whole seconds; the next such is taken";
-        let finding = Finding::domain("retry.interval_ms", Outcome::Approximated, reason);
-        findings.push(finding.narrow());
-    }
-    Some(wire::RetryPolicy {
-        policy_type: table.default_integer("retryPolicy.policyType"),
-        retry_day: said(&retry.days)
-            .copied()
-            .or_else(|| table.default_integer("retryPolicy.retryDay")),
-        retry_times: per_day,
-        call_interval,
-        ..wire::RetryPolicy::default()
-    })
-}
-
-/// What becomes of tries that differ between the numbers of a contact: all of them decide together.
-fn report_places(attempts_by_place: &[i64], findings: &mut Vec<Finding>) {
-    let mut callable = attempts_by_place.iter().filter(|attempts| **attempts != 0);
-    let Some(first) = callable.next() else {
-        if !attempts_by_place.is_empty() {
-            // What 0 tries mean to CC-iSales, no page says.
-            let reason = "no number may be called, and CC-iSales has no word for that";
-            findings.push(Finding::domain(ATTEMPTS_BY_PLACE[0], Outcome::Dropped, reason));
-        }
-        return;
-    };
-    let differ = callable.any(|attempts| attempts != first);
-    for (attempts, at) in attempts_by_place.iter().zip(ATTEMPTS_BY_PLACE) {
-        let reason = match (attempts, differ) {
-            (0, _) => "the gateway hands over no number of this place, so it is never called",
-            (_, true) => {
-                "CC-iSales tries every number of a contact equally often: as often as the one that may \
-                 be tried least"
-            }
-            (_, false) if attempts_by_place[0] == 0 => "CC-iSales states tries once for all: these",
-            (_, false) => continue,
-        };
-        findings.push(Finding::domain(at, Outcome::Approximated, reason).narrow());
-    }
 }
 
 fn window(wire: &wire::Campaign, findings: &mut Vec<Finding>) -> CallingWindow {
