@@ -32,7 +32,7 @@ demo:
 	cargo run --locked --release -- demo
 
 bench: bench-deps
-	cargo bench --locked --profile dist --bench side_by_side
+	cargo bench --locked --bench side_by_side
 	DIALBRIDGE_KILL_CYCLES=200 cargo test --locked --test it -- --exact \
 	  kills::received::what_was_answered_is_there_once_after_any_kill
 

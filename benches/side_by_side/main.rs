@@ -2,7 +2,7 @@
 //!
 //! Absolute figures of a shared machine mean little, so every gate is a ratio of two things measured in
 //! the same round, rounds are interleaved, and the median of at least three rounds is what counts.
-//! `cargo bench --profile dist --bench side_by_side -- hop` (or `status`, `ids`, `idle`, `accept`, `postgres`,
+//! `cargo bench --bench side_by_side -- hop` (or `status`, `ids`, `idle`, `accept`, `postgres`,
 //! `deliver`, `bodies`, `session`) runs one part; `-- --rounds 5` more rounds.
 
 #![allow(
