@@ -12,7 +12,7 @@ use crate::gateway::error::{GatewayError, Noun, Refusal};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::journal::JournalEntry;
-use crate::platforms::{ConvertContext, Effect, Exchange, Operation, PlatformKind};
+use crate::platforms::{ConvertContext, Effect, Exchange, Operation};
 use crate::transport::pacing::Lane;
 
 /// What a request is about.
@@ -119,14 +119,16 @@ impl WorkerGateway {
         asked.client.accounts.iter().filter(speaks).cloned().collect()
     }
 
-    /// The account on which a new campaign of this client is made, and its platform.
+    /// The account on which this client makes something new, and how that is done there.
     ///
     /// # Errors
-    /// `State` when the client has several accounts and the configuration chooses none.
+    /// `State` when the client has several accounts and the configuration chooses none, `Unsupported`
+    /// where it cannot be done.
     pub fn account_for_creating(
         &self,
         asked: &Asked,
-    ) -> Result<(AccountSlug, PlatformKind), GatewayError> {
+        operation: Operation,
+    ) -> Result<(AccountSlug, Route), GatewayError> {
         if asked.client.scope == ClientScope::Read {
             return Err(GatewayError::Forbidden(Refusal::ReadOnlyClient));
         }
@@ -134,8 +136,8 @@ impl WorkerGateway {
             let reason = "the client has several accounts and none is set as create_on";
             return Err(GatewayError::State(reason.to_owned()));
         };
-        let kind = self.shared.account(&slug)?.kind();
-        Ok((slug, kind))
+        let route = self.route_on(asked, &slug, operation)?;
+        Ok((slug, route))
     }
 
     /// Passes a request on to a home of the asker's own platform.

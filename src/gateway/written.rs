@@ -72,10 +72,8 @@ impl WorkerGateway {
         let home = self.home(identity)?;
         let platform = home.adapter.platform();
         let windows_are_kept = platforms::keeps_windows(platform);
-        if !windows_are_kept {
-            // Another process may have changed it a moment ago.
-            self.shared.written.forget(identity.uuid);
-        }
+        // Another process may have changed it a moment ago.
+        self.shared.written.forget(identity.uuid);
         let Some(written) = self.known_written(identity.uuid).await? else { return Ok(None) };
         if written.shape == platform.as_str() {
             return Ok(None);

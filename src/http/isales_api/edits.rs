@@ -55,22 +55,34 @@ fn keep_within<T>(after: &mut Option<T>, before: Option<T>, inner: fn(&mut T, T)
 /// The hours of one kind of day belong together: a period that is not among those given is none any more,
 /// which lets less be called. Only those of workdays must be given.
 fn keep_special_dates(after: &mut ScheduleParam, before: ScheduleParam) {
-    let of = |schedule: &mut ScheduleParam| {
-        [
-            schedule.holiday_begin_time1.take(),
-            schedule.holiday_end_time1.take(),
-            schedule.holiday_begin_time2.take(),
-            schedule.holiday_end_time2.take(),
-            schedule.holiday_begin_time3.take(),
-            schedule.holiday_end_time3.take(),
-        ]
-    };
-    let (given, mut before) = (of(after), before);
-    let is_given = given.iter().any(Option::is_some);
-    let [begin1, end1, begin2, end2, begin3, end3] = if is_given { given } else { of(&mut before) };
-    (after.holiday_begin_time1, after.holiday_end_time1) = (begin1, end1);
-    (after.holiday_begin_time2, after.holiday_end_time2) = (begin2, end2);
-    (after.holiday_begin_time3, after.holiday_end_time3) = (begin3, end3);
+    let ScheduleParam {
+        workday_begin_time1: _,
+        workday_end_time1: _,
+        workday_begin_time2: _,
+        workday_end_time2: _,
+        workday_begin_time3: _,
+        workday_end_time3: _,
+        holiday_begin_time1,
+        holiday_end_time1,
+        holiday_begin_time2,
+        holiday_end_time2,
+        holiday_begin_time3,
+        holiday_end_time3,
+        extra: _,
+    } = before;
+    let kept = [
+        (&mut after.holiday_begin_time1, holiday_begin_time1),
+        (&mut after.holiday_end_time1, holiday_end_time1),
+        (&mut after.holiday_begin_time2, holiday_begin_time2),
+        (&mut after.holiday_end_time2, holiday_end_time2),
+        (&mut after.holiday_begin_time3, holiday_begin_time3),
+        (&mut after.holiday_end_time3, holiday_end_time3),
+    ];
+    if kept.iter().all(|(after, _)| after.is_none()) {
+        for (after, before) in kept {
+            *after = before;
+        }
+    }
 }
 
 /// A policy of another type is another policy. `policyJson` can state the same tries as the three numbers

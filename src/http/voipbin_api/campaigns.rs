@@ -28,7 +28,7 @@ use crate::http::voipbin_api::profile::Profile;
 use crate::http::voipbin_api::{Body, Call, Facade, json, native, references, unreadable};
 use crate::platforms::voipbin::convert;
 use crate::platforms::voipbin::wire::{self, NIL_UUID};
-use crate::platforms::{Exchange, Operation, PlatformKind};
+use crate::platforms::{Exchange, Operation};
 
 /// Body of `PUT /campaigns/{id}/status`.
 #[derive(Deserialize)]
@@ -182,13 +182,13 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse 
 }
 
 async fn make(call: &Call<'_>, sent: wire::Campaign, bytes: &Bytes) -> Result<Bytes, GatewayError> {
-    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-    if platform == PlatformKind::Voipbin {
+    let operation = Operation::CampaignCreate;
+    let (account, route) = call.gateway.account_for_creating(&call.asked, operation)?;
+    if route == Route::Native {
         if call.gateway.chains(&account) {
             references::check_next(call, &sent.next_campaign_id).await?;
         }
-        let exchange =
-            Exchange::new(Operation::CampaignCreate, "POST", "/campaigns").with_body(bytes.clone());
+        let exchange = Exchange::new(operation, "POST", "/campaigns").with_body(bytes.clone());
         let target = Target::Account(account.clone());
         let made = call.gateway.exchange(&call.asked, target, exchange).await?;
         let id = Document::parse(&made.body).map_err(unreadable)?.text("id");

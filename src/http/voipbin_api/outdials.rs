@@ -15,6 +15,7 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::exchange::Target;
 use crate::gateway::merged::{Listed, Reading, Source, SourcePage, merged};
 use crate::gateway::parts::{PartHome, PartView};
+use crate::gateway::route::Route;
 use crate::http::document::Document;
 use crate::http::voipbin_api::campaigns::bundle;
 use crate::http::voipbin_api::edits::{self, set_id};
@@ -26,7 +27,7 @@ use crate::http::voipbin_api::paging::{self, Asks, Row};
 use crate::http::voipbin_api::profile::Profile;
 use crate::http::voipbin_api::{Body, Call, Facade, json, resource, targets, unreadable};
 use crate::platforms::voipbin::wire::{NIL_UUID, Outdial};
-use crate::platforms::{Exchange, Operation, PlatformKind};
+use crate::platforms::{Exchange, Operation};
 
 const PART: CampaignPart = CampaignPart::ContactList;
 
@@ -144,10 +145,11 @@ async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
 }
 
 async fn make(call: &Call<'_>, sent: Outdial, bytes: &Bytes) -> Result<Bytes, GatewayError> {
-    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-    if platform == PlatformKind::Voipbin {
-        let exchange = Exchange::new(Operation::PartCreate, "POST", "/outdials")
-            .with_body(with_text_data(bytes, &sent)?);
+    let operation = Operation::PartCreate;
+    let (account, route) = call.gateway.account_for_creating(&call.asked, operation)?;
+    if route == Route::Native {
+        let exchange =
+            Exchange::new(operation, "POST", "/outdials").with_body(with_text_data(bytes, &sent)?);
         let target = Target::Account(account);
         return native::pass(call, target, exchange, &[]).await;
     }

@@ -28,7 +28,7 @@ use crate::http::voipbin_api::profile::Profile;
 use crate::http::voipbin_api::{Body, Call, Facade, json, resource, unreadable};
 use crate::platforms::voipbin::convert;
 use crate::platforms::voipbin::wire::{CampaignBundle, NIL_UUID, Outplan};
-use crate::platforms::{Exchange, Operation, PlatformKind};
+use crate::platforms::{Exchange, Operation};
 
 const PART: CampaignPart = CampaignPart::DialingRules;
 const ADDRESSES: [&str; 1] = ["source"];
@@ -136,10 +136,10 @@ async fn delete(facade: Data<Facade>, request: HttpRequest) -> HttpResponse {
 }
 
 async fn make(call: &Call<'_>, sent: Outplan, bytes: &Bytes) -> Result<Bytes, GatewayError> {
-    let (account, platform) = call.gateway.account_for_creating(&call.asked)?;
-    if platform == PlatformKind::Voipbin {
-        let exchange =
-            Exchange::new(Operation::PartCreate, "POST", "/outplans").with_body(bytes.clone());
+    let operation = Operation::PartCreate;
+    let (account, route) = call.gateway.account_for_creating(&call.asked, operation)?;
+    if route == Route::Native {
+        let exchange = Exchange::new(operation, "POST", "/outplans").with_body(bytes.clone());
         let target = Target::Account(account);
         return native::pass(call, target, exchange, &ADDRESSES).await;
     }

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::isales_life::{bound, document};
+use crate::support::sink::Sink;
 use crate::support::{TestApp, VIRTUAL_VDN};
 
 const NO_RETRY: &str = "OB00001";
@@ -93,6 +94,27 @@ async fn a_policy_that_is_given_in_part_keeps_its_other_part() {
     // A rule is taken away by saying so.
     campaign.modify("v2", &json!({"retryPolicy": {"policyType": 0, "noRetryPolicy": []}})).await;
     assert_eq!(campaign.start().await, "0200000");
+    app.finish().await;
+}
+
+/// The end of a campaign, its begin and where its results go may be left out of version 1.
+#[actix_web::test]
+async fn times_and_the_address_that_are_left_out_stay() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let sink = Sink::taking();
+    let stated = json!({"strBeginTime": "2026-01-01 08:00:00", "strEndTime": "2099-12-31 20:00:00",
+        "callBackUrl": sink.url("/results")});
+    let campaign = Campaign::made(&app, "times", &stated).await;
+    let mut whole = document(&app, "times");
+    for name in ["strBeginTime", "strEndTime", "callBackUrl"] {
+        whole.as_object_mut().unwrap().remove(name);
+    }
+    whole["callerNo"] = json!("02061000000");
+    app.cc_ok("PUT", &campaign.path("v1"), Some(whole)).await;
+    let shown = campaign.shown().await;
+    for (name, value) in stated.as_object().unwrap() {
+        assert_eq!(&shown[name], value, "{name}");
+    }
     app.finish().await;
 }
 

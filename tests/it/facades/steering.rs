@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::voipbin_draft::{QUEUE, on_isales};
+use super::widening::{self, refused_for};
 use crate::ledger_story::cluster::Database;
 use crate::support::{Caller, Reply, TestApp, VDN, until};
 
@@ -172,6 +173,34 @@ async fn a_stop_through_another_process_is_not_lost_either() {
     let (own, other) = (app.facades(), format!("http://{}", replica.facades));
     stops_win(&app, &there, (&own, &other)).await;
     stops_win(&app, &there, (&other, &own)).await;
+    replica.stop().await;
+    app.finish().await;
+}
+
+/// What was changed through one process counts at once for a start through another, on either home.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_another_process_was_told_counts_at_once() {
+    let database = Database::create();
+    let url = SecretString::from(database.url());
+    let app = TestApp::simulators(|config| {
+        on_isales(config);
+        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+    })
+    .await;
+    let app = app.serve().await;
+    let id = widening::draft(&app, &json!({}), &json!({})).await;
+    let replica = app.replica().await;
+    let (own, other) = (app.facades(), format!("http://{}", replica.facades));
+    for at in [&other, &own] {
+        assert_eq!(steer_at(&app, at, &id, "run").await.status, 200);
+        assert_eq!(steer_at(&app, at, &id, "stop").await.status, 200);
+    }
+    // Both have read what the client stated a moment ago.
+    let slower = Some(json!({"service_level": 50}));
+    let changed = app.vb("PUT", &format!("/campaigns/{id}/service_level"), slower).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let refused = steer_at(&app, &other, &id, "run").await;
+    refused_for(&refused, "service_level");
     replica.stop().await;
     app.finish().await;
 }

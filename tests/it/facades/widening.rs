@@ -122,7 +122,7 @@ async fn a_running_campaign_is_not_changed_to_what_voipbin_cannot_keep() {
 }
 
 /// A draft with one person, whose campaign and outplan are as usual but for these members.
-async fn draft(app: &TestApp, campaign: &Value, outplan: &Value) -> String {
+pub(super) async fn draft(app: &TestApp, campaign: &Value, outplan: &Value) -> String {
     let made = async |path: &str, body: Value| {
         let reply = app.vb("POST", path, Some(body)).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text);
@@ -152,7 +152,7 @@ async fn run(app: &TestApp, id: &str) -> Reply {
     app.vb("PUT", &format!("/campaigns/{id}/status"), Some(json!({"status": "run"}))).await
 }
 
-fn refused_for(reply: &Reply, member: &str) {
+pub(super) fn refused_for(reply: &Reply, member: &str) {
     let said = (reply.status, &*reply.reason(), reply.text.contains(member));
     assert_eq!(said, (409, "RULE_NOT_ENFORCED", true), "{member}: {}", reply.text);
 }
