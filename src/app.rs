@@ -329,7 +329,7 @@ impl Plan {
         let Self { config, gateway, facades, certificates } = self;
         let (clock, stop) = (&ground.clock, CancellationToken::new());
         let mut tasks = vec![
-            spawn("jobs", work(gateway.job_worker()?, stop.clone())),
+            spawn("jobs", work(gateway.job_worker(config.job_retention)?, stop.clone())),
             spawn("outbox", forward(gateway.outbox_worker(config.outbox_retention)?, stop.clone())),
             spawn("inbox", process(gateway.inbox_processor(config.inbox_retention)?, stop.clone())),
         ];

@@ -57,6 +57,8 @@ pub struct Config {
     pub backup_directory: Option<PathBuf>,
     /// How often open days are asked for at platforms; None: never by itself.
     pub reconcile_interval: Option<Duration>,
+    /// For how long a job is kept that is over.
+    pub job_retention: Duration,
     /// For how long what was delivered can be sent again.
     pub outbox_retention: Duration,
     /// Networks of destinations that are not public.

@@ -19,16 +19,13 @@ use crate::domain::listing::Window;
 use crate::gateway::destinations::OperatorView;
 use crate::gateway::error::{GatewayError, Refusal};
 use crate::gateway::following::is_pushed_here;
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::{Home, Shared, WorkerGateway, settling};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
 use crate::ledger::jobs::{JobFilter, JobRow, JobState, NewJob};
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{FetchedCampaign, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
-
-pub(super) const ADOPT: &str = "account.adopt";
-pub(super) const LEAVE: &str = "account.leave";
 
 /// Of the names of the jobs.
 const JOBS: Uuid = Uuid::from_u128(0x9c0e_51d4_27b8_4a6f_b1f3_60d2_8e7a_43c5);
@@ -92,10 +89,10 @@ enum Done {
 }
 
 impl TakeOver {
-    fn kind(self) -> &'static str {
+    fn kind(self) -> JobKind {
         match self {
-            TakeOver::Adopt => ADOPT,
-            TakeOver::Leave => LEAVE,
+            TakeOver::Adopt => JobKind::Adopt,
+            TakeOver::Leave => JobKind::Leave,
         }
     }
 }
@@ -138,18 +135,18 @@ impl WorkerGateway {
             before: None,
         };
         let under_way = ledger.list_jobs(under_way, 1).await?;
-        if under_way.iter().any(|job| job.kind != what.kind()) {
+        if under_way.iter().any(|job| job.kind != what.kind().as_str()) {
             let why = "the account's addresses are being changed the other way";
             return Err(GatewayError::State(why.to_owned()));
         }
         let entry = JournalEntry {
             after: Some(account.to_string()),
-            ..JournalEntry::new(clock.now(), operator.name, what.kind())
+            ..JournalEntry::new(clock.now(), operator.name, what.kind().as_str())
         };
         ledger.append_journal(entry).await?;
         let job = NewJob {
             uuid: clock.new_uuid(),
-            kind: what.kind().to_owned(),
+            kind: what.kind().into(),
             subject: Some(subject),
             account: account.clone(),
             actor: operator.name.to_owned(),

@@ -242,13 +242,14 @@ impl WorkerGateway {
         identity: Arc<CampaignIdentity>,
     ) -> Result<CampaignView, GatewayError> {
         let asked_at = self.shared.clock.now();
-        let view = self.read(asked_as, identity).await?;
+        let view = self.read(Lane::FacadeRead, asked_as, identity).await?;
         self.notice(&view.identity, &view.fetched, asked_at).await?;
         Ok(view)
     }
 
     pub(super) async fn read(
         &self,
+        lane: Lane,
         asked_as: PlatformKind,
         identity: Arc<CampaignIdentity>,
     ) -> Result<CampaignView, GatewayError> {
@@ -257,11 +258,10 @@ impl WorkerGateway {
         let fetched = match route {
             // Whoever speaks the home's language needs its document and none of its parts.
             Route::Native => {
-                let document =
-                    home.adapter.campaign_document(Lane::FacadeRead, &identity.native).await;
+                let document = home.adapter.campaign_document(lane, &identity.native).await;
                 document.and_then(|document| home.adapter.read_campaign(&identity.native, document))
             }
-            _ => home.adapter.campaign(Lane::FacadeRead, &identity.native).await,
+            _ => home.adapter.campaign(lane, &identity.native).await,
         };
         let fetched = fetched.map_err(|error| home.unread(asked_as, &error, &identity))?;
         let view = self.view_of(asked_as, identity, fetched)?;

@@ -14,15 +14,13 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
 use crate::gateway::error::{GatewayError, Noun};
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::settling::{self, Started};
 use crate::gateway::{Asked, Home, WorkerGateway};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{self, Operation, PlatformError, PlatformErrorKind, PlatformKind};
 use crate::transport::pacing::Lane;
-
-pub(super) const KIND: &str = "campaign.chain";
 
 /// A campaign is looked at after an eighth of the time that it has been watched for, between these.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
@@ -80,7 +78,7 @@ impl WorkerGateway {
         let clock = &self.shared.clock;
         let job = NewJob {
             uuid: clock.new_uuid(),
-            kind: KIND.to_owned(),
+            kind: JobKind::Chain.into(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
             actor: actor.to_owned(),

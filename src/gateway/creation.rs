@@ -37,8 +37,6 @@ mod asked;
 
 pub use asked::Creating;
 
-pub(super) const KIND: &str = "campaign.create";
-
 /// Contacts that are loaded between two checkpoints.
 const LOADED_AT_ONCE: u32 = 20;
 
@@ -229,11 +227,8 @@ async fn give_up(
     }
     let ledger = &run.gateway.shared.ledger;
     let now = run.gateway.shared.clock.now();
-    let change = ObjectChange {
-        state: Some(ObjectState::Draft),
-        is_wanted_running: Some(None),
-        ..ObjectChange::default()
-    };
+    // What its client wants of it stays: it may have asked for a stop meanwhile, and runs it again or not.
+    let change = ObjectChange { state: Some(ObjectState::Draft), ..ObjectChange::default() };
     let put_back = if is_draft(object, home) {
         ledger.change_object(object.uuid, change, now).await
     } else {

@@ -17,7 +17,7 @@ use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
 use crate::gateway::retry;
 use crate::ledger::LedgerError;
-use crate::ledger::destinations::DestinationChange;
+use crate::ledger::destinations::{DestinationChange, DestinationSettings};
 use crate::ledger::journal::JournalEntry;
 
 pub use crate::ledger::deliveries::{DeliveryFilter, DeliveryRow, FailedTry};
@@ -181,47 +181,54 @@ impl WorkerGateway {
         edit: DestinationEdit,
     ) -> Result<Option<Destination>, GatewayError> {
         let Some(row) = self.destination(operator, name).await? else { return Ok(None) };
-        let mut destination = row.destination;
+        let Destination { uuid, is_receiver, is_ordered, filter, shape, .. } = row.destination;
         let is_clients = edit.url.is_some()
             || edit.accounts.is_some()
             || edit.campaigns.is_some()
             || edit.dispositions.is_some();
-        if destination.is_receiver && is_clients {
+        if is_receiver && is_clients {
             let why = "address and filters are its client's, who sets them by its own API";
             return Err(GatewayError::State(why.to_owned()));
         }
-        let shape = Shape::from_term(&destination.shape)
+        let shape = Shape::from_term(&shape)
             .ok_or_else(|| GatewayError::Internal("a destination's shape".to_owned()))?;
-        if let Some(url) = &edit.url {
-            destination.url = self.checked_url(url).await?;
-        }
-        let DestinationFilter { accounts, campaigns, dispositions } = destination.filter;
+        let url = match &edit.url {
+            Some(url) => Some(self.checked_url(url).await?),
+            None => None,
+        };
         let new = NewDestination {
-            accounts: edit.accounts.unwrap_or(accounts),
-            campaigns: edit.campaigns.unwrap_or(campaigns),
-            dispositions: edit.dispositions.unwrap_or(dispositions),
-            is_ordered: destination.is_ordered,
+            accounts: edit.accounts.clone().unwrap_or(filter.accounts),
+            campaigns: edit.campaigns.clone().unwrap_or(filter.campaigns),
+            dispositions: edit.dispositions.clone().unwrap_or(filter.dispositions),
+            is_ordered,
             ..NewDestination::default()
         };
-        destination.filter = filter_of(&new, shape, operator)?;
-        if let Some(rate) = edit.rate_per_s {
-            destination.rate_per_s = within("rate_per_s", rate, MAX_RATE_PER_S)?;
-        }
-        if let Some(most) = within("concurrency", edit.concurrency, MAX_CONCURRENCY)? {
-            destination.concurrency = most;
-        }
-        if edit.retry_waits_s.is_some() {
-            destination.retry_waits_s = retry::delivery_waits(edit.retry_waits_s)?;
-        }
-        if let Some(requires) = edit.requires_receipt {
-            check_receipt(shape, requires)?;
-            destination.requires_receipt = requires;
-        }
-        let entry = self.operator_entry(operator, "destination-set", &destination);
-        let change = DestinationChange::Settings(Box::new(destination.clone()));
-        self.shared.ledger.change_destination(destination.uuid, change, entry).await?;
+        let filter = filter_of(&new, shape, operator)?;
+        check_receipt(shape, edit.requires_receipt.unwrap_or_default())?;
+        let rate = |rate| within("rate_per_s", rate, MAX_RATE_PER_S);
+        let settings = DestinationSettings {
+            url,
+            accounts: edit.accounts.map(|_| filter.accounts),
+            campaigns: edit.campaigns.map(|_| filter.campaigns),
+            dispositions: edit.dispositions.map(|_| filter.dispositions),
+            rate_per_s: edit.rate_per_s.map(rate).transpose()?,
+            concurrency: within("concurrency", edit.concurrency, MAX_CONCURRENCY)?,
+            retry_waits_s: edit
+                .retry_waits_s
+                .map(|w| retry::delivery_waits(Some(w)))
+                .transpose()?,
+            requires_receipt: edit.requires_receipt,
+        };
+        let entry = JournalEntry {
+            after: Some(name.to_owned()),
+            ..self.entry(operator, "destination-set")
+        };
+        let change = DestinationChange::Settings(Box::new(settings));
+        self.shared.ledger.change_destination(uuid, change, entry).await?;
         self.shared.outbox.tell_change();
-        Ok(Some(destination))
+        // As it is by now: others may have set other members meanwhile.
+        let row = self.destination(operator, name).await?;
+        Ok(row.map(|row| row.destination))
     }
 
     async fn checked_url(&self, text: &str) -> Result<Url, GatewayError> {

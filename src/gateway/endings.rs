@@ -2,15 +2,13 @@
 
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::rules::End;
 use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::Operation;
 use jiff::Timestamp;
-
-pub(super) const KIND: &str = "campaign.end";
 
 impl WorkerGateway {
     /// Sees to it that the campaign stops at its end, where its home does not.
@@ -42,7 +40,7 @@ impl WorkerGateway {
     ) -> Result<(), GatewayError> {
         let job = NewJob {
             uuid: self.shared.clock.new_uuid(),
-            kind: KIND.to_owned(),
+            kind: JobKind::End.into(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
             actor: actor.to_owned(),

@@ -16,15 +16,13 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::{Asked, Shared, WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::steering::SteeringTurn;
 use crate::platforms::{Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
-
-pub(super) const KIND: &str = "contacts.hold";
 
 /// A held campaign goes on when none of its contacts was changed for so long.
 const QUIET: Duration = Duration::from_secs(2);
@@ -69,7 +67,7 @@ impl WorkerGateway {
         }
         let job = NewJob {
             uuid: self.shared.clock.new_uuid(),
-            kind: KIND.to_owned(),
+            kind: JobKind::Hold.into(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
             actor: asked.client.name.clone(),

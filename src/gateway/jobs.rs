@@ -3,6 +3,9 @@
 //! A job belongs to who leased it. Before each write its step is begun in the ledger, after it the
 //! checkpoint is stored; a step that was begun and not ended is in doubt, and is looked up by who
 //! comes next. A lease that runs out, or a newer one, ends the right to go on.
+//!
+//! Some kinds of jobs keep people from being called, others load contacts for minutes. Each class has
+//! places of its own, so a stop never waits behind work ([`JobKind::class`]).
 
 use std::time::Duration;
 
@@ -24,8 +27,11 @@ use crate::ledger::LedgerError;
 use crate::ledger::jobs::{JobRow, NewJob, Turn};
 use crate::platforms::PlatformError;
 
-/// Jobs that one process works on at a time; most of them wait for a platform.
+/// Jobs of a class that one process works on at a time; most of them wait for a platform.
 const AT_ONCE: u32 = 32;
+/// How often jobs that are over are looked through for ones to forget, and how many at a time.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+const FORGOTTEN_AT_ONCE: u32 = 500;
 /// A lease is renewed before each write; no write takes longer than this.
 pub(super) const LEASE: Duration = Duration::from_secs(90);
 /// How often the ledger is asked for jobs that are due, when nobody said that there is one.
@@ -43,9 +49,34 @@ pub(super) struct Board {
     news: Notify,
 }
 
+/// The kinds of jobs. The ledger keeps their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JobKind {
+    Adopt,
+    Leave,
+    Create,
+    Hold,
+    Chain,
+    End,
+    Unkept,
+    Settle,
+    Reconcile,
+}
+
+/// What jobs do to who is called. No class waits for a place of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// They keep people from being called.
+    Restricts,
+    /// They make, load, start, read or change.
+    Works,
+}
+
 /// Runs jobs; `app` gives it a task.
 pub struct JobWorker {
     gateway: WorkerGateway,
+    /// For how long a job is kept that is over.
+    retention: Duration,
 }
 
 /// A job that this process has leased.
@@ -112,9 +143,59 @@ impl Shared {
     }
 }
 
+impl JobKind {
+    const ALL: [JobKind; 9] = [
+        JobKind::Adopt,
+        JobKind::Leave,
+        JobKind::Create,
+        JobKind::Hold,
+        JobKind::Chain,
+        JobKind::End,
+        JobKind::Unkept,
+        JobKind::Settle,
+        JobKind::Reconcile,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobKind::Adopt => "account.adopt",
+            JobKind::Leave => "account.leave",
+            JobKind::Create => "campaign.create",
+            JobKind::Hold => "contacts.hold",
+            JobKind::Chain => "campaign.chain",
+            JobKind::End => "campaign.end",
+            JobKind::Unkept => "campaign.unkept_rule",
+            JobKind::Settle => "campaign.settle",
+            JobKind::Reconcile => "account.reconcile",
+        }
+    }
+
+    fn from_term(term: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == term)
+    }
+
+    fn class(self) -> Class {
+        match self {
+            JobKind::End | JobKind::Unkept | JobKind::Settle => Class::Restricts,
+            JobKind::Adopt
+            | JobKind::Leave
+            | JobKind::Create
+            | JobKind::Hold
+            | JobKind::Chain
+            | JobKind::Reconcile => Class::Works,
+        }
+    }
+}
+
+impl From<JobKind> for String {
+    fn from(kind: JobKind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
 impl JobWorker {
-    pub(super) fn new(gateway: WorkerGateway) -> Self {
-        Self { gateway }
+    pub(super) fn new(gateway: WorkerGateway, retention: Duration) -> Self {
+        Self { gateway, retention }
     }
 
     /// Works until dropped. Jobs under way are given up where they stand; their checkpoints are in
@@ -127,16 +208,23 @@ impl JobWorker {
             Err(error) => tracing::warn!(%error, "jobs of a process that ended are left to wait"),
         }
         self.gateway.begin_reconciling().await;
-        let mut unsettled_at = clock.now();
+        tokio::join!(
+            self.serve(Class::Restricts),
+            self.serve(Class::Works),
+            self.take_up_unsettled(),
+            self.forget_over(),
+        );
+    }
+
+    /// Works on the jobs of a class, in the places of that class.
+    async fn serve(&self, class: Class) {
+        let kinds = JobKind::ALL.into_iter().filter(|kind| kind.class() == class);
+        let kinds: Vec<&'static str> = kinds.map(JobKind::as_str).collect();
         let mut under_way = UnderWay::new();
         loop {
-            if clock.now() >= unsettled_at {
-                under_way.beside(self.gateway.take_up_unsettled()).await;
-                unsettled_at = clock.now() + UNSETTLED_INTERVAL;
-            }
             let free = AT_ONCE.saturating_sub(u32::try_from(under_way.len()).unwrap_or(AT_ONCE));
             let news = self.gateway.shared.board.news.notified();
-            for row in under_way.beside(self.lease(free)).await {
+            for row in under_way.beside(self.lease(&kinds, free)).await {
                 under_way.push(self.work(row));
             }
             tokio::select! {
@@ -144,6 +232,27 @@ impl JobWorker {
                 () = news => {}
                 () = self.gateway.shared.clock.sleep(POLL_INTERVAL) => {}
             }
+        }
+    }
+
+    async fn take_up_unsettled(&self) {
+        loop {
+            self.gateway.take_up_unsettled().await;
+            self.gateway.shared.clock.sleep(UNSETTLED_INTERVAL).await;
+        }
+    }
+
+    /// Jobs that are over are of interest for a while.
+    async fn forget_over(&self) {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        loop {
+            let before = clock.now() - self.retention;
+            match ledger.forget_jobs(before, FORGOTTEN_AT_ONCE).await {
+                Ok(forgotten) if forgotten >= u64::from(FORGOTTEN_AT_ONCE) => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "old jobs are not forgotten yet"),
+            }
+            clock.sleep(FORGET_INTERVAL).await;
         }
     }
 
@@ -155,13 +264,14 @@ impl JobWorker {
         }
     }
 
-    async fn lease(&self, free: u32) -> Vec<JobRow> {
+    /// Of these kinds only: what another version of the program knows to do waits for that one.
+    async fn lease(&self, kinds: &[&'static str], free: u32) -> Vec<JobRow> {
         if free == 0 {
             return Vec::new();
         }
         let Shared { ledger, board, clock, .. } = &*self.gateway.shared;
         let now = clock.now();
-        let leased = ledger.lease_jobs(board.owner, free, now + LEASE, now).await;
+        let leased = ledger.lease_jobs(board.owner, kinds.to_vec(), free, now + LEASE, now).await;
         leased.unwrap_or_else(|error| {
             tracing::warn!(%error, "jobs cannot be leased; it is tried again");
             Vec::new()
@@ -172,17 +282,17 @@ impl JobWorker {
         let (job, kind, fence, attempt) = (row.uuid, row.kind.clone(), row.fence, row.attempt);
         tracing::debug!(%job, kind, attempt, "a worker takes up the job");
         let mut run = Run { gateway: &self.gateway, row };
-        let outcome = match kind.as_str() {
-            adoption::ADOPT => adoption::run(&mut run, TakeOver::Adopt).await,
-            adoption::LEAVE => adoption::run(&mut run, TakeOver::Leave).await,
-            creation::KIND => creation::run(&mut run).await,
-            holding::KIND => holding::run(&mut run).await,
-            chaining::KIND => chaining::run(&mut run).await,
-            endings::KIND => endings::run(&mut run).await,
-            unkept::KIND => unkept::run(&mut run).await,
-            settling::KIND => settling::run(&mut run).await,
-            reconcile::KIND => reconcile::run(&mut run).await,
-            _ => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
+        let outcome = match JobKind::from_term(&kind) {
+            Some(JobKind::Adopt) => adoption::run(&mut run, TakeOver::Adopt).await,
+            Some(JobKind::Leave) => adoption::run(&mut run, TakeOver::Leave).await,
+            Some(JobKind::Create) => creation::run(&mut run).await,
+            Some(JobKind::Hold) => holding::run(&mut run).await,
+            Some(JobKind::Chain) => chaining::run(&mut run).await,
+            Some(JobKind::End) => endings::run(&mut run).await,
+            Some(JobKind::Unkept) => unkept::run(&mut run).await,
+            Some(JobKind::Settle) => settling::run(&mut run).await,
+            Some(JobKind::Reconcile) => reconcile::run(&mut run).await,
+            None => Err(Stop::Failed("this program knows no such kind of job".to_owned())),
         };
         let Shared { ledger, clock, board, .. } = &*self.gateway.shared;
         let now = clock.now();

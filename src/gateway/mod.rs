@@ -334,8 +334,8 @@ impl Gateway {
     ///
     /// # Errors
     /// When a client for one of the accounts cannot be built.
-    pub fn job_worker(&self) -> anyhow::Result<JobWorker> {
-        Ok(JobWorker::new(self.for_worker()?))
+    pub fn job_worker(&self, retention: Duration) -> anyhow::Result<JobWorker> {
+        Ok(JobWorker::new(self.for_worker()?, retention))
     }
 
     /// True while the ledger answers, once every account has been listed or that was tried; one that

@@ -21,7 +21,7 @@ use crate::domain::ids::{AccountSlug, CampaignKey};
 use crate::domain::listing::Window;
 use crate::gateway::destinations::OperatorView;
 use crate::gateway::error::GatewayError;
-use crate::gateway::jobs::{LEASE, Run, Stop};
+use crate::gateway::jobs::{JobKind, LEASE, Run, Stop};
 use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::attempts::Recorded;
 use crate::ledger::directory::DirectoryFilter;
@@ -33,8 +33,6 @@ use crate::platforms::{AttemptQuery, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
 pub use crate::ledger::reconcile::ReconcileState;
-
-pub(super) const KIND: &str = "account.reconcile";
 
 /// Of the names of the jobs.
 const JOBS: Uuid = Uuid::from_u128(0x4d1c_77a2_9b1e_4f0c_8a53_2f6e_90b4_c1d7);
@@ -95,7 +93,7 @@ impl WorkerGateway {
         let clock = &self.shared.clock;
         NewJob {
             uuid: clock.new_uuid(),
-            kind: KIND.to_owned(),
+            kind: JobKind::Reconcile.into(),
             subject: Some(Uuid::new_v5(&JOBS, account.as_str().as_bytes())),
             account: account.clone(),
             actor: actor.to_owned(),

@@ -11,15 +11,13 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey};
 use crate::gateway::error::{GatewayError, Refusal};
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::{Home, Shared, WorkerGateway};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::steering::{Claim, SteeringTurn};
 use crate::platforms::{Effect, FetchedCampaign, Operation, PlatformError, PlatformErrorKind};
 use crate::transport::pacing::Lane;
-
-pub(super) const KIND: &str = "campaign.settle";
 
 /// The longest wait between two looks at a campaign that is to stop.
 const LOOK_LAST: Duration = Duration::from_secs(30);
@@ -47,7 +45,7 @@ impl WorkerGateway {
     ) -> Result<GatewayError, GatewayError> {
         let job = NewJob {
             uuid: job,
-            kind: KIND.to_owned(),
+            kind: JobKind::Settle.into(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
             actor: actor.to_owned(),
@@ -64,18 +62,20 @@ impl WorkerGateway {
         let ledger = &self.shared.ledger;
         let accounts = self.homes.keys().cloned().collect();
         let now = self.shared.clock.now();
-        let unsettled =
-            match ledger.unsettled_campaigns(accounts, KIND, now, TAKEN_UP_AT_ONCE).await {
-                Ok(unsettled) => unsettled,
-                Err(error) => {
-                    tracing::warn!(%error, "starts and stops in doubt are not looked for");
-                    return;
-                }
-            };
+        let unsettled = match ledger
+            .unsettled_campaigns(accounts, JobKind::Settle.as_str(), now, TAKEN_UP_AT_ONCE)
+            .await
+        {
+            Ok(unsettled) => unsettled,
+            Err(error) => {
+                tracing::warn!(%error, "starts and stops in doubt are not looked for");
+                return;
+            }
+        };
         for found in unsettled {
             let job = NewJob {
                 uuid: self.shared.clock.new_uuid(),
-                kind: KIND.to_owned(),
+                kind: JobKind::Settle.into(),
                 subject: Some(found.campaign),
                 account: found.account,
                 actor: "gateway".to_owned(),
@@ -108,7 +108,10 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         return Err(not_yet(until, now));
     }
     let _writing = gateway.shared.reads.writing(&identity);
-    let found = match home.adapter.campaign(Lane::FacadeRead, &identity.native).await {
+    // What is to stop does not wait behind what clients load and read.
+    let is_stop = wish.desired == CampaignStatus::Stopped;
+    let lane = if is_stop { Lane::Stop } else { Lane::FacadeRead };
+    let found = match home.adapter.campaign(lane, &identity.native).await {
         Ok(found) => found,
         Err(error) if error.kind == PlatformErrorKind::NotFound => {
             ledger.end_steering(subject, by, None).await?;

@@ -202,7 +202,7 @@ impl WorkerGateway {
                 // What was sent beside a start may have come after it; then it was ours, and nobody's
                 // from outside.
                 if *desire == Desire::Stop
-                    && let Ok(found) = self.read(asked.platform, Arc::clone(identity)).await
+                    && let Ok(found) = self.look(steering).await
                 {
                     self.settled(steering, &found.fetched).await?;
                     return Ok(Some(found));
@@ -221,7 +221,7 @@ impl WorkerGateway {
         }
         // Whether there is anything to stop decides what the answer is. If that cannot be told, it is
         // stopped.
-        let Ok(before) = self.read(asked.platform, Arc::clone(identity)).await else {
+        let Ok(before) = self.look(steering).await else {
             return Ok(None);
         };
         match desire.needs_no_write(&before.fetched, *repeat, self.shared.clock.now()) {
@@ -274,8 +274,7 @@ impl WorkerGateway {
         }
         let entry = self.entry_of(steering, format!("not sent, job {}", steering.job));
         let ledger = &self.shared.ledger;
-        let (campaign, before) = (steering.identity.uuid, wished.before.clone());
-        ledger.replace_wish(campaign, Some(wished.number), before, entry, None).await?;
+        ledger.withdraw_wish(steering.identity.uuid, wished.number, entry, None).await?;
         let reason = "another start or stop of the campaign is not answered yet; try again";
         Ok(GatewayError::unavailable(reason))
     }
@@ -334,7 +333,7 @@ impl WorkerGateway {
             // Loading may have begun since: how the home has it counts, not how it was shown.
             self.shared.loading.end(identity.uuid);
         }
-        let after = self.read(asked.platform, Arc::clone(identity)).await;
+        let after = self.look(&steering).await;
         let now = self.shared.clock.now();
         let is_met = after.as_ref().is_ok_and(|after| desire.is_met_by(&after.fetched, now));
         let after = match after {
@@ -375,6 +374,16 @@ impl WorkerGateway {
         }
     }
 
+    /// How the campaign stands at its home. A stop does not wait for that behind what others load and read.
+    async fn look(&self, steering: &Steering) -> Result<CampaignView, GatewayError> {
+        let Steering { asked, identity, desire, .. } = steering;
+        let lane = match desire {
+            Desire::Run => Lane::FacadeRead,
+            Desire::Stop => Lane::Stop,
+        };
+        self.read(lane, asked.platform, Arc::clone(identity)).await
+    }
+
     /// Records that the campaign was found as it should be, and ends the turn; true while it runs and
     /// is wanted stopped by now.
     async fn settled(
@@ -395,8 +404,7 @@ impl WorkerGateway {
         let ledger = &self.shared.ledger;
         if let Some(wished) = wished {
             let entry = self.entry_of(steering, format!("{why}, job {job}"));
-            let (wish, before) = (Some(wished.number), wished.before.clone());
-            ledger.replace_wish(identity.uuid, wish, before, entry, Some(*by)).await?;
+            ledger.withdraw_wish(identity.uuid, wished.number, entry, Some(*by)).await?;
         } else {
             ledger.end_steering(identity.uuid, *by, None).await?;
         }

@@ -7,15 +7,13 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
-use crate::gateway::jobs::{Run, Stop};
+use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::rules::{self, End, Stated};
 use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{self, Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
-
-pub(super) const KIND: &str = "campaign.unkept_rule";
 
 /// Who stops a campaign that nobody asked to stop.
 const ACTOR: &str = "gateway";
@@ -78,7 +76,7 @@ impl WorkerGateway {
             "a campaign dials against a rule that nobody keeps; it is stopped");
         let job = NewJob {
             uuid: self.shared.clock.new_uuid(),
-            kind: KIND.to_owned(),
+            kind: JobKind::Unkept.into(),
             subject: Some(identity.uuid),
             account: identity.home.clone(),
             actor: ACTOR.to_owned(),

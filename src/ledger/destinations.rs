@@ -41,7 +41,21 @@ pub enum DestinationChange {
     /// Of the version that follows the present one.
     Secret(SecretVersions),
     /// What an operator sets; its id, secret, state and what waits for it stay.
-    Settings(Box<Destination>),
+    Settings(Box<DestinationSettings>),
+}
+
+/// What is to be otherwise. None stays as it is then, whoever set it meanwhile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestinationSettings {
+    pub url: Option<Url>,
+    pub accounts: Option<Vec<AccountSlug>>,
+    pub campaigns: Option<Vec<Uuid>>,
+    pub dispositions: Option<Vec<Disposition>>,
+    /// None inside: as fast as it takes them.
+    pub rate_per_s: Option<Option<u32>>,
+    pub concurrency: Option<u32>,
+    pub retry_waits_s: Option<Vec<u32>>,
+    pub requires_receipt: Option<bool>,
 }
 
 impl DestinationChange {
@@ -135,9 +149,9 @@ pub(super) async fn insert<S: Statements>(
         it.name.as_str().into(),
         it.shape.as_str().into(),
         it.url.as_str().into(),
-        account_list(it),
+        account_list(&it.filter.accounts),
         list(&it.filter.campaigns),
-        disposition_list(it),
+        disposition_list(&it.filter.dispositions),
         it.is_ordered.into(),
         it.rate_per_s.map(i64::from).into(),
         i64::from(it.concurrency).into(),
@@ -154,14 +168,12 @@ pub(super) async fn insert<S: Statements>(
 }
 
 /// The accounts that it takes from, as its column holds them.
-pub(super) fn account_list(destination: &Destination) -> Value {
-    let accounts: Vec<&str> = destination.filter.accounts.iter().map(AccountSlug::as_str).collect();
-    list(&accounts)
+pub(super) fn account_list(accounts: &[AccountSlug]) -> Value {
+    list(&accounts.iter().map(AccountSlug::as_str).collect::<Vec<_>>())
 }
 
-fn disposition_list(destination: &Destination) -> Value {
-    let dispositions = destination.filter.dispositions.iter();
-    list(&dispositions.map(|disposition| disposition.as_str()).collect::<Vec<_>>())
+fn disposition_list(dispositions: &[Disposition]) -> Value {
+    list(&dispositions.iter().map(|disposition| disposition.as_str()).collect::<Vec<_>>())
 }
 
 fn list<T: Serialize>(items: &[T]) -> Value {
@@ -307,23 +319,31 @@ async fn set_state<S: Statements>(
 async fn set<S: Statements>(
     store: &mut S,
     uuid: Uuid,
-    it: &Destination,
+    settings: &DestinationSettings,
 ) -> Result<u64, LedgerError> {
-    let sql = "UPDATE destination SET url = $2, accounts = $3, campaigns = $4, dispositions = $5, \
-               rate_per_s = $6, concurrency = $7, retry_waits_s = $8, requires_receipt = $9 \
-               WHERE uuid = $1 AND state <> 'removed'";
-    let parameters = [
-        uuid.into(),
-        it.url.as_str().into(),
-        account_list(it),
-        list(&it.filter.campaigns),
-        disposition_list(it),
-        it.rate_per_s.map(i64::from).into(),
-        i64::from(it.concurrency).into(),
-        list(&it.retry_waits_s),
-        it.requires_receipt.into(),
+    let DestinationSettings { url, accounts, campaigns, dispositions, .. } = settings;
+    let named = [
+        ("url", url.as_ref().map(|url| url.as_str().into())),
+        ("accounts", accounts.as_deref().map(account_list)),
+        ("campaigns", campaigns.as_deref().map(list)),
+        ("dispositions", dispositions.as_deref().map(disposition_list)),
+        ("rate_per_s", settings.rate_per_s.map(|rate| rate.map(i64::from).into())),
+        ("concurrency", settings.concurrency.map(|most| i64::from(most).into())),
+        ("retry_waits_s", settings.retry_waits_s.as_deref().map(list)),
+        ("requires_receipt", settings.requires_receipt.map(Value::from)),
     ];
-    store.execute(sql, &parameters).await
+    // Only what is named is written, so that two who name different members do not undo each other.
+    let (mut changes, mut parameters) = (vec!["uuid = $1".to_owned()], vec![Value::from(uuid)]);
+    for (column, value) in named {
+        let Some(value) = value else { continue };
+        parameters.push(value);
+        changes.push(format!("{column} = ${}", parameters.len()));
+    }
+    let sql = format!(
+        "UPDATE destination SET {} WHERE uuid = $1 AND state <> 'removed'",
+        changes.join(", ")
+    );
+    store.execute(&sql, &parameters).await
 }
 
 /// Takes a destination away for which nothing waits.

@@ -9,6 +9,8 @@ use crate::ledger::identity::account_id;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
+mod forgetting;
+
 #[derive(Debug, Clone)]
 pub struct NewJob {
     pub uuid: Uuid,
@@ -103,15 +105,17 @@ impl Ledger {
         self.write(SubmitJob { new, now }).await
     }
 
-    /// Jobs that are due and nobody works on, oldest first: they are `owner`'s until `until`.
+    /// Jobs of these kinds that are due and nobody works on, oldest first: they are `owner`'s until
+    /// `until`.
     pub async fn lease_jobs(
         &self,
         owner: Uuid,
+        kinds: Vec<&'static str>,
         limit: u32,
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<JobRow>, LedgerError> {
-        self.write(LeaseJobs { owner, limit, until, now }).await
+        self.write(LeaseJobs { owner, kinds, limit, until, now }).await
     }
 
     /// Gives back what `owner` has leased; the jobs are due at once.
@@ -328,6 +332,7 @@ impl Verb for SubmitJob {
 
 struct LeaseJobs {
     owner: Uuid,
+    kinds: Vec<&'static str>,
     limit: u32,
     until: Timestamp,
     now: Timestamp,
@@ -337,13 +342,17 @@ impl Verb for LeaseJobs {
     type Answer = Vec<JobRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<JobRow>, LedgerError> {
+        let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
+        let mut parameters: Vec<Value> = vec![self.now.into(), limit.into()];
+        let named = placeholders(parameters.len() + 1, self.kinds.len());
+        parameters.extend(self.kinds.iter().map(|kind| Value::from(*kind)));
         let sql = format!(
-            "SELECT id, uuid FROM job WHERE (state = 'waiting' AND run_at <= $1) \
-             OR (state = 'running' AND lease_until <= $1) ORDER BY run_at, id LIMIT $2{}",
+            "SELECT id, uuid FROM job WHERE ((state = 'waiting' AND run_at <= $1) \
+             OR (state = 'running' AND lease_until <= $1)) AND kind IN ({named}) \
+             ORDER BY run_at, id LIMIT $2{}",
             S::ROW_LOCK_OR_SKIP
         );
-        let limit = i64::from(self.limit.min(MAX_WINDOW_ROWS));
-        let due = store.rows(&sql, &[self.now.into(), limit.into()]).await?;
+        let due = store.rows(&sql, &parameters).await?;
         let mut jobs = Vec::with_capacity(due.len());
         for mut row in due {
             let (id, uuid) = (row.int()?, row.uuid()?);

@@ -26,6 +26,15 @@ pub struct JournalEntry {
     pub reason: Option<String>,
 }
 
+/// What an entry says of wishes for how a campaign stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wishes {
+    /// The wish that this one came after, or goes back to.
+    pub replaced: Option<i64>,
+    /// The wish that came to nothing.
+    pub ended: Option<i64>,
+}
+
 impl JournalEntry {
     /// Who did what when; the rest is set where there is more to say.
     pub fn new(at: Timestamp, actor: &str, action: &str) -> Self {
@@ -70,12 +79,14 @@ pub(super) async fn append<S: Statements>(
     campaign: Option<i64>,
     entry: &JournalEntry,
 ) -> Result<i64, LedgerError> {
-    let Some(campaign) = campaign else { return insert(store, None, entry).await };
+    let Some(campaign) = campaign else {
+        return insert(store, None, entry, Wishes::default()).await;
+    };
     let sql =
         format!("SELECT last_entry FROM campaign_state WHERE campaign_id = $1{}", S::ROW_LOCK);
     let row = store.row(&sql, &[campaign.into()]).await?;
     let previous = row.ok_or(LedgerError::Missing("campaign"))?.optional_int()?;
-    let id = insert(store, Some((campaign, previous)), entry).await?;
+    let id = insert(store, Some((campaign, previous)), entry, Wishes::default()).await?;
     let sql = "UPDATE campaign_state SET last_entry = $2 WHERE campaign_id = $1";
     store.execute(sql, &[campaign.into(), id.into()]).await?;
     Ok(id)
@@ -87,11 +98,13 @@ pub(super) async fn insert<S: Statements>(
     store: &mut S,
     campaign: Option<(i64, Option<i64>)>,
     entry: &JournalEntry,
+    wishes: Wishes,
 ) -> Result<i64, LedgerError> {
     let id = store
         .insert(
             "INSERT INTO journal (at, actor, action, request_id, campaign_id, before_value, \
-             after_value, reason, previous) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             after_value, reason, previous, replaced, ended) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             &[
                 entry.at.into(),
                 entry.actor.as_str().into(),
@@ -102,6 +115,8 @@ pub(super) async fn insert<S: Statements>(
                 Value::optional_text(entry.after.as_deref()),
                 Value::optional_text(entry.reason.as_deref()),
                 campaign.and_then(|(_, previous)| previous).into(),
+                wishes.replaced.into(),
+                wishes.ended.into(),
             ],
         )
         .await?;

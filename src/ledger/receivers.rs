@@ -110,8 +110,11 @@ impl NameReceiver {
     ) -> Result<i64, LedgerError> {
         let sql = "SELECT id FROM destination WHERE is_receiver AND shape = $1 AND url = $2 \
                    AND accounts = $3 AND state <> 'removed'";
-        let parameters =
-            [receiver.shape.as_str().into(), receiver.url.as_str().into(), account_list(receiver)];
+        let parameters = [
+            receiver.shape.as_str().into(),
+            receiver.url.as_str().into(),
+            account_list(&receiver.filter.accounts),
+        ];
         match store.row(sql, &parameters).await? {
             Some(mut known) => known.int(),
             None => insert(store, receiver, self.entry.at).await,

@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 26;
+pub const VERSION: i64 = 27;
 
-const MIGRATIONS: [(&str, &str); 18] = [
+const MIGRATIONS: [(&str, &str); 19] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -29,6 +29,7 @@ const MIGRATIONS: [(&str, &str); 18] = [
     ("V22__destination_settings", include_str!("migrations/V22__destination_settings.sql")),
     ("V24__sessions", include_str!("migrations/V24__sessions.sql")),
     ("V26__progress", include_str!("migrations/V26__progress.sql")),
+    ("V27__wishes", include_str!("migrations/V27__wishes.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

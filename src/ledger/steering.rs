@@ -1,7 +1,9 @@
 //! Starts and stops: what is wanted of a campaign, whose turn it is to ask its home for that, and what
 //! came of it.
 //!
-//! A wish is named by the entry of the journal that tells of it, so a newer one has a greater name.
+//! A wish is named by the entry of the journal that tells of it, so a newer one has a greater name. The
+//! entry tells the wish before it, and the entry by which a wish came to nothing tells that wish: so what
+//! is wanted when one is refused is found, whatever else was refused meanwhile ([`standing`]).
 //! One at a time asks the home, over all processes: whoever has the *turn*. While it is somebody's, or
 //! ran out without an end, what is seen on the platform may be what we asked for, so it is no change
 //! from outside.
@@ -13,9 +15,13 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity};
 use crate::ledger::directory::{OF_CAMPAIGN, Snapshot, refresh};
 use crate::ledger::identity;
-use crate::ledger::journal::{self, JournalEntry};
+use crate::ledger::journal::{self, JournalEntry, Wishes};
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+
+mod standing;
+
+use standing::{Told, standing, start_of};
 
 /// The turn to ask a campaign's home, as somebody wants it.
 #[derive(Debug, Clone, Copy)]
@@ -88,8 +94,25 @@ impl Ledger {
         self.write(RecordDesired { campaign, home_epoch, desired, entry, claim }).await
     }
 
-    /// Wishes for another state if `wish` is still what is wanted, and ends the turn of `by`. The entry
-    /// is journalled in any case. Answers whether it was.
+    /// Takes a wish back that was refused or not sent, and ends the turn of `by`. If it is still what is
+    /// wanted, what was wanted before it is wanted again, without what was refused meanwhile; if not,
+    /// nobody will go back to it. The entry is journalled in any case. Answers whether it was.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such campaign or wish.
+    pub async fn withdraw_wish(
+        &self,
+        campaign: Uuid,
+        wish: i64,
+        entry: JournalEntry,
+        by: Option<Uuid>,
+    ) -> Result<bool, LedgerError> {
+        self.write(WithdrawWish { campaign, wish, entry, by }).await
+    }
+
+    /// Wishes for another state for good if `wish` is still what is wanted, and ends the turn of `by`; a
+    /// start that it stands for came to nothing. The entry is journalled in any case. Answers whether it
+    /// was.
     ///
     /// # Errors
     /// `Missing` when there is no such campaign.
@@ -276,7 +299,8 @@ impl Verb for RecordDesired {
         };
         let before = std::mem::replace(&mut state.desired, self.desired.as_str().to_owned());
         // Journalled even when it is the old one: somebody acted.
-        let number = wish(store, &state, &before, &self.entry).await?;
+        let wishes = Wishes { replaced: state.wish, ended: None };
+        let number = wish(store, &state, (&before, &self.entry), wishes).await?;
         Ok(Wished { number, before: CampaignStatus::from_term(&before), turn })
     }
 }
@@ -286,12 +310,13 @@ impl Verb for RecordDesired {
 async fn wish<S: Statements>(
     store: &mut S,
     state: &State,
-    before: &str,
-    entry: &JournalEntry,
+    (before, entry): (&str, &JournalEntry),
+    wishes: Wishes,
 ) -> Result<i64, LedgerError> {
     let desired = state.desired.as_str();
     let entry = entry.of_change(before, desired);
-    let number = journal::insert(store, Some((state.id, state.last_entry)), &entry).await?;
+    let previous = Some((state.id, state.last_entry));
+    let number = journal::insert(store, previous, &entry, wishes).await?;
     let sql = "UPDATE campaign_state SET last_entry = $2, wish = $2, desired = $3, \
                wanted_at = CASE WHEN wanted_at < $4 THEN $4 ELSE wanted_at END, \
                steered_by = $5, steered_until = $6 WHERE campaign_id = $1";
@@ -299,6 +324,52 @@ async fn wish<S: Statements>(
     let parameters = [state.id.into(), number.into(), desired.into(), entry.at.into(), by, until];
     store.execute(sql, &parameters).await?;
     Ok(number)
+}
+
+/// Journals what became of a wish that is not what is wanted any more, and keeps the turn.
+async fn note<S: Statements>(
+    store: &mut S,
+    state: &State,
+    entry: &JournalEntry,
+    wishes: Wishes,
+) -> Result<(), LedgerError> {
+    let entry = entry.of_change(&state.desired, &state.desired);
+    let previous = Some((state.id, state.last_entry));
+    let number = journal::insert(store, previous, &entry, wishes).await?;
+    let sql = "UPDATE campaign_state SET last_entry = $2 WHERE campaign_id = $1";
+    store.execute(sql, &[state.id.into(), number.into()]).await?;
+    state.keep_turn(store).await
+}
+
+struct WithdrawWish {
+    campaign: Uuid,
+    wish: i64,
+    entry: JournalEntry,
+    by: Option<Uuid>,
+}
+
+impl Verb for WithdrawWish {
+    type Answer = bool;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        let mut state = State::lock(store, self.campaign).await?;
+        let before = state.desired.clone();
+        let (wanted, _) = standing(store, (state.wish, before.clone())).await?;
+        let is_wanted = wanted == Some(self.wish);
+        let mut wishes = Wishes { replaced: None, ended: Some(self.wish) };
+        if is_wanted {
+            let told = Told::find(store, self.wish).await?;
+            let replaced = (told.replaced, told.before.unwrap_or_else(|| before.clone()));
+            (wishes.replaced, state.desired) = standing(store, replaced).await?;
+        }
+        state.end(self.by);
+        if is_wanted {
+            wish(store, &state, (&before, &self.entry), wishes).await?;
+        } else {
+            note(store, &state, &self.entry, wishes).await?;
+        }
+        Ok(is_wanted)
+    }
 }
 
 struct ReplaceWish {
@@ -320,12 +391,11 @@ impl Verb for ReplaceWish {
             self.desired.as_str().clone_into(&mut state.desired);
         }
         state.end(self.by);
+        let wishes = Wishes { replaced: None, ended: start_of(store, self.wish).await? };
         if is_wanted {
-            wish(store, &state, &before, &self.entry).await?;
+            wish(store, &state, (&before, &self.entry), wishes).await?;
         } else {
-            let entry = self.entry.of_change(&before, &before);
-            journal::append(store, Some(state.id), &entry).await?;
-            state.keep_turn(store).await?;
+            note(store, &state, &self.entry, wishes).await?;
         }
         Ok(is_wanted)
     }
@@ -452,7 +522,8 @@ impl Verb for RecordActual {
             if state.actual != self.actual.as_str() {
                 let entry = self.entry.of_change(&state.actual, self.actual.as_str());
                 let previous = Some((state.id, state.last_entry));
-                last_entry = Some(journal::insert(store, previous, &entry).await?);
+                last_entry =
+                    Some(journal::insert(store, previous, &entry, Wishes::default()).await?);
                 self.actual.as_str().clone_into(&mut state.actual);
             }
             state.fetched_at = self.entry.at;

@@ -1,4 +1,4 @@
-//! `[keys]`, `[inbox]`, `[outbox]`, `[reconcile]`, `[telemetry]`, `[backup]` and `[destinations]`.
+//! `[keys]`, `[inbox]`, `[outbox]`, `[jobs]`, `[reconcile]`, `[telemetry]`, `[backup]` and `[destinations]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::config::reader::{At, Section};
 pub const DEFAULT_INBOX_DAYS: u64 = 7;
 /// For how many days what was delivered can be sent again.
 pub const DEFAULT_OUTBOX_DAYS: u64 = 30;
+/// For how many days a job is kept that is over.
+pub const DEFAULT_JOB_DAYS: u64 = 30;
 const DEFAULT_RECONCILE_INTERVAL_S: u64 = 900;
 const MAX_RETENTION_DAYS: u64 = 366;
 const SECONDS_PER_DAY: u64 = 86_400;

@@ -20,7 +20,7 @@ mod keys;
 mod listeners;
 mod secrets;
 
-use keys::{DEFAULT_INBOX_DAYS, DEFAULT_OUTBOX_DAYS};
+use keys::{DEFAULT_INBOX_DAYS, DEFAULT_JOB_DAYS, DEFAULT_OUTBOX_DAYS};
 
 pub use secrets::read_secret;
 
@@ -109,6 +109,7 @@ impl Loader<'_> {
         let discovery_interval = self.discovery_interval(root);
         let inbox_retention = self.retention(root, "inbox", DEFAULT_INBOX_DAYS);
         let outbox_retention = self.retention(root, "outbox", DEFAULT_OUTBOX_DAYS);
+        let job_retention = self.retention(root, "jobs", DEFAULT_JOB_DAYS);
         let backup_directory = self.backup_directory(root);
         let reconcile_interval = self.reconcile_interval(root);
         let allowed_networks = self.allowed_networks(root);
@@ -124,6 +125,7 @@ impl Loader<'_> {
             traces,
             inbox_retention,
             outbox_retention,
+            job_retention,
             backup_directory,
             reconcile_interval,
             allowed_networks,

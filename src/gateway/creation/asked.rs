@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Input, KIND, progress};
+use super::{Input, progress};
 use crate::domain::ids::{AccountSlug, CampaignKey, VdnId};
 use crate::gateway::campaigns::CampaignView;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::idempotency::Keyed;
+use crate::gateway::jobs::JobKind;
 use crate::gateway::steering::{Desire, Repeat};
 use crate::gateway::{Asked, Shared, WorkerGateway};
 use crate::ledger::jobs::{JobFilter, JobRow, JobState, NewJob};
@@ -106,19 +107,13 @@ impl WorkerGateway {
         self.may_write(asked, &draft.account)?;
         // What is wanted comes first: a stop that comes while the home is asked is the newer wish.
         let Shared { ledger, clock, .. } = &*self.shared;
-        let wanted = |is_wanted_running| ObjectChange {
-            is_wanted_running: Some(is_wanted_running),
-            ..ObjectChange::default()
-        };
-        ledger.change_object(draft.uuid, wanted(Some(true)), clock.now()).await?;
-        // The job looks again; here the client learns why before anything is begun.
-        if let Some(home) = self.homes.get(&draft.account)
-            && let Err(refused) = super::refuse_widening(self, draft, home).await
-        {
-            if draft.state == ObjectState::Draft {
-                ledger.change_object(draft.uuid, wanted(None), clock.now()).await?;
-            }
-            return Err(refused);
+        let wanted =
+            ObjectChange { is_wanted_running: Some(Some(true)), ..ObjectChange::default() };
+        ledger.change_object(draft.uuid, wanted, clock.now()).await?;
+        // The job looks again; here the client learns why before anything is begun. The wish stays: by
+        // now it may be a stop's, which nobody takes back, and a draft that is not run makes nothing of it.
+        if let Some(home) = self.homes.get(&draft.account) {
+            super::refuse_widening(self, draft, home).await?;
         }
         let change = ObjectChange {
             state: (draft.state == ObjectState::Draft).then_some(ObjectState::Creating),
@@ -162,7 +157,7 @@ impl WorkerGateway {
             before: None,
         };
         let job = ledger.list_jobs(under_way, 1).await?.pop();
-        if let Some(job) = job.filter(|job| job.kind == KIND) {
+        if let Some(job) = job.filter(|job| job.kind == JobKind::Create.as_str()) {
             match self.made_by(asked, job).await {
                 // It cannot be made, so nothing dials.
                 Ok(_) | Err(GatewayError::State(_)) => {}
@@ -205,7 +200,7 @@ impl WorkerGateway {
             .map_err(|_| GatewayError::Internal("a job's input".to_owned()))?;
         let job = NewJob {
             uuid: job,
-            kind: KIND.to_owned(),
+            kind: JobKind::Create.into(),
             subject: Some(object.uuid),
             account: object.account.clone(),
             actor: asked.client.name.clone(),

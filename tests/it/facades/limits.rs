@@ -1,6 +1,9 @@
 //! Values that limit whom, when or how often: refused by name at every door, kept or stopped where a
 //! campaign runs, and never lost.
 
+use std::time::Duration;
+
+use dialbridge::config::Config;
 use dialbridge::platforms::isales::convert::rules;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -245,6 +248,39 @@ async fn a_job_that_waits_for_its_turn_writes_nothing_meanwhile() {
     let told = app.api(&format!("/campaigns/{uuid}/history")).await.to_string();
     let told = told.matches("its end has come").count();
     assert!((1..=2).contains(&told), "the wish, and what came of it: {told}");
+    app.finish().await;
+}
+
+/// Found dialling while what was stated of it cannot be read: it is looked at again until that succeeds.
+#[actix_web::test]
+async fn a_look_at_the_rules_that_failed_is_repeated() {
+    let change = |config: &mut Config| {
+        bound(config);
+        config.discovery_interval = Duration::from_millis(50);
+    };
+    let app = TestApp::simulators(change).await.serve().await;
+    let path = format!("v2/openapi/campaigns/{VIRTUAL_VDN}");
+    app.cc_ok("POST", &path, Some(office(&app, "office"))).await;
+    let uuid = app.uuid_of("office").await;
+    let file = rusqlite::Connection::open(app.ledger()).unwrap();
+    file.busy_timeout(Duration::from_secs(60)).unwrap();
+    file.execute_batch("ALTER TABLE object RENAME TO out_of_reach").unwrap();
+    let status = format!("/campaigns/{uuid}/status");
+    app.on_voipbin("PUT", &status, Some(json!({"status": "run"}))).await;
+    let read = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    until(async || read("SELECT COUNT(*) FROM campaign_state WHERE actual = 'running'") == 1).await;
+    // The listing that found it has ended when there were two more.
+    for _ in 0..2 {
+        let ends = "SELECT listed_at FROM account_reading WHERE account_id = \
+                    (SELECT id FROM account WHERE slug = 'vb')";
+        let before = read(ends);
+        until(async || read(ends) > before).await;
+    }
+    assert_eq!(read("SELECT COUNT(*) FROM job WHERE kind = 'campaign.unkept_rule'"), 0);
+    file.execute_batch("ALTER TABLE out_of_reach RENAME TO object").unwrap();
+    let history = format!("/campaigns/{uuid}/history");
+    until(async || app.api(&history).await.to_string().contains("found dialling, but")).await;
+    until(async || app.vb_get(&format!("/campaigns/{uuid}")).await["status"] == "stop").await;
     app.finish().await;
 }
 

@@ -297,6 +297,78 @@ async fn a_lost_creation_is_found_by_the_name_that_was_sent() {
     app.finish().await;
 }
 
+/// Every place for work is taken by campaigns that are made slowly; a stop in doubt is settled beside them.
+#[tokio::test]
+async fn a_stop_does_not_wait_behind_what_makes_and_loads() {
+    const PLACES: usize = 32;
+    let app = TestApp::simulators(on_isales).await;
+    let there = with_people(&app).await;
+    let app = app.serve().await;
+    assert_eq!(steer(&app, &there, "run").await.status, 200);
+    let mut drafts = Vec::new();
+    for n in 0..PLACES {
+        drafts.push(draft(&app, &format!("slow {n}")).await);
+    }
+    let made = async || {
+        let jobs = app.api("/jobs").await;
+        let jobs = jobs["items"].as_array().unwrap().clone().into_iter();
+        let state = |job: Value| job["state"].as_str().unwrap().to_owned();
+        let made = jobs.filter(|job| job["kind"] == "campaign.create").map(state);
+        made.collect::<Vec<_>>()
+    };
+    app.isales.faults.set("delay=4m".parse().unwrap());
+    let stop = async {
+        until(async || made().await == vec!["running"; PLACES]).await;
+        app.voipbin.faults.set("drop#2".parse().unwrap());
+        let reply = steer(&app, &there, "stop").await;
+        assert_eq!((reply.status, reply.reason().as_str()), (503, "OUTCOME_UNKNOWN"));
+        let job = reply.json()["error"]["details"][0]["job_id"].as_str().unwrap().to_owned();
+        until(async || app.api(&format!("/jobs/{job}")).await["state"] == "done").await;
+        let shown = app.vb_get(&format!("/campaigns/{there}")).await;
+        assert_ne!(shown["status"], "run");
+        assert_eq!(made().await, vec!["running"; PLACES], "they have their places still");
+        app.isales.faults.set("".parse().unwrap());
+    };
+    let runs = drafts.iter().map(|draft| steer(&app, draft, "run"));
+    tokio::join!(futures_util::future::join_all(runs), stop);
+    no_job_is_left(&app).await;
+    // The platform takes 20 campaigns of this kind; the others stay drafts.
+    let refused = made().await.into_iter().filter(|state| state == "failed");
+    refused.for_each(|_| app.one_target_is_a_draft());
+    app.finish().await;
+}
+
+/// What the ledger keeps of a client's wish for a draft.
+fn wish_for_draft(app: &TestApp, draft: &str) -> Option<bool> {
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let sql = "SELECT wanted FROM object WHERE lower(hex(uuid)) = ?1 OR uuid = ?2";
+    let hexadecimal = draft.replace('-', "");
+    let wanted: Option<String> =
+        ledger.query_row(sql, [&hexadecimal, draft], |row| row.get(0)).unwrap();
+    wanted.map(|wanted| wanted == "running")
+}
+
+/// Of two who ask at once, one may be refused after the other's stop.
+#[tokio::test]
+async fn a_refusal_takes_no_wish_for_a_draft_away() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let campaign = draft(&app, "refused").await;
+    let level = |level: i64| Some(json!({"service_level": level}));
+    let path = format!("/campaigns/{campaign}/service_level");
+    assert_eq!(app.vb("PUT", &path, level(80)).await.status, 200);
+    assert_eq!(steer(&app, &campaign, "run").await.status, 409);
+    assert_eq!(wish_for_draft(&app, &campaign), Some(true), "as its client said");
+    assert_eq!(steer(&app, &campaign, "stop").await.status, 200);
+    assert_eq!(wish_for_draft(&app, &campaign), Some(false));
+
+    // And it runs when its client wants it to.
+    assert_eq!(app.vb("PUT", &path, level(100)).await.status, 200);
+    assert_eq!(steer(&app, &campaign, "run").await.status, 200);
+    no_job_is_left(&app).await;
+    assert_eq!(app.vb_get(&format!("/campaigns/{campaign}")).await["status"], "run");
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_client_that_was_removed_has_nothing_done() {
     let app = TestApp::simulators(on_isales).await.serve().await;

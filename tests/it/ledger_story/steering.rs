@@ -11,6 +11,8 @@ use super::{Place, at, paired, sight, slug, stories, uuid};
 stories!(
     one_at_a_time_has_the_turn,
     a_newer_wish_is_not_taken_back,
+    refused_wishes_leave_what_was_wanted_before_all_of_them,
+    a_refused_start_takes_no_stop_away,
     what_is_seen_in_a_turn_is_not_from_outside,
     a_turn_does_not_end_with_what_nobody_wants,
     what_a_job_sees_to_keeps_nobody_else_from_being_seen_to,
@@ -82,6 +84,88 @@ async fn a_newer_wish_is_not_taken_back(place: Place) {
     assert_eq!((now.desired, now.action.as_deref()), (running, Some("refused")));
     assert!(now.number > Some(second), "taking it back is a wish");
     assert_eq!(ledger.history(identity.uuid, 10).await.unwrap().len(), 4);
+}
+
+/// Starts are refused in whatever order, one of them by a job that looked at another's.
+async fn refused_wishes_leave_what_was_wanted_before_all_of_them(place: Place) {
+    let ledger = place.ledger().await;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for (n, before) in [&stopped, &running].into_iter().enumerate() {
+        let other = if *before == running { &stopped } else { &running };
+        let n = i64::try_from(n).unwrap() + 1;
+        let identity = sight(&ledger, "pairs", paired(n)).await.identity;
+        let wish = async |desired: &CampaignStatus| {
+            let entry = journal_entry("wish", 1);
+            let wished =
+                ledger.record_desired_status(&identity, desired.clone(), entry, None).await;
+            wished.unwrap().number
+        };
+        let withdraw = async |number| {
+            let entry = journal_entry("refused", 2);
+            ledger.withdraw_wish(identity.uuid, number, entry, None).await.unwrap()
+        };
+        let wanted = async || ledger.wish(identity.uuid).await.unwrap().desired;
+        wish(before).await;
+        for order in orders {
+            let wishes = [wish(other).await, wish(other).await, wish(other).await];
+            assert_eq!(wanted().await, *other);
+            for (place, number) in order.into_iter().enumerate() {
+                assert_eq!(wanted().await, *other, "{order:?} {place}: others may come true");
+                withdraw(wishes[number]).await;
+            }
+            assert_eq!(wanted().await, *before, "{order:?}");
+        }
+        // What came true is gone back to.
+        let (_, second) = (wish(other).await, wish(other).await);
+        assert!(withdraw(second).await);
+        assert_eq!(wanted().await, *other);
+    }
+}
+
+async fn a_refused_start_takes_no_stop_away(place: Place) {
+    let ledger = place.ledger().await;
+    let (running, stopped) = (CampaignStatus::Running, CampaignStatus::Stopped);
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let wish = async |desired: &CampaignStatus| {
+        let entry = journal_entry("wish", 1);
+        let wished = ledger.record_desired_status(&identity, desired.clone(), entry, None).await;
+        wished.unwrap().number
+    };
+    let entry = || journal_entry("refused", 2);
+    let withdraw =
+        async |number| ledger.withdraw_wish(identity.uuid, number, entry(), None).await.unwrap();
+    let wanted = async || ledger.wish(identity.uuid).await.unwrap();
+    // A start, a stop behind it, and a start behind that.
+    let (first, stop, second) = (wish(&running).await, wish(&stopped).await, wish(&running).await);
+    assert!(!withdraw(first).await);
+    assert!(withdraw(second).await);
+    assert_eq!(wanted().await.desired, stopped);
+    assert!(withdraw(stop).await, "what went back to it stands for it");
+    assert_eq!(wanted().await.desired, stopped, "the start before it was refused, too");
+
+    // A job finds that a start did not get there, while a newer one is on its way.
+    let first = wish(&running).await;
+    let gave_up = wish(&running).await;
+    assert!(withdraw(gave_up).await);
+    let seen = wanted().await.number;
+    let second = wish(&running).await;
+    let campaign = identity.uuid;
+    assert!(!ledger.replace_wish(campaign, seen, stopped.clone(), entry(), None).await.unwrap());
+    assert_eq!(wanted().await.desired, running);
+    assert!(withdraw(second).await);
+    assert_eq!(wanted().await.desired, stopped, "{first} came to nothing");
+
+    // It may have looked at a wish that stands for a stop by now: that one stays.
+    let (_, stop) = (wish(&running).await, wish(&stopped).await);
+    let start = wish(&running).await;
+    assert!(withdraw(start).await);
+    let seen = wanted().await.number;
+    assert!(seen > Some(stop));
+    let start = wish(&running).await;
+    assert!(!ledger.replace_wish(campaign, seen, stopped.clone(), entry(), None).await.unwrap());
+    assert!(withdraw(start).await);
+    assert_eq!(wanted().await.desired, stopped);
 }
 
 async fn what_is_seen_in_a_turn_is_not_from_outside(place: Place) {
@@ -166,7 +250,8 @@ async fn what_a_job_sees_to_keeps_nobody_else_from_being_seen_to(place: Place) {
         found.unwrap().iter().map(|found| found.campaign).collect::<Vec<_>>()
     };
     assert_eq!(unsettled().await, campaigns[2..]);
-    for job in ledger.lease_jobs(uuid(7), 9, at(99), at(50)).await.unwrap() {
+    let both = vec!["start", "settle"];
+    for job in ledger.lease_jobs(uuid(7), both, 9, at(99), at(50)).await.unwrap() {
         let done = Turn::Done { answer: None };
         ledger.end_turn((job.uuid, job.fence), done, at(51)).await.unwrap();
     }

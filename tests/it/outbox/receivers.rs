@@ -131,6 +131,28 @@ async fn a_destination_is_set_otherwise_and_keeps_what_waits_and_its_secret() {
     scene.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_set_different_members_at_once_do_not_undo_each_other() {
+    let scene = Scene::new().await;
+    scene.destination("crm", "standard", "http://127.0.0.1:1/", json!({})).await;
+    for round in 1..=20 {
+        let set = async |edit| scene.ok("PATCH", "/destinations/crm", Some(edit)).await;
+        tokio::join!(
+            set(json!({"concurrency": round})),
+            set(json!({"rate_per_s": round})),
+            set(json!({"retry_waits_s": [round], "dispositions": ["answered"]})),
+        );
+        let row = scene.row_of("crm").await;
+        let found = (&row["concurrency"], &row["rate_per_s"], &row["retry_waits_s"]);
+        assert_eq!(found, (&json!(round), &json!(round), &json!([round])));
+    }
+    let kept = scene.row_of("crm").await;
+    scene.ok("PATCH", "/destinations/crm", Some(json!({}))).await;
+    assert_eq!(scene.row_of("crm").await, kept);
+    assert_eq!(kept["dispositions"], json!(["answered"]));
+    scene.finish().await;
+}
+
 /// What is not read must not look as if it counted.
 #[tokio::test]
 async fn a_query_or_body_that_means_nothing_is_refused() {

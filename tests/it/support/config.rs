@@ -95,6 +95,7 @@ pub(super) fn config(
         reconcile_interval: None,
         backup_directory: Some(directory.path().to_owned()),
         outbox_retention: Duration::from_secs(86_400),
+        job_retention: Duration::from_secs(86_400),
         allowed_networks: vec!["127.0.0.0/8".parse().unwrap()],
         master_keys: Some(SecretString::from(MASTER_KEY)),
         discovery_interval: Duration::from_secs(60),

@@ -61,7 +61,8 @@ pub struct TestApp {
     /// Time of the simulators, which runs faster.
     pub simulated: Clock,
     running: Option<app::Running>,
-    config: Config,
+    /// Apart, for it is large, and every test holds this.
+    config: Box<Config>,
     http: reqwest::Client,
     /// Contacts that facades confirmed.
     confirmed: AtomicUsize,
@@ -119,7 +120,7 @@ impl TestApp {
         });
         let (voipbin, isales) = (voipbin.await.unwrap(), isales.await.unwrap());
         let directory = tempfile::tempdir().unwrap();
-        let mut config = config::config(&voipbin, &isales, &directory);
+        let mut config = Box::new(config::config(&voipbin, &isales, &directory));
         change(&mut config);
         Self {
             voipbin,
@@ -142,7 +143,7 @@ impl TestApp {
     /// Starts the gateway and waits until it has looked at every account.
     pub async fn serve(mut self) -> Self {
         let options = StartOptions { migrate: true, workers: Some(2) };
-        let running = app::start(self.config.clone(), Clock::real(), options).await.unwrap();
+        let running = app::start((*self.config).clone(), Clock::real(), options).await.unwrap();
         let ready = format!("http://{}/readyz", running.admin);
         while self.http.get(&ready).send().await.unwrap().status() != 200 {
             pause().await;
@@ -153,7 +154,7 @@ impl TestApp {
 
     /// Another process on the same ledger, which many may share.
     pub async fn replica(&self) -> app::Running {
-        let mut config = self.config.clone();
+        let mut config = (*self.config).clone();
         config.id_cache.directory = self.directory.path().join("ids of the replica");
         let options = StartOptions { migrate: false, workers: Some(2) };
         app::start(config, Clock::real(), options).await.unwrap()

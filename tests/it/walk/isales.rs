@@ -39,7 +39,7 @@ async fn every_endpoint_on_isales() {
 }
 
 async fn walk(home: PlatformKind) {
-    let mut walk = Walk::begin(home).await;
+    let mut walk = Box::pin(Walk::begin(home)).await;
     for endpoint in ENDPOINTS {
         let ask = walk.ask(endpoint).await;
         let step = Step::begin(&walk.app, (PlatformKind::Isales, home), endpoint);

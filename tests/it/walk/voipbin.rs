@@ -32,7 +32,7 @@ async fn every_endpoint_on_isales() {
 }
 
 async fn walk(home: PlatformKind) {
-    let mut walk = Walk::begin(home).await;
+    let mut walk = Box::pin(Walk::begin(home)).await;
     for endpoint in ENDPOINTS {
         let ask = walk.ask(endpoint).await;
         let method = if endpoint.method == "*" { "GET" } else { endpoint.method };
