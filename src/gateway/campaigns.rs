@@ -28,7 +28,10 @@ use crate::transport::pacing::Lane;
 pub struct CampaignView {
     pub identity: Arc<CampaignIdentity>,
     pub route: Route,
+    /// As it is shown.
     pub fetched: FetchedCampaign,
+    /// How its home has it: one that is loaded is shown running. Only this is recorded ([`Self::as_found`]).
+    pub(super) found: CampaignStatus,
     /// What conversions need to know of the home account.
     pub context: Arc<ConvertContext>,
     /// The campaign's document in the asker's words as far as a client wrote it.
@@ -37,6 +40,13 @@ pub struct CampaignView {
     pub results: ResultsGo,
     /// When it was found to be deleted, of one that its home does not show any more.
     pub deleted_at: Option<Timestamp>,
+}
+
+impl CampaignView {
+    /// As its home has it, whatever is shown.
+    pub(super) fn as_found(&self) -> FetchedCampaign {
+        FetchedCampaign { status: self.found.clone(), ..self.fetched.clone() }
+    }
 }
 
 /// Which campaigns a list wants of those that the client may see.
@@ -88,6 +98,10 @@ impl WorkerGateway {
                 Ok(_) => return Err(GatewayError::NotFound(Noun::Draft)),
                 Err(GatewayError::NotFound(_)) => {}
                 Err(error) => return Err(error),
+            }
+            // It may have been made since it was looked for.
+            if let Some(made) = self.find(key).await? {
+                return Ok(made);
             }
         }
         self.look_up(asked, key).await
@@ -243,7 +257,7 @@ impl WorkerGateway {
     ) -> Result<CampaignView, GatewayError> {
         let asked_at = self.shared.clock.now();
         let view = self.read(Lane::FacadeRead, asked_as, identity).await?;
-        self.notice(&view.identity, &view.fetched, asked_at).await?;
+        self.notice(&view.identity, &view.as_found(), asked_at).await?;
         Ok(view)
     }
 
@@ -335,9 +349,8 @@ impl WorkerGateway {
         identity: Arc<CampaignIdentity>,
         mut fetched: FetchedCampaign,
     ) -> Result<CampaignView, GatewayError> {
-        if fetched.status == CampaignStatus::Stopped
-            && self.shared.loading.is_loading(identity.uuid)
-        {
+        let found = fetched.status.clone();
+        if found == CampaignStatus::Stopped && self.shared.loading.is_loading(identity.uuid) {
             // It was asked to run and will, as soon as its contacts are there.
             fetched.status = CampaignStatus::Running;
         }
@@ -346,6 +359,7 @@ impl WorkerGateway {
             route: route(Operation::CampaignDetail, home.adapter.platform(), asked_as),
             context: Arc::clone(&home.context),
             fetched,
+            found,
             identity,
             written: None,
             results: ResultsGo::AsSaid,

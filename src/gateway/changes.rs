@@ -303,7 +303,7 @@ impl Change<'_> {
             home.refusal(asked.platform, &error, (Noun::Campaign, job))
         })?;
         let after = Box::pin(gateway.view(asked.platform, Arc::clone(identity))).await?;
-        let fetched = vec![after.fetched.clone()];
+        let fetched = vec![after.as_found()];
         gateway.sight(&identity.home, adapter, fetched, gateway.shared.clock.now()).await?;
         let touched = match rules {
             Some(rules) => {

@@ -91,9 +91,11 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     }
     let identity = bind(run, home, &object, (&mut progress, input.run)).await?;
     if input.run {
+        // Said before it is looked at: a stop ends it after its wish is recorded.
+        gateway.shared.loading.begin(identity.uuid);
         let wish = gateway.shared.ledger.wish(identity.uuid).await?;
-        if wish.desired == CampaignStatus::Running {
-            gateway.shared.loading.begin(identity.uuid);
+        if wish.desired != CampaignStatus::Running {
+            gateway.shared.loading.end(identity.uuid);
         }
         // From now on it is shown running, and when this is over it may not be.
         gateway.shared.reads.drop_campaign(&identity.home, &identity.native);
@@ -279,14 +281,14 @@ async fn bind(
     if wants_run {
         let desired = entry_of(run, Operation::CampaignStart, identity.uuid, None);
         let running = CampaignStatus::Running;
-        ledger.replace_wish(identity.uuid, wish.number, running, desired, None).await?;
+        // Before anybody can ask for it: it is not shown as it is while it is loaded.
+        gateway.shared.loading.begin(identity.uuid);
+        if !ledger.replace_wish(identity.uuid, wish.number, running, desired, None).await? {
+            gateway.shared.loading.end(identity.uuid);
+        }
     }
     let before = progress.clone();
     let uuid = identity.uuid;
-    if wants_run {
-        // Before anybody can ask for it: it is not shown as it is while it is loaded.
-        gateway.shared.loading.begin(uuid);
-    }
     *progress = run.step("bind", async |_| Ok(Progress { campaign: Some(uuid), ..before })).await?;
     Ok((*identity).clone())
 }

@@ -380,7 +380,7 @@ impl WorkerGateway {
 
     /// The directory shows the campaign so.
     pub(super) fn remember(&self, view: &CampaignView) {
-        self.shared.memory.remember_sight(view.identity.uuid, digest(&view.fetched));
+        self.shared.memory.remember_sight(view.identity.uuid, digest(&view.as_found()));
     }
 
     fn sighting(

@@ -118,6 +118,10 @@ impl WorkerGateway {
             Desire::Stop => None,
         };
         let steering = self.begin_steering(asked, &identity, (desire, repeat)).await?;
+        if desire == Desire::Stop {
+            // Whoever loads it looks at what is wanted after it said so.
+            self.shared.loading.end(identity.uuid);
+        }
         let has_turn = steering.wished.as_ref().is_some_and(|w| w.turn == SteeringTurn::Ours);
         let looks = desire == Desire::Stop && repeat == Repeat::Refused;
         if (!has_turn || looks)
@@ -374,14 +378,15 @@ impl WorkerGateway {
         }
     }
 
-    /// How the campaign stands at its home. A stop does not wait for that behind what others load and read.
+    /// How the campaign stands at its home, whatever is shown of it. A stop does not wait for that behind what others load and read.
     async fn look(&self, steering: &Steering) -> Result<CampaignView, GatewayError> {
         let Steering { asked, identity, desire, .. } = steering;
         let lane = match desire {
             Desire::Run => Lane::FacadeRead,
             Desire::Stop => Lane::Stop,
         };
-        self.read(lane, asked.platform, Arc::clone(identity)).await
+        let view = self.read(lane, asked.platform, Arc::clone(identity)).await?;
+        Ok(CampaignView { fetched: view.as_found(), ..view })
     }
 
     /// Records that the campaign was found as it should be, and ends the turn; true while it runs and

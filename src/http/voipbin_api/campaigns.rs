@@ -360,7 +360,16 @@ async fn attach(call: &Call<'_>, campaign: &wire::Campaign, id: Uuid) -> Result<
 }
 
 async fn steer_draft(call: &Call<'_>, id: Uuid, desire: Desire) -> Result<HttpResponse, Refused> {
-    let row = call.gateway.draft(&call.asked, id).await?;
+    let row = match call.gateway.draft(&call.asked, id).await {
+        Ok(row) => row,
+        // It was made since it was looked for.
+        Err(GatewayError::NotFound(Noun::Campaign)) => {
+            let key = CampaignKey::Uuid(id);
+            let view = call.gateway.set_desired(&call.asked, key, desire, Repeat::Done).await?;
+            return Ok(json(render(&view, call.profile)?));
+        }
+        Err(error) => return Err(error.into()),
+    };
     if row.deleted_at.is_some() {
         return Err(GatewayError::State("it is deleted".to_owned()).into());
     }
