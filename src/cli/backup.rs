@@ -1,14 +1,16 @@
 //! `dialbridge backup` and `dialbridge restore`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use crate::cli::operator::Gateway;
 use crate::cli::{Exit, block_on, print_out};
+use crate::clock::Clock;
 use crate::config::{self, LedgerConfig};
 use crate::ledger::Ledger;
+use crate::ledger::sqlite::restoring::{RestoreOptions, Restored, said};
 
 #[derive(Debug, clap::Args)]
 pub struct BackupArgs {
@@ -23,9 +25,12 @@ pub struct RestoreArgs {
     /// The configuration whose ledger it becomes; no gateway may be using it.
     #[arg(long)]
     config: PathBuf,
-    /// Replace the ledger that is there.
+    /// Replace the ledger that is there; its file is kept beside it under another name.
     #[arg(long)]
     replace: bool,
+    /// Also when the file is a copy of another ledger than the one that is, or was, there.
+    #[arg(long)]
+    another_ledger: bool,
 }
 
 pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
@@ -38,8 +43,24 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let LedgerConfig::Sqlite { path } = &config.ledger else {
         bail!("a PostgreSQL ledger is restored by pg_restore");
     };
-    let epoch = Ledger::restore_sqlite(&args.file, path, args.replace);
-    let epoch = epoch.with_context(|| format!("restoring {}", args.file.display()))?;
-    print_out(&format!("restored {} (epoch {epoch})", path.display()))?;
+    let options = RestoreOptions { replace: args.replace, another_ledger: args.another_ledger };
+    let done = Ledger::restore_sqlite(&args.file, path, options, &Clock::real())?;
+    print_out(&told(&args.file, path, &done))?;
     Ok(Exit::Done.into())
+}
+
+/// What was done, and what is left to do.
+fn told(copy: &Path, path: &Path, done: &Restored) -> String {
+    let Restored { epoch, newest, kept } = done;
+    let mut text = format!("restored {} from {} (epoch {epoch})", path.display(), copy.display());
+    let newest = said(*newest);
+    text += &format!(
+        "\nthe newest entry of the copy is of {newest}; what was recorded later is not in it"
+    );
+    if let Some(kept) = kept {
+        text += &format!("\nwhat was there before is kept as {}", kept.display());
+    }
+    text += "\nnumbers that were erased later are in it again: run `dialbridge erase` for each of them \
+             once more";
+    text
 }

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
+
 use crate::app;
 use crate::cli::{Exit, block_on, print_out};
 use crate::clock::Clock;
 use crate::config::{self, AccountConfig, Config, LedgerConfig, WritePolicy};
 use crate::ledger::Ledger;
+use crate::ledger::keys::KeyFingerprint;
+use crate::ledger::sqlite::keeping::Inspection;
 use crate::mapping::table::Tables;
 use crate::platforms::{Account, Operation};
 use crate::transport::pacing::Lane;
@@ -81,37 +85,37 @@ fn check_certificates(config: &Config, report: &mut String) -> anyhow::Result<bo
     }
 }
 
+/// Whether the ledger can be served from, and with these master keys: the ones that it has met under their
+/// versions. Looks alone: whoever checks may be somebody else than whoever serves.
 async fn check_ledger(config: &Config, clock: &Clock, report: &mut String) -> anyhow::Result<bool> {
-    // Also of a ledger that a gateway serves from: a damaged page must not wait for a client to meet it.
-    if let LedgerConfig::Sqlite { path } = &config.ledger
-        && path.exists()
-        && let Err(error) = Ledger::verify_sqlite(path)
-    {
-        writeln!(report, "ledger         not ready: {error}")?;
-        return Ok(false);
-    }
-    match app::open_ledger(&config.ledger, clock, false).await {
-        Ok(ledger) => check_keys(config, &ledger, report).await,
+    let prints = app::key_fingerprints(config)?;
+    let inspected = match &config.ledger {
+        LedgerConfig::Sqlite { path } => Ledger::inspect_sqlite(path, prints)
+            .with_context(|| format!("opening the ledger {} (ledger.url)", path.display())),
+        LedgerConfig::Postgres { .. } => inspect_database(&config.ledger, clock, prints).await,
+    };
+    let found = match inspected {
+        Ok(found) => found,
         Err(error) => {
             writeln!(report, "ledger         not ready: {error:#}")?;
-            Ok(false)
+            return Ok(false);
         }
+    };
+    let in_use = if found.is_in_use { ": in use by a running gateway; read only" } else { "" };
+    writeln!(report, "ledger         ok{in_use}")?;
+    if let Err(error) = &found.keys {
+        writeln!(report, "master keys    {error}")?;
     }
+    Ok(found.keys.is_ok())
 }
 
-/// Whether the master keys are the ones that the ledger has met under their versions.
-async fn check_keys(config: &Config, ledger: &Ledger, report: &mut String) -> anyhow::Result<bool> {
-    let prints = app::key_fingerprints(config)?;
-    match ledger.check_keys(prints).await {
-        Ok(()) => {
-            writeln!(report, "ledger         ok")?;
-            Ok(true)
-        }
-        Err(error) => {
-            writeln!(report, "ledger         ok\nmaster keys    {error}")?;
-            Ok(false)
-        }
-    }
+async fn inspect_database(
+    settings: &LedgerConfig,
+    clock: &Clock,
+    prints: Vec<KeyFingerprint>,
+) -> anyhow::Result<Inspection> {
+    let ledger = app::open_ledger(settings, clock, false).await?;
+    Ok(Inspection { is_in_use: false, keys: ledger.check_keys(prints).await })
 }
 
 fn say_held_back(account: &AccountConfig, report: &mut String) -> std::fmt::Result {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use serde_json::{Value, json};
 
-use crate::cli::operator::{Column, Gateway, list_query};
+use crate::cli::operator::{Column, Gateway, Operator, list_query};
 use crate::cli::{Exit, block_on};
 use crate::config::ApiScope;
 
@@ -88,18 +88,20 @@ async fn act(args: &Args) -> anyhow::Result<()> {
         }
         Some(Action::Reprocess { ids, all, unproved, dry_run, gateway }) => {
             ensure!(*all || !ids.is_empty(), "say which: ids, or --all");
-            if !*all {
+            let operator = gateway.connect(ApiScope::Operate)?;
+            let done = if *all {
+                reprocess_all(&operator, *dry_run).await?
+            } else {
                 let order = json!({"ids": ids, "unproved": unproved, "dry_run": dry_run});
-                return gateway.show(("POST", "inbox/reprocess"), &[], Some(order), &[]).await;
-            }
-            reprocess_all(gateway, *dry_run).await
+                operator.ask(("POST", "inbox/reprocess"), &[], Some(order)).await?
+            };
+            gateway.tell(&done, told)
         }
     }
 }
 
 /// Call after call, for each takes only so many.
-async fn reprocess_all(gateway: &Gateway, dry_run: bool) -> anyhow::Result<()> {
-    let operator = gateway.connect(ApiScope::Operate)?;
+async fn reprocess_all(operator: &Operator, dry_run: bool) -> anyhow::Result<Value> {
     let (mut sums, mut after) = ([0; 3], Value::Null);
     loop {
         let order = json!({"all": true, "after": after, "dry_run": dry_run});
@@ -113,5 +115,49 @@ async fn reprocess_all(gateway: &Gateway, dry_run: bool) -> anyhow::Result<()> {
         }
     }
     let [bodies, left, rows] = sums;
-    gateway.print(&json!({"dry_run": dry_run, "bodies": bodies, "left": left, "rows": rows}), &[])
+    Ok(json!({"dry_run": dry_run, "bodies": bodies, "left": left, "rows": rows}))
+}
+
+/// What became of the bodies, in words: `left` alone may be read as what is left over.
+fn told(done: &Value) -> String {
+    let number = |name: &str| done[name].as_u64().unwrap_or_default();
+    let (bodies, left, rows) = (number("bodies"), number("left"), number("rows"));
+    let stay = bodies.saturating_sub(left);
+    let mut text = if done["dry_run"] == true {
+        format!(
+            "bodies looked at: {bodies}; {left} would leave the quarantine with {rows} results, {stay} \
+             would stay in it; nothing was changed"
+        )
+    } else {
+        format!(
+            "bodies looked at: {bodies}; {left} left the quarantine with {rows} results, {stay} stay in it"
+        )
+    };
+    if stay > 0 {
+        text += "\n`dialbridge inbox list` says why they stay";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_is_not_taken_for_what_left() {
+        let done = |dry_run: bool, left: u64| {
+            told(
+                &json!({"dry_run": dry_run, "bodies": 3, "left": left, "rows": left, "next": null}),
+            )
+        };
+        let stays = "bodies looked at: 3; 0 left the quarantine with 0 results, 3 stay in it\n\
+                     `dialbridge inbox list` says why they stay";
+        assert_eq!(done(false, 0), stays);
+        let leaves = "bodies looked at: 3; 3 left the quarantine with 3 results, 0 stay in it";
+        assert_eq!(done(false, 3), leaves);
+        assert!(
+            done(true, 2).contains("2 would leave the quarantine with 2 results, 1 would stay")
+        );
+        assert!(done(true, 2).contains("nothing was changed"));
+    }
 }

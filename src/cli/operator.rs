@@ -77,6 +77,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// Prints an answer in words, or as the JSON that it is.
+    ///
+    /// # Errors
+    /// When it cannot be printed.
+    pub fn tell(&self, answer: &Value, words: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string_pretty(answer)? } else { words(answer) };
+        print_out(&text)?;
+        Ok(())
+    }
+
     /// Prints a document that only who may operate may read.
     ///
     /// # Errors

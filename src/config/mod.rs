@@ -284,7 +284,8 @@ pub struct ApiToken {
 pub enum ApiScope {
     /// Look at campaigns, jobs and accounts.
     Read,
-    /// Start and stop campaigns.
+    /// Everything else: start and stop campaigns, find and erase numbers, copy the ledger, destinations and
+    /// their secrets, deliveries, the quarantine, missed results, adopting and leaving.
     Operate,
 }
 

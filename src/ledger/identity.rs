@@ -418,7 +418,10 @@ async fn refuse_taken<S: Statements>(
 async fn next_pair<S: Statements>(store: &mut S, vdn: VdnId) -> Result<PublicPair, LedgerError> {
     let row = store
         .row(
-            "INSERT INTO counter (name, next) VALUES ($1, 2) \
+            // The row `vdn` says from where a virtual VDN counts that this ledger meets for the first time: the
+            // ledger that a copy replaced may have met it before (src/ledger/sqlite/restoring.rs).
+            "INSERT INTO counter (name, next) \
+             VALUES ($1, 1 + COALESCE((SELECT next FROM counter WHERE name = 'vdn'), 1)) \
              ON CONFLICT (name) DO UPDATE SET next = counter.next + 1 RETURNING next - 1",
             &[format!("vdn/{vdn}").as_str().into()],
         )

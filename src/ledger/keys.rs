@@ -16,7 +16,8 @@ impl Ledger {
     /// Remembers versions that are new, and compares the others.
     ///
     /// # Errors
-    /// `Conflict` when a version that is known stands for another key; nothing is remembered then.
+    /// `Conflict` when a version that is known stands for another key, or the ledger was used with a key and
+    /// there is none; nothing is remembered then.
     pub async fn register_keys(
         &self,
         keys: Vec<KeyFingerprint>,
@@ -54,8 +55,8 @@ impl Verb for Register {
     }
 }
 
-struct Check {
-    keys: Vec<KeyFingerprint>,
+pub(super) struct Check {
+    pub keys: Vec<KeyFingerprint>,
 }
 
 impl Verb for Check {
@@ -67,6 +68,11 @@ impl Verb for Check {
 }
 
 async fn compare<S: Statements>(store: &mut S, keys: &[KeyFingerprint]) -> Result<(), LedgerError> {
+    if keys.is_empty() {
+        let known = store.row("SELECT MAX(version) FROM master_key", &[]).await?;
+        let known = known.map(|mut row| row.optional_int()).transpose()?.flatten();
+        return known.map_or(Ok(()), |version| Err(no_key(version)));
+    }
     for KeyFingerprint { version, fingerprint } in keys {
         let sql = "SELECT fingerprint FROM master_key WHERE version = $1";
         let known = store.row(sql, &[i64::from(*version).into()]).await?;
@@ -80,4 +86,12 @@ async fn compare<S: Statements>(store: &mut S, keys: &[KeyFingerprint]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Without its key a gateway would refuse every genuine push and fail every delivery until it is dead.
+fn no_key(version: i64) -> LedgerError {
+    LedgerError::Conflict(format!(
+        "the ledger was used with version {version} of a master key, and none is configured: put the \
+         key back (keys.master_key, or keys.master_key_file)"
+    ))
 }

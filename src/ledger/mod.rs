@@ -48,6 +48,9 @@ mod statements;
 pub mod steering;
 mod telling;
 
+use keys::KeyFingerprint;
+use sqlite::keeping::Inspection;
+use sqlite::restoring::{RestoreOptions, Restored};
 use statements::Verb;
 
 /// Rows that one list call returns at most, whatever its window asks for.
@@ -169,22 +172,30 @@ impl Ledger {
         }
     }
 
-    /// Reads a whole ledger file, also one that a gateway serves from, and changes nothing. It takes
-    /// about a second for each gigabyte or two.
+    /// Reads a whole ledger file, also one that a gateway serves from; changes nothing and makes no file. It
+    /// takes about a second for each gigabyte or two.
     ///
     /// # Errors
-    /// `Corrupt` with what is wrong first.
-    pub fn verify_sqlite(path: &Path) -> Result<(), LedgerError> {
-        sqlite::verify(path)
+    /// `Corrupt` with what is wrong first; `Schema` as for [`Ledger::open_sqlite`].
+    pub fn inspect_sqlite(
+        path: &Path,
+        keys: Vec<KeyFingerprint>,
+    ) -> Result<Inspection, LedgerError> {
+        sqlite::keeping::inspect(path, keys)
     }
 
-    /// Puts a copy in the place of a ledger that nobody has open; answers its new epoch. Numbers
-    /// that it hands out jump, so that an old id never names another campaign.
+    /// Puts a copy in the place of a ledger that nobody has open. Its epoch is none that was met before,
+    /// and the numbers that it hands out are none that were handed out before.
     ///
     /// # Errors
-    /// `Conflict` when there is a ledger and it is not to be replaced, `Corrupt` for a damaged copy.
-    pub fn restore_sqlite(copy: &Path, path: &Path, replace: bool) -> Result<i64, LedgerError> {
-        sqlite::restore(copy, path, replace)
+    /// `Conflict` when what is there is not to be replaced or the copy is none, `Corrupt` for a damaged copy.
+    pub fn restore_sqlite(
+        copy: &Path,
+        path: &Path,
+        options: RestoreOptions,
+        clock: &Clock,
+    ) -> Result<Restored, LedgerError> {
+        sqlite::restoring::restore(copy, path, options, clock)
     }
 
     /// For how long verbs have held the writer, or a transaction, in this process.

@@ -1,8 +1,10 @@
 //! Commands that ask the gateway that serves: the real binary, with a token from a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dialbridge::clock::Clock;
+use dialbridge::ledger::Ledger;
 use serde_json::{Value, json};
 
 use crate::support::config::tls_file;
@@ -182,5 +184,61 @@ async fn check_reads_the_certificates_as_serving_does() {
         assert_eq!(output.status.code(), Some(1), "{said}");
         assert!(said.contains(&says), "{said}");
         assert_eq!(said.contains("certificates   ok"), is_well, "{said}");
+    }
+}
+
+/// Whoever checks may be the superuser, and whoever serves is not: a file of the former keeps the latter out.
+#[test]
+fn check_makes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("dialbridge.toml");
+    let ledger = directory.path().join("ledger.db");
+    std::fs::write(&config, format!("ledger.url = \"sqlite:{}\"\n", ledger.display())).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(directory.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        let output =
+            command.args(["check", "--offline", "--config"]).arg(&config).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, said) = check();
+    assert_eq!((code, names()), (Some(1), vec!["dialbridge.toml".into()]), "{said}");
+    assert!(said.contains("serve --migrate"), "{said}");
+    Ledger::migrate_sqlite(&ledger, &Clock::real()).unwrap();
+    let before = names();
+    let (code, said) = check();
+    assert_eq!((code, names()), (Some(0), before), "{said}");
+}
+
+#[test]
+fn restore_says_what_it_did_and_what_is_left_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("dialbridge.toml");
+    let (ledger, copy) = (directory.path().join("ledger.db"), directory.path().join("copy.db"));
+    std::fs::write(&config, format!("ledger.url = \"sqlite:{}\"\n", ledger.display())).unwrap();
+    Ledger::migrate_sqlite(&ledger, &Clock::real()).unwrap();
+    std::fs::copy(&ledger, &copy).unwrap();
+    let restore = |file: &Path, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        command.arg("restore").arg(file).arg("--config").arg(&config).args(more);
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), said)
+    };
+    let (code, said) = restore(&config, &["--replace"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("dialbridge.toml is not a copy of a ledger"), "{said}");
+    let (code, said) = restore(&copy, &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("--replace"), "{said}");
+    let (code, said) = restore(&copy, &["--replace"]);
+    assert_eq!(code, Some(0), "{said}");
+    for told in ["copy.db (epoch ", "newest entry", "ledger.db.replaced-2", "dialbridge erase"] {
+        assert!(said.contains(told), "{told}: {said}");
     }
 }

@@ -158,10 +158,10 @@ fn the_default_file_names_every_setting_that_is_asked_for() {
         "crm.secret",
         "crm.password",
         "night-shift.token",
-        "master.keys",
     ] {
         fs::write(folder.path().join(name), SECRET).unwrap();
     }
+    fs::write(folder.path().join("master.keys"), format!("1 {}", "7".repeat(32))).unwrap();
     let file = folder.path().join("dialbridge.toml");
     let text = uncommented(DEFAULT_TOML);
     let read = |text: &str| load(&file, text, &|_| None);
@@ -420,6 +420,27 @@ fn a_file_that_is_no_settings_file_is_one_mistake() {
     let huge = folder.path().join("huge.toml");
     fs::write(&huge, "#".repeat(5 * 1024 * 1024)).unwrap();
     assert!(load_file(&huge).unwrap_err().to_string().contains("at most"));
+}
+
+/// Found before anything is opened, and never with what the file holds.
+#[test]
+fn keys_that_are_none_are_told_with_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("master.keys");
+    fs::write(&keys, format!("2 {}\n1 {SECRET}\n", "7".repeat(32))).unwrap();
+    let with = |line: &str| {
+        let file = folder.path().join("dialbridge.toml");
+        let mistakes = load(&file, &format!("{GOOD}\n[keys]\n{line}\n"), &|_| None).unwrap_err();
+        let [one] = mistakes.0.as_slice() else { panic!("one mistake: {mistakes}") };
+        assert_eq!(one.line, Some(GOOD.lines().count() + 3), "{one}");
+        assert!(!one.message.contains(SECRET), "{one}");
+        one.message.clone()
+    };
+    let said = with("master_key_file = \"master.keys\"");
+    let expected = format!("keys.master_key_file: {}: line 2: expected a version", keys.display());
+    assert!(said.starts_with(&expected), "{said}");
+    let said = with(&format!("master_key = \"{SECRET}\""));
+    assert!(said.starts_with("keys.master_key: line 1: expected a version"), "{said}");
 }
 
 #[test]

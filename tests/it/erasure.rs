@@ -4,8 +4,10 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use dialbridge::clock::Clock;
 use dialbridge::domain::ids::AccountSlug;
 use dialbridge::ledger::Ledger;
+use dialbridge::ledger::sqlite::restoring::RestoreOptions;
 use encoding_rs::GBK;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -259,14 +261,14 @@ async fn a_copy_that_is_put_back_has_a_new_epoch_and_gives_out_no_old_number() {
     let first = app.row_of("first").await;
     let app = app.stopped().await;
     let path = app.ledger();
-    let refused = Ledger::restore_sqlite(&copy, &path, false).unwrap_err();
-    assert!(refused.to_string().ends_with("exists"), "{refused}");
-    let nothing = Ledger::restore_sqlite(&path.with_extension("none"), &path, true);
-    assert!(nothing.is_err());
-    let damaged = path.with_extension("damaged");
-    std::fs::write(&damaged, vec![7; 100_000]).unwrap();
-    assert!(Ledger::restore_sqlite(&damaged, &path, true).is_err());
-    assert_eq!(Ledger::restore_sqlite(&copy, &path, true), Ok(2));
+    let restore = |replace| {
+        let options = RestoreOptions { replace, another_ledger: false };
+        Ledger::restore_sqlite(&copy, &path, options, &Clock::real())
+    };
+    let refused = restore(false).unwrap_err();
+    assert!(refused.to_string().contains("--replace"), "{refused}");
+    let restored = restore(true).unwrap();
+    assert!(restored.epoch > 1 && restored.kept.is_some_and(|kept| kept.exists()));
     app.voipbin_campaign("second").await;
     let app = app.serve().await;
     assert_eq!(app.row_of("first").await["id"], first["id"], "what was there is there");

@@ -28,6 +28,7 @@ mod opening;
 mod outcomes;
 mod people;
 mod receivers;
+mod restoring;
 mod search;
 mod steering;
 mod unusable;

@@ -36,8 +36,13 @@ const LAYERS: &[Layer] = &[
     Layer { part: "signing", may: &["clock"], never: &[] },
     Layer { part: "telemetry", may: &["clock", "config", "domain"], never: &[] },
     Layer { part: "transport", may: &["clock", "config", "domain", "telemetry"], never: &[] },
-    // The loader fills types that the platforms' front declares (Bindings, NumberPlan …).
-    Layer { part: "config", may: &["decoding", "domain", "platforms"], never: PLATFORMS_INSIDE },
+    // The loader fills types that the platforms' front declares (Bindings, NumberPlan …), and says on which
+    // line a file holds no keys.
+    Layer {
+        part: "config",
+        may: &["decoding", "domain", "platforms", "signing"],
+        never: PLATFORMS_INSIDE,
+    },
     Layer { part: "platforms", may: BELOW_PLATFORMS, never: &[] },
     Layer { part: "platforms::voipbin", may: INSIDE_PLATFORMS, never: &["platforms::isales"] },
     Layer { part: "platforms::isales", may: INSIDE_PLATFORMS, never: &["platforms::voipbin"] },

@@ -10,6 +10,7 @@ use url::Url;
 use crate::config::Collector;
 use crate::config::load::Loader;
 use crate::config::reader::{At, Section};
+use crate::signing::keys::MasterKeys;
 
 /// For how many days a processed push is kept as it came.
 pub const DEFAULT_INBOX_DAYS: u64 = 7;
@@ -25,6 +26,15 @@ impl Loader<'_> {
     pub(super) fn master_keys(&mut self, root: &mut Section<'_>) -> Option<SecretString> {
         let mut section = self.reader.section(root, "keys");
         let found = self.secret(&mut section, "master_key");
+        if let Some(at) = &found
+            && let Err(problem) = MasterKeys::parse(&at.value)
+        {
+            let file = self.path(&mut section, "master_key_file");
+            let name = file.map_or("keys.master_key".to_owned(), |file| {
+                format!("keys.master_key_file: {}", file.display())
+            });
+            self.reader.mistake(&at.place, format!("{name}: {problem}"));
+        }
         self.reader.finish(&section);
         found.map(|at| at.value)
     }

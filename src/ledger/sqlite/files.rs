@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use url::Url;
 
+use super::BUSY_TIMEOUT;
 use super::statements::ledger_error;
 use crate::ledger::LedgerError;
 
@@ -146,6 +148,35 @@ fn hold(file: &File, path: &Path) -> Result<(), LedgerError> {
     Err(LedgerError::Unavailable(format!("{} is open in another process", path.display())))
 }
 
+/// Keeps out whoever would write, and nobody who only reads. False when somebody writes already.
+pub fn hold_shared(file: &File, path: &Path) -> Result<bool, LedgerError> {
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_RETRY_INTERVAL),
+            Err(TryLockError::Error(error)) => return Err(unavailable(path, &error)),
+        }
+    }
+    Ok(false)
+}
+
+/// A connection that changes nothing. Where no log is beside the file nobody writes it, and it is read
+/// without the files that SQLite would make beside it.
+pub fn open_unchanged(itself: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let at_rest = !with_suffix(itself, "-wal").exists();
+    let opened = match Url::from_file_path(itself) {
+        Ok(mut url) if at_rest => {
+            url.set_query(Some("immutable=1"));
+            Connection::open_with_flags(url.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => Connection::open_with_flags(itself, flags),
+    };
+    let connection = opened.map_err(|error| ledger_error(&error))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| ledger_error(&error))?;
+    Ok(connection)
+}
+
 /// Reads the file through, if that takes seconds and not minutes.
 pub fn check_when_opened(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let size = fs::metadata(path).map_err(|error| unavailable(path, &error))?.len();
@@ -157,25 +188,31 @@ pub fn check_when_opened(connection: &Connection, path: &Path) -> Result<(), Led
 }
 
 /// # Errors
-/// `Corrupt` with what is wrong first.
+/// `Corrupt` with what is wrong first, and what to do.
 pub fn check_sound(connection: &Connection, path: &Path, how: &str) -> Result<(), LedgerError> {
-    let found: Result<String, _> =
-        connection.query_row(&format!("PRAGMA {how}(1)"), [], |row| row.get(0));
-    match found {
-        Ok(found) if found == "ok" => Ok(()),
-        Ok(found) => Err(damaged(path, &found)),
-        Err(error) => Err(match ledger_error(&error) {
-            LedgerError::Corrupt(why) => damaged(path, &why),
-            other => other,
-        }),
+    match damage(connection, how)? {
+        None => Ok(()),
+        Some(why) => Err(LedgerError::Corrupt(format!(
+            "{} is damaged ({why}); stop the gateway and put a copy in its place with \
+             `dialbridge restore COPY --replace`",
+            path.display()
+        ))),
     }
 }
 
-fn damaged(path: &Path, why: &str) -> LedgerError {
-    LedgerError::Corrupt(format!(
-        "{} is damaged ({why}); stop the gateway and put a copy in its place with `dialbridge restore`",
-        path.display()
-    ))
+/// What is wrong first, if anything is.
+pub fn damage(connection: &Connection, how: &str) -> Result<Option<String>, LedgerError> {
+    let found: Result<String, _> =
+        connection.query_row(&format!("PRAGMA {how}(1)"), [], |row| row.get(0));
+    match found {
+        Ok(found) => Ok((found != "ok").then_some(found)),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Ok(Some(error.to_string()))
+            }
+            _ => Err(ledger_error(&error)),
+        },
+    }
 }
 
 fn removed(path: &Path) -> LedgerError {
@@ -183,7 +220,7 @@ fn removed(path: &Path) -> LedgerError {
 }
 
 /// The file itself, whatever symbolic links lead to it: SQLite puts its companions beside that.
-fn resolved(path: &Path) -> PathBuf {
+pub fn resolved(path: &Path) -> PathBuf {
     if let Ok(itself) = fs::canonicalize(path) {
         return itself;
     }

@@ -1,22 +1,30 @@
-//! Copies of the ledger's file, and nothing left behind in it.
+//! Copies of the ledger's file, nothing left behind in it, and what it shows to whoever only looks.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use super::files::{COMPANIONS, check_sound, lock, private_file, unavailable, with_suffix};
-use super::{ReadJob, SqliteLedger, closing, connect, schema_version, submit};
-use crate::ledger::sqlite::statements::ledger_error;
+use super::files::{check_sound, hold_shared, open_unchanged, private_file, resolved, unavailable};
+use super::statements::ledger_error;
+use super::{ReadJob, SqliteLedger, closing, connect, read_in_snapshot, schema_version, submit};
+use crate::ledger::keys::{Check, KeyFingerprint};
 use crate::ledger::{LedgerError, schema};
 
 /// How often the log is asked to be emptied before its readers are believed not to let go of it.
 const SCRUB_ATTEMPTS: u32 = 20;
 const SCRUB_INTERVAL: Duration = Duration::from_millis(50);
-/// Numbers that a restored ledger skips: others may have been given out since the copy was made.
-const COUNTER_JUMP: i64 = 100_000;
+
+/// What a ledger's file shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// A process has it open, which may be a gateway that serves.
+    pub is_in_use: bool,
+    /// Whether the master keys are those that it was used with.
+    pub keys: Result<(), LedgerError>,
+}
 
 impl SqliteLedger {
     pub async fn scrub(&self) -> Result<(), LedgerError> {
@@ -76,67 +84,25 @@ impl SqliteLedger {
     }
 }
 
-/// Puts a copy in the ledger's place. What it hands out from now on is nothing that the ledger before it
-/// may have handed out since the copy was made.
-pub fn restore(copy: &Path, path: &Path, replace: bool) -> Result<i64, LedgerError> {
-    let lock = lock(path)?;
-    let before = path.exists().then(|| epoch_of(path)).transpose();
-    let before = match before {
-        Ok(Some(_)) if !replace => {
-            return Err(LedgerError::Conflict(format!("{} exists", path.display())));
+/// Reads a whole ledger, also one that a gateway serves from. Nothing is changed, and nothing is made
+/// beside it: whoever looks may be somebody else than whoever serves.
+pub fn inspect(path: &Path, keys: Vec<KeyFingerprint>) -> Result<Inspection, LedgerError> {
+    let itself = resolved(path);
+    let file = match fs::File::open(&itself) {
+        Ok(file) => file,
+        Err(error) => {
+            let has_folder = itself.parent().is_some_and(Path::is_dir);
+            if has_folder && error.kind() == ErrorKind::NotFound {
+                schema::check_usable(0)?;
+            }
+            return Err(unavailable(path, &error));
         }
-        Ok(epoch) => epoch.unwrap_or(0),
-        // What cannot be read is what is to be replaced.
-        Err(_) if replace => 0,
-        Err(error) => return Err(error),
     };
-    let wanted = epoch_of(copy)?;
-    let beside = with_suffix(path, "-restoring");
-    fs::remove_file(&beside).ok();
-    private_file(&beside).map_err(|error| unavailable(&beside, &error))?;
-    fs::copy(copy, &beside).map_err(|error| unavailable(copy, &error))?;
-    let epoch = before.max(wanted) + 1;
-    renumber(&beside, epoch)?;
-    for suffix in COMPANIONS {
-        fs::remove_file(with_suffix(path, suffix)).ok();
-        fs::remove_file(with_suffix(&beside, suffix)).ok();
-    }
-    fs::rename(&beside, path).map_err(|error| unavailable(path, &error))?;
-    drop(lock);
-    Ok(epoch)
-}
-
-fn renumber(path: &Path, epoch: i64) -> Result<(), LedgerError> {
-    let failed = |error: rusqlite::Error| ledger_error(&error);
-    let mut connection = connect(path)?;
-    let transaction = connection.transaction().map_err(failed)?;
-    transaction.execute("UPDATE meta SET epoch = $1", [epoch]).map_err(failed)?;
-    let sql = "UPDATE counter SET next = next + $1";
-    transaction.execute(sql, [COUNTER_JUMP]).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
-    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-    connection.query_row(sql, [], |_| Ok(())).map_err(failed)
-}
-
-/// Reads a whole ledger, also one that a gateway serves from, and changes nothing.
-pub fn verify(path: &Path) -> Result<(), LedgerError> {
-    if !path.is_file() {
-        return Err(LedgerError::Missing("file"));
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|error| ledger_error(&error))?;
-    check_sound(&connection, path, "integrity_check")
-}
-
-/// Of a sound ledger that this program knows.
-fn epoch_of(path: &Path) -> Result<i64, LedgerError> {
-    if !path.is_file() {
-        return Err(LedgerError::Missing("file"));
-    }
-    let failed = |error: rusqlite::Error| ledger_error(&error);
-    let connection = Connection::open(path).map_err(failed)?;
+    // Shared, and held to the end: nobody begins to write while the file is read as one that is at rest.
+    let is_in_use = !hold_shared(&file, path)?;
+    let mut connection = open_unchanged(&itself)?;
     check_sound(&connection, path, "integrity_check")?;
-    schema::check_restorable(schema_version(&connection)?)?;
-    connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0)).map_err(failed)
+    schema::check_usable(schema_version(&connection)?)?;
+    let keys = read_in_snapshot(&mut connection, &Check { keys });
+    Ok(Inspection { is_in_use, keys })
 }

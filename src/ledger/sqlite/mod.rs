@@ -21,11 +21,10 @@ use crate::ledger::statements::Verb;
 use crate::ledger::{LedgerError, schema};
 
 mod files;
-mod keeping;
+pub mod keeping;
+pub mod restoring;
 mod statements;
 mod writer;
-
-pub(super) use keeping::{restore, verify};
 
 use files::{Lock, Watch, lock, private_file, unavailable};
 use statements::{SqliteStatements, ledger_error};

@@ -142,9 +142,22 @@ async fn a_damaged_ledger_and_another_master_key_are_found_before_serving() {
     let app = TestApp::simulators(|_| {}).await;
     let mut gateway = Gateway::new(&app, "cc");
     gateway.start().await;
-    gateway.kill();
     let check = ["check", "--offline"];
-    assert_eq!(command(&gateway, &check).0, Some(0));
+    let (code, said) = command(&gateway, &check);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ledger         ok: in use by a running gateway; read only"), "{said}");
+    gateway.kill();
+    let (code, said) = command(&gateway, &check);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("ledger         ok\n"), "{said}");
+    let key_line = format!("keys.master_key = \"{MASTER_KEY}\"\n");
+    gateway.edit(|text| text.replace(&key_line, ""));
+    for arguments in [&check[..], &["serve"]] {
+        let (code, said) = command(&gateway, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("put the key back (keys.master_key"), "{said}");
+    }
+    gateway.edit(|text| key_line.clone() + &text);
     let other_key = format!("1 {}", "8".repeat(32));
     gateway.edit(|text| text.replace(MASTER_KEY, &other_key));
     for arguments in [&check[..], &["serve"]] {

@@ -22,6 +22,7 @@ stories!(
     a_session_ends_with_its_login_and_on_request,
     an_account_tells_since_when_it_cannot_be_listed,
     another_master_key_under_a_known_version_is_refused,
+    a_ledger_that_was_used_with_a_master_key_is_refused_without_one,
 );
 
 async fn begin(ledger: &Ledger, client: &str, fingerprint: &str, now: Timestamp) -> Idempotency {
@@ -219,4 +220,19 @@ async fn another_master_key_under_a_known_version_is_refused(place: Place) {
         }
     }
     ledger.check_keys(keys(&[(3, "another three")])).await.expect("nothing was remembered");
+}
+
+async fn a_ledger_that_was_used_with_a_master_key_is_refused_without_one(place: Place) {
+    let ledger = place.ledger().await;
+    ledger.register_keys(Vec::new(), at(0)).await.expect("none was ever used");
+    ledger.check_keys(Vec::new()).await.expect("none was ever used");
+    let key = KeyFingerprint { version: 1, fingerprint: "one".to_owned() };
+    ledger.register_keys(vec![key.clone()], at(0)).await.unwrap();
+    for refused in
+        [ledger.register_keys(Vec::new(), at(1)).await, ledger.check_keys(Vec::new()).await]
+    {
+        let Err(LedgerError::Conflict(reason)) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("keys.master_key"), "{reason}");
+    }
+    ledger.check_keys(vec![key]).await.unwrap();
 }
