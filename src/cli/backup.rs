@@ -52,15 +52,13 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 /// What was done, and what is left to do.
 fn told(copy: &Path, path: &Path, done: &Restored) -> String {
     let Restored { epoch, newest, kept } = done;
-    let mut text = format!("restored {} from {} (epoch {epoch})", path.display(), copy.display());
-    let newest = said(*newest);
-    text += &format!(
-        "\nthe newest entry of the copy is of {newest}; what was recorded later is not in it"
-    );
-    if let Some(kept) = kept {
-        text += &format!("\nwhat was there before is kept as {}", kept.display());
-    }
-    text += "\nnumbers that were erased later are in it again: run `dialbridge erase` for each of them \
-             once more";
-    text
+    let (copy, path, newest) = (copy.display(), path.display(), said(*newest));
+    let kept = kept.as_ref().map_or_else(String::new, |kept| {
+        format!("\nwhat was there before is kept as {}", kept.display())
+    });
+    format!(
+        "restored {path} from {copy} (epoch {epoch})\n\
+         the newest entry of the copy is of {newest}; what was recorded later is not in it{kept}\n\
+         numbers that were erased later are in it again: run `dialbridge erase` for each of them once more"
+    )
 }
