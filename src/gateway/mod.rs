@@ -81,6 +81,7 @@ use crate::gateway::outbox::{OutboxNews, OutboxWorker};
 use crate::gateway::outcomes::Unknown;
 use crate::gateway::pushes::{Refresher, Stale};
 use crate::gateway::read_cache::{ReadCache, Stamp, Wanted};
+use crate::gateway::reconcile::AskedUpTo;
 use crate::gateway::remembered::Remembered;
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
@@ -196,6 +197,7 @@ struct Shared {
     outbox: OutboxNews,
     courier: Courier,
     reconcile_interval: Option<Duration>,
+    asked_up_to: AskedUpTo,
     backup_directory: Option<PathBuf>,
     counts: LastCounts,
     /// None: nobody wrote of the campaign.
@@ -258,6 +260,7 @@ impl Gateway {
             outbox: OutboxNews::default(),
             courier: parts.courier,
             reconcile_interval: parts.reconcile_interval,
+            asked_up_to: AskedUpTo::default(),
             backup_directory: parts.backup_directory,
             counts: LastCounts::default(),
             written: Remembered::new(MAX_REMEMBERED),

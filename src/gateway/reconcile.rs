@@ -6,7 +6,8 @@
 //! [`LATE_WINDOW`]. One job for each account does it, for good; its turns are short, and its lease
 //! makes it the only one, also among replicas.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::gateway::destinations::OperatorView;
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{JobKind, LEASE, Run, Stop};
 use crate::gateway::{Home, Shared, WorkerGateway};
-use crate::ledger::attempts::Recorded;
+use crate::ledger::attempts::{AttemptRow, Recorded};
 use crate::ledger::directory::DirectoryFilter;
 use crate::ledger::jobs::{JobRow, NewJob};
 use crate::ledger::journal::JournalEntry;
@@ -48,8 +49,9 @@ pub const MAX_DAYS_BACK: i32 = 366;
 const TURN: Duration = Duration::from_secs(10);
 /// Units that are read at a time.
 const UNITS_AT_ONCE: usize = 4;
-/// Calls that a turn asks for: at most one a second or so of what the platform allows.
-const CALLS_PER_TURN: u32 = 60;
+/// Calls that a turn asks for, and how many at a time.
+const CALLS_PER_TURN: u32 = 300;
+const CALLS_AT_ONCE: usize = 4;
 /// An event that tells how a call ended may come so long after its end.
 const EVENTS_MAY_COME: Duration = Duration::from_secs(60);
 const UNITS_LISTED: u32 = 100;
@@ -67,10 +69,13 @@ pub struct Wanted {
     pub since: Option<Date>,
 }
 
-/// How a unit was read.
+/// The attempt of each account up to which calls were asked for, in this process.
+pub(super) type AskedUpTo = Mutex<HashMap<AccountSlug, Uuid>>;
+
+/// How a unit was read, or a call.
 enum Read {
     Done,
-    /// The turn is over; the unit is read from its beginning by the next.
+    /// The turn is over; the next begins the unit anew, or asks for the call.
     OutOfTime,
     Trouble(PlatformError),
     Lost(GatewayError),
@@ -213,7 +218,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let Some(home) = gateway.homes.get(&account) else { return Ok(None) };
     let clock = &gateway.shared.clock;
     let began = clock.now();
-    let turn = Turn {
+    let mut turn = Turn {
         gateway,
         home,
         account: &account,
@@ -221,12 +226,16 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         ends_at: began + TURN,
         job: (run.row.uuid, run.row.fence),
         renews_at: Mutex::new(began + LEASE / 3),
+        has_warned: AtomicBool::new(false),
     };
     if standing.is_some() {
         turn.open_news(began).await?;
     }
     let outcome = match turn.read_due().await {
-        Ok(true) => turn.explain().await.map(|()| true),
+        Ok(is_all) => {
+            turn.ends_at = clock.now() + TURN;
+            turn.explain().await.map(|explained| explained && is_all)
+        }
         outcome => outcome,
     };
     let now = clock.now();
@@ -245,9 +254,11 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
 
 /// How often campaigns are looked at that may have begun to dial.
 const LOOK_FOR_NEWS: Duration = Duration::from_secs(60);
-/// Failures whose receivers wait for the reason are explained in time where no event does it.
+/// Failures whose receivers wait for the reason are explained in time where no event does it, as long as
+/// there are not more of them than [`CALLS_PER_TURN`], and no unit takes longer than a turn.
 const _: () = assert!(
-    EVENTS_MAY_COME.as_secs() + LOOK_FOR_NEWS.as_secs() + TURN.as_secs() < REASON_WAITS.as_secs()
+    EVENTS_MAY_COME.as_secs() + LOOK_FOR_NEWS.as_secs() + 2 * TURN.as_secs()
+        < REASON_WAITS.as_secs()
 );
 
 /// Why a turn ends early.
@@ -264,6 +275,8 @@ struct Turn<'a> {
     ends_at: Timestamp,
     job: (Uuid, i64),
     renews_at: Mutex<Timestamp>,
+    /// The log says once in a turn that calls cannot be read.
+    has_warned: AtomicBool,
 }
 
 impl Turn<'_> {
@@ -331,40 +344,101 @@ impl Turn<'_> {
             }
             let reads: Vec<BoxFuture<'_, Read>> =
                 due.iter().map(|due| Box::pin(self.read(due)) as BoxFuture<'_, Read>).collect();
-            let mut reading = stream::iter(reads).buffer_unordered(UNITS_AT_ONCE);
-            while let Some(read) = reading.next().await {
-                match read {
-                    Read::Done => {}
-                    Read::OutOfTime => return Ok(false),
-                    Read::Trouble(error) => return Err(Trouble::Platform(error)),
-                    Read::Lost(error) => return Err(Trouble::Gateway(error)),
-                }
+            if !self.all_done(reads, UNITS_AT_ONCE).await? {
+                return Ok(false);
             }
         }
     }
 
-    /// Asks for the calls behind attempts of which no event told how they ended.
-    async fn explain(&self) -> Result<(), Trouble> {
-        let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let over_before = clock.now() - EVENTS_MAY_COME;
-        let account = self.account.clone();
-        let unexplained = ledger.unexplained_attempts(account, over_before, CALLS_PER_TURN).await?;
-        for row in unexplained {
-            if clock.now() >= self.ends_at {
-                break;
+    /// Does so many at a time; false when the turn was over before all were done.
+    async fn all_done(
+        &self,
+        reads: Vec<BoxFuture<'_, Read>>,
+        at_once: usize,
+    ) -> Result<bool, Trouble> {
+        let mut reading = stream::iter(reads).buffer_unordered(at_once);
+        while let Some(read) = reading.next().await {
+            match read {
+                Read::Done => {}
+                Read::OutOfTime => return Ok(false),
+                Read::Trouble(error) => return Err(Trouble::Platform(error)),
+                Read::Lost(error) => return Err(Trouble::Gateway(error)),
             }
+        }
+        Ok(true)
+    }
+
+    /// Asks for the calls behind attempts of which no event told how they ended: those first that a
+    /// receiver waits for, then the others, after those that were asked for before. True when none is left
+    /// for this turn.
+    async fn explain(&self) -> Result<bool, Trouble> {
+        let Shared { ledger, clock, asked_up_to, .. } = &*self.gateway.shared;
+        let (account, now) = (self.account, clock.now());
+        let over_before = now - EVENTS_MAY_COME;
+        let span = (now, now + REASON_WAITS);
+        let awaited =
+            ledger.awaited_attempts(account.clone(), over_before, span, CALLS_PER_TURN).await?;
+        let ids: HashSet<Uuid> = awaited.iter().map(|row| row.uuid).collect();
+        let rest = CALLS_PER_TURN.saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+        let known = || asked_up_to.lock().unwrap_or_else(PoisonError::into_inner);
+        let after = known().get(account).copied();
+        let others = ledger.unexplained_attempts(account.clone(), over_before, after, rest).await?;
+        let is_end = others.len() < usize::try_from(rest).unwrap_or(usize::MAX);
+        let in_turn = async |row: &AttemptRow| {
+            let read = self.explain_one(row).await;
+            if matches!(read, Read::Done) {
+                known().insert(account.clone(), row.uuid);
+            }
+            read
+        };
+        let first =
+            awaited.iter().map(|row| -> BoxFuture<'_, Read> { Box::pin(self.explain_one(row)) });
+        let then = others.iter().filter(|row| !ids.contains(&row.uuid));
+        let then = then.map(|row| -> BoxFuture<'_, Read> { Box::pin(in_turn(row)) });
+        let asked: Vec<BoxFuture<'_, Read>> = first.chain(then).collect();
+        if !self.all_done(asked, CALLS_AT_ONCE).await? {
+            return Ok(false);
+        }
+        if is_end {
+            // The next turn begins with the oldest again: what was not answered may be now.
+            known().remove(account);
+        }
+        Ok(true)
+    }
+
+    async fn explain_one(&self, row: &AttemptRow) -> Read {
+        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
+        let now = clock.now();
+        if now >= self.ends_at {
+            return Read::OutOfTime;
+        }
+        let explained = async {
             self.renew().await?;
             let raw = row.raw.as_bytes();
             let explained = match self.home.adapter.explain_attempt(Lane::Enrichment, raw).await {
                 Ok(explained) => explained.map(|explained| explained.attempt),
-                // What the platform wrote once and cannot be read now explains nothing.
-                Err(error) if is_about_the_campaign(&error) => None,
+                // It says nothing of the call for good: the permission, or what answers, may be mended.
+                Err(error) if is_about_one(&error) => {
+                    if !self.has_warned.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(account = %self.account, attempt = %row.uuid, %error,
+                            "why calls ended could not be read; each is asked for again until 48 h after its end");
+                    }
+                    if now < row.attempt.ended_at.unwrap_or(row.list_at) + LATE_WINDOW {
+                        return Ok(());
+                    }
+                    None
+                }
                 Err(error) => return Err(Trouble::Platform(error)),
             };
             ledger.explain_attempt(row.uuid, explained, clock.now()).await?;
-            self.gateway.shared.outbox.tell();
+            outbox.tell();
+            Ok(())
+        };
+        match explained.await {
+            Ok(()) => Read::Done,
+            Err(Trouble::Platform(error)) => Read::Trouble(error),
+            Err(Trouble::Gateway(error)) => Read::Lost(error),
         }
-        Ok(())
     }
 
     async fn read(&self, due: &DueUnit) -> Read {
@@ -381,7 +455,7 @@ impl Turn<'_> {
             }
             Ok(None) => Read::Done,
             Err(Trouble::Gateway(error)) => Read::Lost(error),
-            Err(Trouble::Platform(error)) if is_about_the_campaign(&error) => {
+            Err(Trouble::Platform(error)) if is_about_one(&error) => {
                 let (campaign, account) = (due.campaign, self.account);
                 tracing::warn!(%account, %campaign, %error, "its attempts cannot be read");
                 Read::Done
@@ -458,8 +532,8 @@ impl Turn<'_> {
     }
 }
 
-/// Whether an error says something of one campaign, and nothing of its account.
-fn is_about_the_campaign(error: &PlatformError) -> bool {
+/// Whether an error may be about one campaign or call, so that the account's others are asked for.
+fn is_about_one(error: &PlatformError) -> bool {
     matches!(
         error.kind,
         PlatformErrorKind::Invalid

@@ -38,14 +38,26 @@ impl Ledger {
     }
 
     /// Attempts that were over before then and whose calls nobody has looked at, those first that
-    /// were met first.
+    /// were met first, after this one.
     pub async fn unexplained_attempts(
         &self,
         account: AccountSlug,
         over_before: Timestamp,
+        after: Option<Uuid>,
         limit: u32,
     ) -> Result<Vec<AttemptRow>, LedgerError> {
-        self.read(Unexplained { account, over_before, limit }).await
+        self.read(Unexplained { account, over_before, after, limit }).await
+    }
+
+    /// Of those the ones that are told somebody between `from` and `until`, the soonest first.
+    pub async fn awaited_attempts(
+        &self,
+        account: AccountSlug,
+        over_before: Timestamp,
+        (from, until): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<AttemptRow>, LedgerError> {
+        self.read(Awaited { account, over_before, from, until, limit }).await
     }
 
     /// The newest attempt of these accounts with `/call/` in its native name.
@@ -144,9 +156,15 @@ impl Verb for OfCall {
     }
 }
 
+/// Attempts `t` of the account $1 that were over before $2 and whose calls nobody has looked at.
+const UNEXPLAINED: &str = "t.account_id = (SELECT id FROM account WHERE slug = $1) \
+     AND t.call_id IS NOT NULL AND NOT t.is_explained AND t.result <> 'in-progress' \
+     AND COALESCE(t.ended_at, t.list_at) < $2";
+
 struct Unexplained {
     account: AccountSlug,
     over_before: Timestamp,
+    after: Option<Uuid>,
     limit: u32,
 }
 
@@ -154,18 +172,62 @@ impl Verb for Unexplained {
     type Answer = Vec<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
-        let sql = "SELECT t.uuid FROM attempt t WHERE t.account_id = (SELECT id FROM account \
-                   WHERE slug = $1) AND t.call_id IS NOT NULL AND NOT t.is_explained \
-                   AND t.result <> 'in-progress' AND COALESCE(t.ended_at, t.list_at) < $2 \
-                   ORDER BY t.id LIMIT $3";
-        let parameters: [Value; 3] =
-            [(&self.account).into(), self.over_before.into(), i64::from(self.limit).into()];
-        let mut found = Vec::new();
-        for mut row in store.rows(sql, &parameters).await? {
-            found.extend(attempts::find(store, row.uuid()?).await?);
-        }
-        Ok(found)
+        let sql = format!(
+            "SELECT t.uuid FROM attempt t WHERE {UNEXPLAINED} \
+             AND t.id > COALESCE((SELECT id FROM attempt WHERE uuid = $3), 0) ORDER BY t.id LIMIT $4"
+        );
+        let parameters: [Value; 4] = [
+            (&self.account).into(),
+            self.over_before.into(),
+            self.after.into(),
+            i64::from(self.limit).into(),
+        ];
+        found(store, &sql, &parameters).await
     }
+}
+
+struct Awaited {
+    account: AccountSlug,
+    over_before: Timestamp,
+    from: Timestamp,
+    until: Timestamp,
+    limit: u32,
+}
+
+impl Verb for Awaited {
+    type Answer = Vec<AttemptRow>;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<AttemptRow>, LedgerError> {
+        // In this order: few are due then, and no index leads from an attempt to what is told of it.
+        let sql = format!(
+            "SELECT t.uuid FROM destination n CROSS JOIN delivery d CROSS JOIN event e \
+             CROSS JOIN attempt t WHERE d.destination_id = n.id AND d.state = 'pending' \
+             AND d.is_redrive = $3 AND d.due_at > $4 AND d.due_at <= $5 AND e.id = d.event_id \
+             AND t.id = e.attempt_id AND {UNEXPLAINED} GROUP BY t.uuid \
+             ORDER BY MIN(d.due_at) LIMIT $6"
+        );
+        let parameters: [Value; 6] = [
+            (&self.account).into(),
+            self.over_before.into(),
+            false.into(),
+            self.from.into(),
+            self.until.into(),
+            i64::from(self.limit).into(),
+        ];
+        found(store, &sql, &parameters).await
+    }
+}
+
+async fn found<S: Statements>(
+    store: &mut S,
+    sql: &str,
+    parameters: &[Value],
+) -> Result<Vec<AttemptRow>, LedgerError> {
+    let mut found = Vec::new();
+    for mut row in store.rows(sql, parameters).await? {
+        found.extend(attempts::find(store, row.uuid()?).await?);
+    }
+    Ok(found)
 }
 
 struct FindByCall {

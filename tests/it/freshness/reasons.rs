@@ -2,6 +2,7 @@
 //! platform tells that apart from the result, a moment later.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -150,4 +151,40 @@ async fn a_failure_that_stays_unexplained_is_pushed_in_the_end_and_put_right_lat
         assert_eq!(first[name], second[name], "{name}");
     }
     scene.app.finish().await;
+}
+
+/// An answer that cannot be read says nothing of the call, so the call is asked for again.
+#[tokio::test]
+async fn a_broken_answer_does_not_leave_a_failure_unexplained_for_good() {
+    let app = TestApp::simulators(|config| {
+        configured(config);
+        config.reconcile_interval = Some(Duration::from_secs(1));
+    })
+    .await;
+    let scene = Box::pin(Scene::begin(app, "0001=busy:2s")).await;
+    scene.add("order-17", "13100000001").await;
+    scene.run().await;
+    let call = scene.over(1).await.pop().unwrap();
+    let done = json!({"type": "campaigncall_updated", "data": call}).to_string();
+    assert_eq!(push(&scene.app, SECRET, &done).await.status, 200);
+    until(async || scene.pending().await == 1).await;
+    let app = scene.app.stopped().await;
+    let of_ledger = |app: &TestApp, sql: &str| -> bool {
+        let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+        ledger.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    // It ended a minute ago and more.
+    let past = jiff::Timestamp::now() - Duration::from_secs(3600);
+    let sql =
+        format!("UPDATE attempt SET ended_at = {} RETURNING is_explained", past.as_microsecond());
+    assert!(!of_ledger(&app, &sql));
+    app.voipbin.faults.set("malformed".parse().unwrap());
+    let path = format!("/v1.0/calls/{}", call["reference_id"].as_str().unwrap());
+    let before = app.voipbin.journal.calls("GET", &path);
+    let app = app.serve().await;
+    until(async || app.voipbin.journal.calls("GET", &path) >= before + 2).await;
+    let app = app.stopped().await;
+    assert!(!of_ledger(&app, "SELECT is_explained FROM attempt"));
+    app.voipbin.faults.set("".parse().unwrap());
+    app.finish().await;
 }

@@ -330,7 +330,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
     assert!(of("call-2").await.is_none());
     let unexplained = async |before: i64| {
         let before = at(before * 1_000_000);
-        ledger.unexplained_attempts(slug("pairs"), before, 10).await.unwrap().len()
+        ledger.unexplained_attempts(slug("pairs"), before, None, 10).await.unwrap().len()
     };
     assert_eq!((unexplained(61).await, unexplained(62).await), (0, 1), "it ended at 61");
     // What a push tells of it is kept with the push; one that is nobody's is not kept itself.
