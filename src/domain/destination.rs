@@ -107,14 +107,16 @@ impl DestinationFilter {
     }
 }
 
+/// Whether a destination of this shape is told in words of a platform.
+pub fn speaks_natively(shape: &str) -> bool {
+    shape != STANDARD && shape != RAW
+}
+
 /// Whether a destination of this shape is told the end of each attempt alone, in words of a platform: its
 /// receiver knows no revisions, so that what it is told first should be what is meant.
 pub fn tells_ends_alone(shape: &str, filter: &DestinationFilter) -> bool {
     let wanted = &filter.dispositions;
-    shape != STANDARD
-        && shape != RAW
-        && !wanted.is_empty()
-        && !wanted.contains(&Disposition::InProgress)
+    speaks_natively(shape) && !wanted.is_empty() && !wanted.contains(&Disposition::InProgress)
 }
 
 impl Destination {

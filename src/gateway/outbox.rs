@@ -5,7 +5,7 @@
 //! one that is slow or down holds up nobody else. What is sent again on request leaves only when
 //! nothing new is due there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use crate::forwarding::{Label, Outcome, Parcel, Sent, Shape};
 use crate::gateway::retry::{self, Decision};
 use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Shared, WorkerGateway};
+use crate::ledger::LedgerError;
 use crate::ledger::destinations::{DestinationChange, DestinationRow};
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::outbox::{LeasedDelivery, Told, Tried, Verdict};
@@ -28,11 +29,13 @@ use crate::platforms::notice;
 use crate::telemetry::traces;
 use crate::transport::breaker::Breaker;
 
+mod recording;
 mod wording;
 
 use wording::notice_of;
 
-/// No delivery takes longer: the receiver's time and what recording takes.
+/// Longer than a delivery takes whose receiver and ledger answer. This process leases none that it holds
+/// still; another one may when this is over, for it cannot tell an outage from a crash.
 const LEASE: Duration = Duration::from_secs(60);
 /// How often destinations are looked at when nobody said that there is news: another process may
 /// have made some.
@@ -45,9 +48,10 @@ const RECORDED_AT_ONCE: usize = 64;
 const RECORDINGS: usize = 16;
 /// Deliveries of one destination that are leased and not recorded, at most.
 const MAX_HELD: usize = 1024;
-/// Events that are forgotten at a time, and how often.
+/// Events that are forgotten at a time.
 const FORGOTTEN_AT_ONCE: u32 = 500;
-const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// How often old events are forgotten, and outcomes are recorded again that the ledger refused.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Says that there may be something to send.
 #[derive(Default)]
@@ -79,8 +83,8 @@ pub struct OutboxWorker {
 struct Traffic {
     destination: Arc<Destination>,
     breaker: Arc<Breaker>,
-    /// Numbers of the deliveries that are leased and not recorded yet.
-    held: HashSet<i64>,
+    /// The deliveries that are leased and not recorded yet, and until when their leases hold.
+    held: HashMap<i64, Timestamp>,
     /// How many of them are under way.
     sending: u32,
     /// When something may be due; None: when there is news.
@@ -89,12 +93,14 @@ struct Traffic {
     turn_at: Timestamp,
 }
 
-/// Deliveries whose outcome is in the books, or will be when they are sent again.
+/// Deliveries whose outcome the ledger was given.
 struct Recorded {
-    /// Destinations and numbers.
+    /// Destinations and numbers of those that are in the books.
     ended: Vec<(Uuid, i64)>,
     /// Destinations that want nothing any more.
     gone: Vec<Uuid>,
+    /// Outcomes that the ledger does not take.
+    refused: Vec<Done>,
 }
 
 /// What was under way.
@@ -121,18 +127,20 @@ impl OutboxWorker {
         let Shared { clock, outbox, .. } = &*self.gateway.shared;
         let mut traffic: HashMap<Uuid, Traffic> = HashMap::new();
         let mut under_way: UnderWay<BoxFuture<'_, Ended>> = UnderWay::new();
-        // Tries that are to be recorded, and how many recordings are under way.
-        let (mut done, mut recordings) = (Vec::new(), 0);
-        let (mut looks_at, mut forgets_at) = (clock.now(), clock.now());
+        // Tries that are to be recorded, those that the ledger refused, and how many recordings are under
+        // way.
+        let (mut done, mut refused, mut recordings) = (Vec::new(), Vec::new(), 0);
+        let (mut looks_at, mut upkeep_at) = (clock.now(), clock.now());
         loop {
             let now = clock.now();
             if now >= looks_at || outbox.has_changed.swap(false, Ordering::AcqRel) {
                 under_way.beside(self.look(&mut traffic)).await;
                 looks_at = now + LOOK_INTERVAL;
             }
-            if now >= forgets_at {
+            if now >= upkeep_at {
                 under_way.beside(self.forget(now)).await;
-                forgets_at = now + FORGET_INTERVAL;
+                done.append(&mut refused);
+                upkeep_at = now + UPKEEP_INTERVAL;
             }
             for traffic in traffic.values_mut() {
                 for delivery in under_way.beside(self.lease(traffic)).await {
@@ -157,8 +165,9 @@ impl OutboxWorker {
                                 }
                                 done.push(one);
                             }
-                            Ended::Recording(recorded) => {
+                            Ended::Recording(mut recorded) => {
                                 recordings -= 1;
+                                refused.append(&mut recorded.refused);
                                 under_way.beside(self.let_go(recorded, &mut traffic)).await;
                             }
                         }
@@ -255,7 +264,7 @@ impl OutboxWorker {
             return leased;
         }
         let count = u32::try_from(leased.len()).unwrap_or(u32::MAX);
-        traffic.held.extend(leased.iter().map(|delivery| delivery.number));
+        traffic.held.extend(leased.iter().map(|delivery| (delivery.number, until)));
         traffic.sending += count;
         traffic.take_turns(count, now);
         leased
@@ -384,25 +393,10 @@ impl OutboxWorker {
         }
     }
 
-    /// Repeated until it is done: what was delivered is not sent again because the ledger takes nothing
-    /// now. So many deliveries at most are held meanwhile that the destination gets no more.
-    async fn record(&self, done: Vec<Done>) -> Recorded {
-        let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let gone = done.iter().filter(|done| done.is_gone).map(|done| done.destination).collect();
-        let ended = done.iter().map(|done| (done.destination, done.tried.number)).collect();
-        let tries: Vec<Tried> = done.into_iter().map(|done| done.tried).collect();
-        while let Err(error) = ledger.record_tries(tries.clone(), clock.now()).await {
-            tracing::error!(%error,
-                "the outcome of deliveries is not recorded yet; it is tried again");
-            clock.sleep(LOOK_INTERVAL).await;
-        }
-        Recorded { ended, gone }
-    }
-
     /// Deliveries whose outcome is recorded may be leased again.
     async fn let_go(
         &self,
-        Recorded { ended, gone }: Recorded,
+        Recorded { ended, gone, .. }: Recorded,
         traffic: &mut HashMap<Uuid, Traffic>,
     ) {
         let now = self.gateway.shared.clock.now();
@@ -445,18 +439,17 @@ impl OutboxWorker {
     async fn forget(&self, now: Timestamp) {
         let ledger = &self.gateway.shared.ledger;
         if let Err(error) = ledger.abandon_removed(now).await {
-            tracing::warn!(%error, "what waits for removed destinations is not ended yet");
+            tracing::warn!(%error,
+                "deliveries of removed destinations could not be closed; it is tried again in 60 s");
         }
         let before = now - self.retention;
-        loop {
-            match ledger.forget_events(before, FORGOTTEN_AT_ONCE).await {
-                Ok(forgotten) if forgotten == u64::from(FORGOTTEN_AT_ONCE) => {}
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "old deliveries are not forgotten yet");
-                    return;
-                }
-            }
+        let all = u64::from(FORGOTTEN_AT_ONCE);
+        let forgotten = async {
+            while ledger.forget_events(before, FORGOTTEN_AT_ONCE).await? == all {}
+            Ok::<_, LedgerError>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(%error, "old deliveries could not be forgotten; it is tried again in 60 s");
         }
     }
 }
@@ -485,7 +478,7 @@ impl Traffic {
         Self {
             destination: Arc::new(row.destination.clone()),
             breaker: Arc::default(),
-            held: HashSet::new(),
+            held: HashMap::new(),
             sending: 0,
             look_at: Some(now),
             turn_at: now,

@@ -13,7 +13,7 @@ use crate::domain::ids::{AccountSlug, PublicPair};
 use crate::ledger::inbox::Content;
 use crate::ledger::quarantine::decoded;
 use crate::ledger::snapshot;
-use crate::ledger::statements::{Haste, Statements, Value, Verb};
+use crate::ledger::statements::{Haste, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// So long a failure waits for its reason, where its receiver is told ends alone; then it is told without
@@ -122,23 +122,40 @@ impl DeliveryState {
 
 impl Ledger {
     /// Leases deliveries of one destination that are due, oldest first, until then, but those that
-    /// the caller holds. What is sent again on request comes only when it is asked for with
+    /// the caller holds, until then each. What is sent again on request comes only when it is asked for with
     /// `redriven`. On a store that one process has for itself nothing is written: who asks is the
     /// only one, and what it holds is gone when it is.
     pub async fn lease_deliveries(
         &self,
         destination: Uuid,
         (redriven, limit): (bool, u32),
-        held: HashSet<i64>,
+        held: HashMap<i64, Timestamp>,
         (now, until): (Timestamp, Timestamp),
     ) -> Result<Vec<LeasedDelivery>, LedgerError> {
         let limit = limit.min(MAX_WINDOW_ROWS);
         match self {
-            Ledger::Sqlite(_) => self.read(Due { destination, redriven, limit, held, now }).await,
+            Ledger::Sqlite(_) => {
+                let held = held.into_keys().collect();
+                self.read(Due { destination, redriven, limit, held, now }).await
+            }
             Ledger::Postgres(_) => {
-                self.write(Lease { destination, redriven, limit, now, until }).await
+                let is_over = |until: Timestamp| until.as_microsecond() <= now.as_microsecond();
+                let over = held.into_iter().filter(|(_, until)| is_over(*until));
+                let held = over.map(|(number, _)| number).collect();
+                self.write(Lease { destination, redriven, limit, held, now, until }).await
             }
         }
+    }
+
+    /// Whether of a newer revision of this attempt a dead letter was made for a destination after this
+    /// delivery. So many others may have died since that it is not looked for: then it is true, too.
+    pub async fn newer_may_be_dead(
+        &self,
+        destination: Uuid,
+        after: i64,
+        (attempt, revision): (Uuid, i64),
+    ) -> Result<bool, LedgerError> {
+        self.read(NewerDead { destination, after, attempt, revision }).await
     }
 
     /// Records how tries went. One whose lease was taken over counts for nothing.
@@ -244,6 +261,8 @@ struct Lease {
     destination: Uuid,
     redriven: bool,
     limit: u32,
+    /// Whose leases are over.
+    held: Vec<i64>,
     now: Timestamp,
     until: Timestamp,
 }
@@ -254,21 +273,26 @@ impl Verb for Lease {
     const HASTE: Haste = Haste::Background;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<LeasedDelivery>, LedgerError> {
+        // Of few lengths, for a statement is kept prepared for each: no delivery has the number 0.
+        let mut held = self.held.clone();
+        held.resize(held.len().next_power_of_two(), 0);
         let sql = format!(
             "UPDATE delivery SET due_at = $4, is_leased = TRUE, fence = fence + 1 WHERE id IN \
              (SELECT d.id FROM delivery d WHERE d.destination_id = \
              (SELECT id FROM destination WHERE uuid = $1) AND d.state = 'pending' \
-             AND d.is_redrive = $2 AND d.due_at <= $3 ORDER BY d.due_at, d.id LIMIT $5{}) \
-             RETURNING id, fence, tries, event_id",
+             AND d.is_redrive = $2 AND d.due_at <= $3 AND d.id NOT IN ({}) \
+             ORDER BY d.due_at, d.id LIMIT $5{}) RETURNING id, fence, tries, event_id",
+            placeholders(6, held.len()),
             S::ROW_LOCK_OR_SKIP
         );
-        let parameters = [
+        let mut parameters: Vec<Value> = vec![
             self.destination.into(),
             self.redriven.into(),
             self.now.into(),
             self.until.into(),
             i64::from(self.limit).into(),
         ];
+        parameters.extend(held.into_iter().map(Value::from));
         let mut leased = Vec::new();
         for mut row in store.rows(&sql, &parameters).await? {
             let (number, fence, tries, event) = (row.int()?, row.int()?, row.int()?, row.int()?);
@@ -278,6 +302,37 @@ impl Verb for Lease {
         }
         leased.sort_by_key(|delivery| delivery.number);
         Ok(leased)
+    }
+}
+
+/// Dead letters that are looked through for one.
+const DEAD_LOOKED_AT: i64 = 1000;
+
+struct NewerDead {
+    destination: Uuid,
+    after: i64,
+    attempt: Uuid,
+    revision: i64,
+}
+
+impl Verb for NewerDead {
+    type Answer = bool;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<bool, LedgerError> {
+        let sql = "SELECT COUNT(*), COUNT(CASE WHEN t.uuid = $3 AND e.revision > $4 THEN 1 END) \
+                   FROM (SELECT d.event_id FROM delivery d WHERE d.destination_id = \
+                   (SELECT id FROM destination WHERE uuid = $1) AND d.state = 'dead' AND d.id > $2 \
+                   ORDER BY d.id LIMIT $5) n JOIN event e ON e.id = n.event_id \
+                   LEFT JOIN attempt t ON t.id = e.attempt_id";
+        let parameters = [
+            self.destination.into(),
+            self.after.into(),
+            self.attempt.into(),
+            self.revision.into(),
+            DEAD_LOOKED_AT.into(),
+        ];
+        let Some(mut row) = store.row(sql, &parameters).await? else { return Ok(false) };
+        Ok(row.int()? >= DEAD_LOOKED_AT || row.int()? > 0)
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::call::Disposition;
 use crate::domain::destination::{
-    DestinationFilter, DestinationState, RAW, STANDARD, tells_ends_alone,
+    DestinationFilter, DestinationState, RAW, speaks_natively, tells_ends_alone,
 };
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::AttemptRow;
@@ -126,7 +126,7 @@ impl Takers {
             all.push(Taker {
                 id,
                 is_raw: shape == RAW,
-                speaks_natively: shape != RAW && shape != STANDARD,
+                speaks_natively: speaks_natively(&shape),
                 tells_ends_alone: tells_ends_alone(&shape, &filter),
                 is_receiver,
                 is_ordered,

@@ -11,6 +11,7 @@ use crate::support::{Reply, TestApp, VDN, until};
 
 mod own_words;
 mod receivers;
+mod recorded;
 
 /// A gateway with a campaign on CC-iSales, whose results are pushed.
 struct Scene {
@@ -26,6 +27,15 @@ impl Scene {
         let app = app.serve().await;
         let uuid = app.uuid_of("autumn").await;
         Self { app, campaign, uuid }
+    }
+
+    /// The gateway ends, the ledger is changed, and another gateway begins.
+    async fn tampered(self, sql: &str) -> Self {
+        let app = self.app.stopped().await;
+        let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+        ledger.execute_batch(sql).unwrap();
+        drop(ledger);
+        Self { app: app.serve().await, ..self }
     }
 
     fn row(&self, call: u32, code: &str) -> Value {

@@ -28,7 +28,8 @@ impl OutboxWorker {
             Ok(ledger.contacts_named(notice.campaign, names).await?.pop())
         };
         found.await.unwrap_or_else(|error| {
-            tracing::warn!(attempt = %notice.attempt_id, %error, "it is told without its contact");
+            tracing::warn!(attempt = %notice.attempt_id, %error,
+                "the contact of an attempt could not be read; the push leaves it out");
             None
         })
     }
@@ -40,14 +41,16 @@ impl OutboxWorker {
     ) -> Vec<(CampaignPart, Uuid)> {
         let parts = self.gateway.written_parts(platform, notice.campaign).await;
         parts.unwrap_or_else(|error| {
-            tracing::warn!(attempt = %notice.attempt_id, %error, "it is told without named parts");
+            tracing::warn!(attempt = %notice.attempt_id, %error,
+                "the named parts of a campaign could not be read; the push leaves them out");
             Vec::new()
         })
     }
 
     /// A receiver that knows no revisions keeps of an attempt what it hears first, or last: it is told the
-    /// newest alone. What is out of date is not sent; one that is named no more may not be told the newest
-    /// by itself, so it is told that in place of this.
+    /// newest alone. What is out of date is not sent, unless the newest would not be told then: the
+    /// receiver may be named no more, its filter may not take it, or it was told while nothing was
+    /// delivered there. Then the newest takes the place of this.
     pub(super) async fn renewed(
         &self,
         destination: &Destination,
@@ -66,10 +69,19 @@ impl OutboxWorker {
                 ledger.receivers(vec![told.campaign]).await?.remove(&told.campaign),
                 ledger.account_receiver(account).await?,
             ];
-            if !destination.is_receiver || named.contains(&Some(destination.url.clone())) {
+            let is_named =
+                !destination.is_receiver || named.contains(&Some(destination.url.clone()));
+            let Some(newest) = ledger.find_attempt(told.uuid).await? else {
                 return Ok::<_, LedgerError>(None);
-            }
-            ledger.find_attempt(told.uuid).await
+            };
+            let filter = &destination.filter;
+            let is_taken = is_named
+                && filter.takes_account(&newest.account)
+                && filter.takes(told.campaign, newest.attempt.disposition);
+            let newer = (told.uuid, told.revision);
+            let is_told = is_taken
+                && !ledger.newer_may_be_dead(destination.uuid, delivery.number, newer).await?;
+            Ok((!is_told).then_some(newest))
         };
         match looked.await {
             Ok(Some(newest)) => {
@@ -83,7 +95,8 @@ impl OutboxWorker {
                 Err(Box::new(unsent(destination, &delivery, (Verdict::Replaced, why))))
             }
             Err(error) => {
-                tracing::error!(%error, "it is not known what is told of an attempt; it waits");
+                tracing::error!(%error,
+                    "the newest revision of an attempt could not be read; the delivery is tried again in 1 s");
                 let later = Verdict::PutBack(clock.now() + LOOK_INTERVAL);
                 let why = "the ledger did not answer";
                 Err(Box::new(unsent(destination, &delivery, (later, why))))

@@ -1,6 +1,6 @@
 //! Receivers: shared by what names them, told what names them and nothing else, gone with the last name.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use dialbridge::domain::call::Disposition;
@@ -11,7 +11,7 @@ use dialbridge::domain::ids::NativeId;
 use dialbridge::ledger::attempts::SeenAttempt;
 use dialbridge::ledger::destinations::{DestinationChange, MAX_DESTINATIONS};
 use dialbridge::ledger::journal::JournalEntry;
-use dialbridge::ledger::outbox::{REASON_WAITS, Told};
+use dialbridge::ledger::outbox::{LeasedDelivery, REASON_WAITS, Told, Tried, Verdict};
 use dialbridge::ledger::receivers::Names;
 use dialbridge::ledger::{Ledger, LedgerError};
 use futures_util::future::join_all;
@@ -26,6 +26,8 @@ stories! {
     what_was_meant_for_a_campaign_is_its_own_when_it_is_met,
     a_destination_that_was_removed_takes_no_place,
     a_failure_waits_for_its_reason_where_ends_alone_are_told,
+    what_is_held_is_not_leased_again,
+    a_dead_letter_tells_nothing,
 }
 
 pub fn receiver(n: i64, url: &str) -> Destination {
@@ -140,7 +142,7 @@ async fn a_destination_that_was_removed_takes_no_place(place: Place) {
 async fn due(ledger: &Ledger, destination: i64, now: Timestamp) -> Vec<(Uuid, i64, i64)> {
     let span = (now, now + REASON_WAITS);
     let leased =
-        ledger.lease_deliveries(uuid(7000 + destination), (false, 10), HashSet::new(), span);
+        ledger.lease_deliveries(uuid(7000 + destination), (false, 10), HashMap::new(), span);
     let told = |what| match what {
         Told::Attempt(told) => (told.uuid, told.revision, told.newest_revision),
         Told::Push { .. } => panic!("nobody pushed"),
@@ -184,12 +186,92 @@ async fn a_failure_waits_for_its_reason_where_ends_alone_are_told(place: Place) 
     let first = due(&ledger, 1, at(0)).await;
     assert_eq!(first.len(), 1, "one after the other");
     assert_ne!(first[0].0, ids[0], "nobody waits behind it");
+    // Its call is asked for first, as long as somebody waits for it; then among the others.
+    let others = async |after: Option<Uuid>| {
+        let found = ledger.unexplained_attempts(slug("pairs"), at(1_000_000), after, 10).await;
+        found.unwrap().into_iter().map(|row| row.uuid).collect::<Vec<Uuid>>()
+    };
+    let awaited = async |from: Timestamp| {
+        let span = (from, from + REASON_WAITS);
+        let found = ledger.awaited_attempts(slug("pairs"), at(1_000_000), span, 10).await;
+        found.unwrap().into_iter().map(|row| row.uuid).collect::<Vec<Uuid>>()
+    };
+    assert_eq!((awaited(at(0)).await, others(None).await), (vec![ids[0]], vec![ids[0]]));
+    assert_eq!((awaited(at(0) + REASON_WAITS).await, others(Some(ids[0])).await), (vec![], vec![]));
     // It is explained: what was due at last is out of date, and says so.
     let mut busy = seen("waits").attempt;
     busy.disposition = Disposition::Busy;
     ledger.explain_attempt(ids[0], Some(busy), at(9)).await.unwrap().unwrap();
+    assert_eq!((awaited(at(0)).await, others(None).await), (vec![], vec![]));
     let early = due(&ledger, 1, at(0) + REASON_WAITS - Duration::from_millis(1)).await;
     assert!(!early.contains(&(ids[0], 1, 2)), "{early:?}");
     let late = due(&ledger, 1, at(0) + REASON_WAITS).await;
     assert!(late.contains(&(ids[0], 1, 2)), "{late:?}");
+}
+
+/// A destination that takes everything.
+async fn taker(ledger: &Ledger) -> Uuid {
+    let one = receiver(1, ONE);
+    let destination = Destination { is_receiver: false, ..one };
+    let uuid = destination.uuid;
+    ledger.add_destination(destination, JournalEntry::new(at(1), "ann", "add")).await.unwrap();
+    uuid
+}
+
+/// What is leased there then, for a microsecond.
+async fn leased(ledger: &Ledger, n: i64, held: HashMap<i64, Timestamp>) -> Vec<LeasedDelivery> {
+    let span = (at(n), at(n + 1));
+    ledger.lease_deliveries(uuid(7001), (false, 10), held, span).await.unwrap()
+}
+
+/// The ledger was away for longer than a lease: what this process has sent and not recorded is its own.
+async fn what_is_held_is_not_leased_again(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    taker(&ledger).await;
+    record(&ledger, campaign, "a").await;
+    let first = leased(&ledger, 10, HashMap::new()).await.remove(0);
+    record(&ledger, campaign, "b").await;
+    let held = HashMap::from([(first.number, at(11))]);
+    let second = leased(&ledger, 20, held).await;
+    let numbers: Vec<i64> = second.iter().map(|leased| leased.number).collect();
+    assert_eq!(numbers.len(), 1, "what nobody holds is leased");
+    assert_ne!(numbers[0], first.number);
+    let tried = Tried {
+        number: first.number,
+        fence: first.fence,
+        verdict: Verdict::Delivered,
+        status: Some(200),
+        error: None,
+        answer: None,
+    };
+    ledger.record_tries(vec![tried], at(21)).await.unwrap();
+    assert_eq!(ledger.destinations().await.unwrap()[0].delivered, 1, "its fence holds");
+    // Who holds nothing takes what a crash left behind.
+    assert_eq!(leased(&ledger, 30, HashMap::new()).await.len(), 1);
+}
+
+async fn a_dead_letter_tells_nothing(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let destination = taker(&ledger).await;
+    let mut failed = seen("a");
+    failed.attempt.disposition = Disposition::Failed;
+    ledger.record_attempts(slug("pairs"), campaign, vec![failed], at(5)).await.unwrap();
+    let first = leased(&ledger, 10, HashMap::new()).await.remove(0).number;
+    let attempt = seen("a").proposed_uuid;
+    let may_be_dead = async |after: i64, revision: i64| {
+        ledger.newer_may_be_dead(destination, after, (attempt, revision)).await.unwrap()
+    };
+    assert!(!may_be_dead(first, 1).await);
+    let disabled = DestinationChange::State { state: DestinationState::Disabled, reason: None };
+    let entry = JournalEntry::new(at(11), "receiver", "disable");
+    ledger.change_destination(destination, disabled, entry).await.unwrap();
+    record(&ledger, campaign, "another").await;
+    assert!(!may_be_dead(first, 1).await, "of another attempt");
+    let busy = SeenAttempt { raw: r#"{"more": 1}"#.to_owned(), ..seen("a") };
+    ledger.record_attempts(slug("pairs"), campaign, vec![busy], at(12)).await.unwrap();
+    assert!(may_be_dead(first, 1).await);
+    assert!(!may_be_dead(first, 2).await, "no newer one");
+    assert!(!may_be_dead(first + 100, 1).await, "none after that");
 }

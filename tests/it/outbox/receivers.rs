@@ -210,6 +210,37 @@ async fn what_is_out_of_date_when_it_could_leave_is_not_sent_to_who_knows_no_rev
     scene.finish().await;
 }
 
+/// What the newest revision came to is told in the place of one before, where it would not be told else.
+#[tokio::test]
+async fn what_is_out_of_date_is_sent_as_it_is_now_where_nobody_was_told_that() {
+    let scene = Scene::new().await;
+    let (choosy, own) = (Sink::taking(), Sink::taking());
+    let failed = json!({"dispositions": ["platform-timeout"]});
+    scene.destination("choosy", "isales", &choosy.url("/"), failed).await;
+    scene.destination("own", "isales", &own.url("/"), json!({})).await;
+    scene.change("choosy", "pause").await;
+    scene.change("own", "pause").await;
+    scene.push(&[scene.row(1, "34608")]).await;
+    until(async || scene.row_of("own").await["created"] == 1).await;
+    assert_eq!(scene.row_of("choosy").await["created"], 1);
+    // What comes meanwhile is a dead letter.
+    let scene =
+        scene.tampered("UPDATE destination SET state = 'disabled' WHERE name = 'own'").await;
+    scene.push(&[scene.row(1, "00537")]).await;
+    until(async || scene.row_of("own").await["dead"] == 1).await;
+    assert_eq!(scene.row_of("choosy").await["created"], 1, "it takes none that is busy");
+    scene.change("choosy", "resume").await;
+    scene.change("own", "resume").await;
+    scene.settled("choosy", 1, 0).await;
+    scene.settled("own", 1, 1).await;
+    for sink in [choosy, own] {
+        let got = sink.received();
+        let codes: Vec<Value> = got.iter().map(|got| got.json()[0]["failCode"].clone()).collect();
+        assert_eq!(codes, ["00537"]);
+    }
+    scene.finish().await;
+}
+
 /// Who was called stands in a push as it stands in lists.
 #[tokio::test]
 async fn a_push_names_the_contact_that_lists_name() {
