@@ -115,6 +115,8 @@ async fn inspect_database(
     prints: Vec<KeyFingerprint>,
 ) -> anyhow::Result<Inspection> {
     let ledger = app::open_ledger(settings, clock, false).await?;
+    // A database that may only be read can be opened.
+    ledger.check_writable().await?;
     Ok(Inspection { is_in_use: false, keys: ledger.check_keys(prints).await })
 }
 

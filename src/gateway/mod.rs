@@ -341,13 +341,18 @@ impl Gateway {
         Ok(JobWorker::new(self.for_worker()?, retention))
     }
 
-    /// True while the ledger answers, once every account has been listed or that was tried; one that
-    /// takes longer than [`READY_AT_LATEST`] is not waited for.
-    pub async fn is_ready(&self) -> bool {
-        let Shared { accounts, started_at, clock, ledger, .. } = &*self.shared;
+    /// True once every account has been listed or that was tried; one that takes longer than
+    /// [`READY_AT_LATEST`] is not waited for.
+    pub fn has_begun(&self) -> bool {
+        let Shared { accounts, started_at, clock, .. } = &*self.shared;
         let was_tried = |account: &ConfiguredAccount| account.was_tried.load(Ordering::Acquire);
         let in_time = clock.now() < *started_at + READY_AT_LATEST;
-        (!in_time || accounts.values().all(was_tried)) && ledger.meta().await.is_ok()
+        !in_time || accounts.values().all(was_tried)
+    }
+
+    /// Whether a push would be made durable now.
+    pub async fn is_durable(&self) -> bool {
+        self.inbox_failing_since().is_none() && self.shared.ledger.check_writable().await.is_ok()
     }
 }
 

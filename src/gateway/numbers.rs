@@ -30,13 +30,15 @@ const MAX_UNPACKED_BYTES: usize = 64 * 1024 * 1024;
 const MAX_PASSES: usize = 5;
 
 /// What no certificate speaks for, whatever was found.
-const NEVER_COVERED: [&str; 9] = [
+const NEVER_COVERED: [&str; 10] = [
     "what platforms and receivers have; answers that are passed on from a platform show it until it is erased there",
     "names of accounts and clients, and names and addresses of destinations",
     "ids of campaigns, contacts, calls and requests, as platforms and clients made them; keys of requests are \
      forgotten after 24 hours",
     "names of campaigns that are being made, until they are met or a day is over",
-    "copies of the ledger that were made before; on PostgreSQL dead rows until VACUUM, and its archives",
+    "copies of the ledger that were made before",
+    "on PostgreSQL what was replaced stays in the files of the tables and in pg_stats until VACUUM (FULL, ANALYZE), and \
+     in the WAL, archives, backups and replicas for as long as the server keeps those",
     "a number with a letter, a quotation mark, [ ] { } or more than three characters between two of its digits, or \
      in parts that are several numbers of a JSON list",
     "a number within a word that has other digits beyond its letters, or that is 16 hexadecimal digits or longer",

@@ -1,7 +1,10 @@
 //! The operator's listener: is it alive, is it ready.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, ServiceConfig, get};
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
@@ -19,18 +22,24 @@ async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "alive"}))
 }
 
-/// The ledger answers, takes what platforms push, and every account has been listed once (or was
-/// tried). How fresh the lists are is said and decides nothing: an account that is down is no reason
+/// What asks whether the gateway is ready mostly waits a few seconds; it is to see the answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// The ledger takes changes, as what platforms push needs, and every account has been listed once (or
+/// was tried). A ledger that does not answer in time takes none. How fresh the lists are is said and decides nothing: an account that is down is no reason
 /// to turn clients away.
 async fn readyz(gateway: Data<Gateway>) -> HttpResponse {
-    let accounts = gateway.accounts().await.unwrap_or_default();
+    let asked = join(gateway.is_durable(), gateway.accounts());
+    let (is_durable, accounts) = match tokio::time::timeout(ANSWERS_WITHIN, asked).await {
+        Ok((is_durable, accounts)) => (is_durable, accounts.unwrap_or_default()),
+        Err(_) => (false, Vec::new()),
+    };
     let accounts: Vec<_> = accounts.iter().map(freshness).collect();
     let failing_since = gateway.inbox_failing_since();
-    let is_ready = gateway.is_ready().await;
-    let status = match failing_since {
-        None if is_ready => "ready",
-        None => "starting",
-        Some(_) => "not durable",
+    let status = match (is_durable, gateway.has_begun()) {
+        (true, true) => "ready",
+        (true, false) => "starting",
+        (false, _) => "not durable",
     };
     let mut answer = match status {
         "ready" => HttpResponse::Ok(),

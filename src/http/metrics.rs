@@ -96,6 +96,10 @@ fn describe() {
         Unit::Seconds,
         "The longest of them: everybody else who changes something waited for it."
     );
+    describe_counter!(
+        "dialbridge_ledger_repeats_total",
+        "Changes that PostgreSQL ended because two waited for each other, and that were begun again."
+    );
     describe_gauge!("dialbridge_destination_active", "1 while deliveries leave for it.");
 }
 
@@ -190,6 +194,7 @@ fn held(books: &Books) {
     counter!("dialbridge_ledger_verb_seconds_count").absolute(count);
     gauge!("dialbridge_ledger_verb_seconds_sum").set(times.sum.as_secs_f64());
     gauge!("dialbridge_ledger_verb_longest_seconds").set(times.longest.as_secs_f64());
+    counter!("dialbridge_ledger_repeats_total").absolute(times.repeats);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]

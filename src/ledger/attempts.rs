@@ -12,7 +12,7 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
 use crate::ledger::identity;
-use crate::ledger::recording::{RecordAttempts, Recorder};
+use crate::ledger::recording::{About, Ready, RecordAttempts};
 use crate::ledger::statements::{Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
@@ -333,7 +333,8 @@ impl Verb for ExplainAttempt {
     type Answer = Option<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
-        let mut recorder = Recorder::new(store, self.now).await?;
+        let about = About { campaigns: Vec::new(), attempts: vec![self.uuid] };
+        let mut recorder = Ready::read(store).await?.begin(store, about, self.now).await?;
         let explained = recorder.explain(store, self.uuid, self.attempt.as_ref()).await?;
         recorder.close(store).await?;
         Ok(explained)

@@ -1,5 +1,7 @@
 //! Deliveries as the operator sees them: lists, tries, sending again, forgetting.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -272,8 +274,21 @@ impl Verb for Redrive {
     type Answer = u64;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        // All are taken before the first is changed, in the order of `turns.rs`.
+        let mut numbers: Vec<Value> =
+            self.ended.iter().map(|ended| Value::from(ended.number)).collect();
+        // A power of two of places, so that there are few different statements.
+        numbers.resize(numbers.len().next_power_of_two(), Value::Null);
+        let lock = format!(
+            "SELECT id FROM delivery WHERE id IN ({}) ORDER BY id{}",
+            placeholders(1, numbers.len()),
+            S::ROW_LOCK
+        );
+        store.rows(&lock, &numbers).await?;
         let mut due_at = self.from.as_microsecond();
         let mut redriven = 0;
+        // How many of each destination are not delivered any more, and not dead.
+        let mut reopened: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
         for Ended { number, destination, state } in &self.ended {
             // It may have been sent again, and its destination removed, since it was looked for.
             let sql = "UPDATE delivery SET state = 'pending', is_redrive = TRUE, tries = 0, \
@@ -284,12 +299,15 @@ impl Verb for Redrive {
             if store.execute(sql, &parameters).await? == 0 {
                 continue;
             }
-            let column = if *state == DeliveryState::Dead.as_str() { "dead" } else { "delivered" };
-            let sql =
-                format!("UPDATE destination SET {column}_total = {column}_total - 1 WHERE id = $1");
-            store.execute(&sql, &[(*destination).into()]).await?;
+            let (delivered, dead) = reopened.entry(*destination).or_default();
+            *if *state == DeliveryState::Dead.as_str() { dead } else { delivered } += 1;
             redriven += 1;
             due_at = due_at.saturating_add(self.gap_us);
+        }
+        for (destination, (delivered, dead)) in reopened {
+            let sql = "UPDATE destination SET delivered_total = delivered_total - $2, \
+                       dead_total = dead_total - $3 WHERE id = $1";
+            store.execute(sql, &[destination.into(), delivered.into(), dead.into()]).await?;
         }
         Ok(redriven)
     }

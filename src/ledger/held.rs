@@ -14,6 +14,7 @@ pub(super) struct Held {
     classes: [AtomicU64; BOUNDS_MS.len() + 1],
     sum_us: AtomicU64,
     longest_us: AtomicU64,
+    repeats: AtomicU64,
 }
 
 /// The same at one time.
@@ -23,6 +24,8 @@ pub struct HeldTimes {
     pub classes: [u64; BOUNDS_MS.len() + 1],
     pub sum: Duration,
     pub longest: Duration,
+    /// Runs that the database ended because two waited for each other; they were begun again.
+    pub repeats: u64,
 }
 
 impl Held {
@@ -36,12 +39,18 @@ impl Held {
         self.longest_us.fetch_max(took_us, Ordering::Relaxed);
     }
 
+    /// The database asks for a verb again.
+    pub fn note_repeat(&self) {
+        self.repeats.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub fn times(&self) -> HeldTimes {
         let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         HeldTimes {
             classes: std::array::from_fn(|place| read(&self.classes[place])),
             sum: Duration::from_micros(read(&self.sum_us)),
             longest: Duration::from_micros(read(&self.longest_us)),
+            repeats: read(&self.repeats),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::ids::{
     RefKind, VdnId,
 };
 use crate::ledger::directory::{self, DirectoryEntry, Snapshot};
-use crate::ledger::statements::{Row, Statements, Value, Verb};
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS, objects, receivers};
 
 /// What the ledger knows of itself; a copy of ids made under another pair is void.
@@ -54,6 +54,14 @@ pub struct Sighting {
 impl Ledger {
     pub async fn meta(&self) -> Result<LedgerMeta, LedgerError> {
         self.read(ReadMeta).await
+    }
+
+    /// Goes the way of a push and changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable` when a push would not be kept now: the store takes no changes, or does not answer.
+    pub async fn check_writable(&self) -> Result<(), LedgerError> {
+        self.write(CheckWritable).await
     }
 
     /// Insert-or-check.
@@ -164,6 +172,21 @@ pub(super) async fn campaign_id<S: Statements>(
 ) -> Result<i64, LedgerError> {
     let row = store.row("SELECT id FROM campaign WHERE uuid = $1", &[uuid.into()]).await?;
     row.ok_or(LedgerError::Missing("campaign"))?.int()
+}
+
+struct CheckWritable;
+
+impl Verb for CheckWritable {
+    type Answer = ();
+
+    const HASTE: Haste = Haste::Urgent;
+
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        // A standby, or a database that may only be read, locks no row. Who checks at the same time is not
+        // waited for.
+        let sql = format!("SELECT one FROM meta{}", S::ROW_LOCK_OR_SKIP);
+        store.rows(&sql, &[]).await.map(drop)
+    }
 }
 
 struct ReadMeta;

@@ -6,7 +6,7 @@
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
 //! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
-//! `jobs`, `idempotency`, `sessions`, `keys` (of the operator), `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `numbers` (finding and erasing them), `journal`. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
+//! `jobs`, `idempotency`, `sessions`, `keys` (of the operator), `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `numbers` (finding and erasing them), `journal`; `turns` says in which order they take rows. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
 //! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
@@ -47,6 +47,7 @@ pub mod sqlite;
 mod statements;
 pub mod steering;
 mod telling;
+mod turns;
 
 use keys::KeyFingerprint;
 use sqlite::keeping::Inspection;
@@ -148,7 +149,8 @@ impl Ledger {
     }
 
     /// Empties the store's own log into the store, so that what was overwritten is nowhere. On
-    /// PostgreSQL that is the server's to do (VACUUM, and its archives).
+    /// PostgreSQL that is the operator's to do: only VACUUM (FULL, ANALYZE) writes tables and their
+    /// statistics anew, and it locks each of them meanwhile.
     ///
     /// # Errors
     /// `Unavailable` when readers do not let go of it in time.

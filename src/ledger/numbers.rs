@@ -22,6 +22,7 @@ use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::progress::Contacts;
 use crate::ledger::quarantine;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
+use crate::ledger::turns;
 use crate::ledger::{Ledger, LedgerError};
 use places::{Also, EXCUSED, Excused, Holds, PLACES, Place};
 
@@ -404,6 +405,7 @@ impl Verb for Replace {
     const HASTE: Haste = Haste::Background;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
+        self.take_turns(store).await?;
         let mut replaced = 0;
         let mut contacts = Contacts::default();
         for hit in &self.hits {
@@ -433,6 +435,21 @@ impl Verb for Replace {
 }
 
 impl Replace {
+    /// Waits until nobody else is at the campaigns whose attempts it changes.
+    async fn take_turns<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
+        if self.place.table != "attempt" {
+            return Ok(());
+        }
+        let mut campaigns = BTreeSet::new();
+        for hit in &self.hits {
+            let sql = "SELECT campaign_id FROM attempt WHERE id = $1";
+            if let Some(mut row) = store.row(sql, &hit.key).await? {
+                campaigns.insert(row.int()?);
+            }
+        }
+        turns::take(store, campaigns).await
+    }
+
     /// Replaces texts that are still what they were when they were looked at.
     fn update(&self, hit: &Hit) -> (String, Vec<Value>) {
         let Place { table, key, also, .. } = self.place;

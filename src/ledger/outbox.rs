@@ -1,7 +1,7 @@
 //! The outbox: deliveries of what was told (`telling.rs`), one for each destination that takes it,
 //! leased, tried and recorded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -175,18 +175,31 @@ impl Ledger {
     }
 }
 
-/// Lets the next in a lane go.
+/// Lets the next in each of these lanes go.
 async fn advance<S: Statements>(
     store: &mut S,
-    lane: i64,
+    lanes: BTreeSet<i64>,
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    // Somebody may be about to join it.
-    let lock = format!("SELECT id FROM lane WHERE id = $1{}", S::ROW_LOCK);
-    store.rows(&lock, &[lane.into()]).await?;
-    let sql = "UPDATE delivery SET due_at = $2 WHERE id = (SELECT id FROM delivery \
-               WHERE lane_id = $1 AND state = 'pending' ORDER BY sequence LIMIT 1)";
-    store.execute(sql, &[lane.into(), now.into()]).await?;
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    // Somebody may be about to join them. All are taken before the first goes on (`turns.rs`).
+    let mut parameters: Vec<Value> = lanes.into_iter().map(Value::from).collect();
+    // A power of two of places, so that there are few different statements.
+    parameters.resize(parameters.len().next_power_of_two(), Value::Null);
+    let lock = format!(
+        "SELECT id FROM lane WHERE id IN ({}) ORDER BY destination_id, campaign_id{}",
+        placeholders(1, parameters.len()),
+        S::ROW_LOCK
+    );
+    let locked = store.rows(&lock, &parameters).await?;
+    let locked: Result<Vec<i64>, _> = locked.into_iter().map(|mut row| row.int()).collect();
+    for lane in locked? {
+        let sql = "UPDATE delivery SET due_at = $2 WHERE id = (SELECT id FROM delivery \
+                   WHERE lane_id = $1 AND state = 'pending' ORDER BY sequence LIMIT 1)";
+        store.execute(sql, &[lane.into(), now.into()]).await?;
+    }
     Ok(())
 }
 
@@ -210,12 +223,16 @@ impl Verb for Abandon {
                    ORDER BY n.id LIMIT 1";
         let Some(mut removed) = store.row(sql, &[]).await? else { return Ok(0) };
         let id = removed.int()?;
-        let sql = "UPDATE delivery SET state = 'dead', ended_at = $2, fence = fence + 1, \
-                   is_leased = FALSE, error = 'the destination was removed' \
-                   WHERE state = 'pending' AND id IN (SELECT id FROM delivery \
-                   WHERE destination_id = $1 AND state = 'pending' LIMIT $3)";
+        // One whose outcome is being recorded is passed over; what is left of it is ended at the next look.
+        let sql = format!(
+            "UPDATE delivery SET state = 'dead', ended_at = $2, fence = fence + 1, \
+             is_leased = FALSE, error = 'the destination was removed' \
+             WHERE state = 'pending' AND id IN (SELECT id FROM delivery \
+             WHERE destination_id = $1 AND state = 'pending' LIMIT $3{})",
+            S::ROW_LOCK_OR_SKIP
+        );
         let parameters = [id.into(), self.now.into(), ABANDONED_AT_ONCE.into()];
-        let ended = store.execute(sql, &parameters).await?;
+        let ended = store.execute(&sql, &parameters).await?;
         let dead = i64::try_from(ended).unwrap_or(i64::MAX);
         let sql = "UPDATE destination SET dead_total = dead_total + $2 WHERE id = $1";
         store.execute(sql, &[id.into(), dead.into()]).await?;
@@ -388,8 +405,11 @@ impl Verb for Record {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
         // How many of each destination were delivered, and are dead.
-        let mut ended: HashMap<i64, (i64, i64)> = HashMap::new();
-        for tried in &self.tries {
+        let mut ended: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+        let mut lanes = BTreeSet::new();
+        let mut tries: Vec<&Tried> = self.tries.iter().collect();
+        tries.sort_unstable_by_key(|tried| tried.number);
+        for tried in tries {
             let Some((destination, lane)) = self.record(store, tried).await? else { continue };
             let books = ended.entry(destination).or_default();
             match tried.verdict {
@@ -397,12 +417,9 @@ impl Verb for Record {
                 Verdict::Dead => books.1 += 1,
                 Verdict::Again(_) | Verdict::PutBack(_) => continue,
             }
-            if let Some(lane) = lane {
-                advance(store, lane, self.now).await?;
-            }
+            lanes.extend(lane);
         }
-        let mut ended: Vec<_> = ended.into_iter().collect();
-        ended.sort_unstable();
+        advance(store, lanes, self.now).await?;
         for (destination, (delivered, dead)) in ended {
             let sql = "UPDATE destination SET delivered_total = delivered_total + $2, \
                        dead_total = dead_total + $3 WHERE id = $1";

@@ -10,7 +10,7 @@ use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::identity::account_id;
 use crate::ledger::inbox::{Content, NewPush, Processed, Quarantined};
 use crate::ledger::journal::{self, JournalEntry};
-use crate::ledger::recording::Recorder;
+use crate::ledger::recording::Ready;
 use crate::ledger::settling::{self, count};
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::telling::announce_if_wanted;
@@ -142,8 +142,10 @@ impl Verb for Quarantine {
         let campaign = self.push.campaign.as_ref();
         keep(store, Place { account, campaign, is_proved: true }, &self.what, self.now).await?;
         trim(store, account).await?;
+        let push = std::slice::from_ref(&self.push);
+        let is_told = announce_if_wanted(store, push, self.now).await?;
         count(store, account, [0, 0, 1]).await?;
-        announce_if_wanted(store, std::slice::from_ref(&self.push), self.now).await
+        Ok(is_told)
     }
 }
 
@@ -242,10 +244,14 @@ async fn trim_to<S: Statements>(
     (account, is_proved): (i64, bool),
     most: i64,
 ) -> Result<(), LedgerError> {
-    let surplus = "DELETE FROM quarantine WHERE account_id = $1 AND is_proved = $2 AND id <= (SELECT id \
-                   FROM quarantine WHERE account_id = $1 AND is_proved = $2 ORDER BY id DESC LIMIT 1 \
-                   OFFSET $3)";
-    store.execute(surplus, &[account.into(), is_proved.into(), most.into()]).await?;
+    // One that somebody has in hand is passed over.
+    let surplus = format!(
+        "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE account_id = $1 \
+         AND is_proved = $2 AND id <= (SELECT id FROM quarantine WHERE account_id = $1 \
+         AND is_proved = $2 ORDER BY id DESC LIMIT 1 OFFSET $3){})",
+        S::ROW_LOCK_OR_SKIP
+    );
+    store.execute(&surplus, &[account.into(), is_proved.into(), most.into()]).await?;
     Ok(())
 }
 
@@ -257,8 +263,12 @@ async fn trim_unproved<S: Statements>(store: &mut S, account: i64) -> Result<(),
         let id = row.int()?;
         bytes += row.int()?;
         if bytes > MAX_UNPROVED_BYTES {
-            let sql = "DELETE FROM quarantine WHERE account_id = $1 AND NOT is_proved AND id <= $2";
-            store.execute(sql, &[account.into(), id.into()]).await?;
+            let sql = format!(
+                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine \
+                 WHERE account_id = $1 AND NOT is_proved AND id <= $2{})",
+                S::ROW_LOCK_OR_SKIP
+            );
+            store.execute(&sql, &[account.into(), id.into()]).await?;
             break;
         }
     }
@@ -340,9 +350,9 @@ impl Verb for SettleQuarantined {
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Settled, LedgerError> {
         let (row, processed) = &*self.settled;
-        let mut recorder = Recorder::new(store, self.entry.at).await?;
-        let account = recorder.account(store, &row.account).await?.id;
-        let end = processed.attempts.len().min(self.from + recorder.rows_at_once());
+        let ready = Ready::read(store).await?;
+        let account = account_id(store, &row.account).await?;
+        let end = processed.attempts.len().min(self.from + ready.rows_at_once());
         let is_all = end == processed.attempts.len();
         // It stays in quarantine until all of it is recorded.
         let is_there = if is_all {
@@ -355,6 +365,8 @@ impl Verb for SettleQuarantined {
             return Ok(Settled::Gone);
         }
         // A row that is taken through again is received again, so the books balance and only grow.
+        let about = settling::about(processed, self.from..end);
+        let mut recorder = ready.begin(store, about, self.entry.at).await?;
         let some = processed.attempts.iter().enumerate().take(end).skip(self.from);
         let [stored, mut merged] =
             settling::record(store, &mut recorder, &row.account, (some, 0)).await?;

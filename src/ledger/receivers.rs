@@ -81,24 +81,28 @@ impl Verb for NameReceiver {
             Some(receiver) => Some(self.insert_or_get(store, receiver).await?),
             None => None,
         };
-        let (campaign, before) = match &self.names {
+        let before = match &self.names {
             Names::Campaign(uuid) => {
                 let campaign = campaign_id(store, *uuid).await?;
-                (Some(campaign), replace(store, "campaign", campaign, receiver).await?)
+                // How it stands is taken before its row (`turns.rs`).
+                journal::append(store, Some(campaign), &self.entry).await?;
+                replace(store, "campaign", campaign, receiver).await?
             }
             Names::Account(slug) => {
                 let account = account_id(store, slug).await?;
-                (None, replace(store, "account", account, receiver).await?)
+                journal::append(store, None, &self.entry).await?;
+                replace(store, "account", account, receiver).await?
             }
             Names::NewCampaign(slug, name) => {
                 let account = account_id(store, slug).await?;
-                (None, self.intend(store, (account, name), receiver).await?)
+                journal::append(store, None, &self.entry).await?;
+                self.intend(store, (account, name), receiver).await?
             }
         };
         if let Some(before) = before.filter(|before| Some(*before) != receiver) {
             self.release(store, before).await?;
         }
-        journal::append(store, campaign, &self.entry).await.map(drop)
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,6 +18,7 @@ use crate::ledger::outcomes::Tally;
 use crate::ledger::settling::ROWS_AT_ONCE;
 use crate::ledger::statements::{Statements, Value, Verb};
 use crate::ledger::telling::{AttemptNews, Named, Subject, Takers};
+use crate::ledger::turns;
 
 /// Records attempts from that one on, as many as one verb may.
 pub(super) struct RecordAttempts {
@@ -32,18 +33,67 @@ impl Verb for RecordAttempts {
     type Answer = Vec<(AttemptRow, Recorded)>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
-        let mut recorder = Recorder::new(store, self.now).await?;
+        let ready = Ready::read(store).await?;
         let place = (&self.account, self.campaign);
         let left = self.attempts.get(self.from..).unwrap_or_default();
-        let some = left.get(..recorder.rows_at_once()).unwrap_or(left);
+        let some = left.get(..ready.rows_at_once()).unwrap_or(left);
+        let about = About { campaigns: vec![self.campaign], attempts: Vec::new() };
+        let mut recorder = ready.begin(store, about, self.now).await?;
         let recorded = recorder.record(store, place, some).await?;
         recorder.close(store).await?;
         Ok(recorded)
     }
 }
 
-/// Records attempts in one transaction, of many campaigns if need be; it ends with
-/// [`Recorder::close`].
+/// Whose results a transaction records: those of campaigns, and of the campaigns of attempts.
+#[derive(Default)]
+pub(super) struct About {
+    pub campaigns: Vec<Uuid>,
+    pub attempts: Vec<Uuid>,
+}
+
+/// Knows who takes results, and has taken no campaign's turn.
+pub(super) struct Ready {
+    takers: Takers,
+}
+
+impl Ready {
+    pub async fn read<S: Statements>(store: &mut S) -> Result<Self, LedgerError> {
+        Ok(Self { takers: Takers::read(store).await? })
+    }
+
+    /// How many attempts one verb is to record: fewer, the more are told of each.
+    pub fn rows_at_once(&self) -> usize {
+        (ROWS_AT_ONCE * 2 / (2 + self.takers.of_results())).max(1)
+    }
+
+    /// Waits for the turns of all campaigns whose results are recorded (`turns.rs`).
+    pub async fn begin<S: Statements>(
+        self,
+        store: &mut S,
+        about: About,
+        now: Timestamp,
+    ) -> Result<Recorder, LedgerError> {
+        let (accounts, campaigns) = (HashMap::new(), HashMap::new());
+        let tally = Tally::default();
+        let mut recorder = Recorder { takers: self.takers, tally, accounts, campaigns, now };
+        let mut turns = BTreeSet::new();
+        for campaign in about.campaigns {
+            turns.insert(recorder.campaign(store, campaign).await?.id);
+        }
+        for attempt in about.attempts {
+            let sql = "SELECT campaign_id FROM attempt WHERE uuid = $1";
+            if let Some(mut row) = store.row(sql, &[attempt.into()]).await? {
+                turns.insert(row.int()?);
+            }
+        }
+        turns::take(store, turns).await?;
+        Ok(recorder)
+    }
+}
+
+/// Records attempts in one transaction, of many campaigns if need be: of those whose turns it has. It
+/// ends with [`Recorder::close`].
 pub(super) struct Recorder {
     takers: Takers,
     tally: Tally,
@@ -53,17 +103,6 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub async fn new<S: Statements>(store: &mut S, now: Timestamp) -> Result<Self, LedgerError> {
-        let takers = Takers::read(store).await?;
-        let (accounts, campaigns) = (HashMap::new(), HashMap::new());
-        Ok(Self { takers, tally: Tally::default(), accounts, campaigns, now })
-    }
-
-    /// How many attempts one verb is to record: fewer, the more are told of each.
-    pub fn rows_at_once(&self) -> usize {
-        (ROWS_AT_ONCE * 2 / (2 + self.takers.of_results())).max(1)
-    }
-
     /// What is recorded from now on belongs to this trace.
     pub fn trace(&mut self, trace: Option<String>) {
         self.takers.trace = trace;
@@ -78,7 +117,7 @@ impl Recorder {
     ) -> Result<Vec<(AttemptRow, Recorded)>, LedgerError> {
         let account = self.account(store, slug).await?;
         let campaign = self.campaign(store, uuid).await?;
-        // One order for all, so that two reports never wait for each other in a circle.
+        // One order, in whichever a platform lists them.
         let mut order: Vec<(usize, &SeenAttempt)> = attempts.iter().enumerate().collect();
         order.sort_by(|(_, a), (_, b)| a.native.cmp(&b.native));
         let mut rows = Vec::with_capacity(order.len());
@@ -226,7 +265,7 @@ impl Recorder {
 
     pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
         self.tally.close(store, self.now).await?;
-        self.takers.close(store).await
+        self.takers.close(store, self.now).await
     }
 }
 

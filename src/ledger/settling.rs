@@ -2,6 +2,7 @@
 //! how far it came, so that nobody who is in a hurry waits for all of it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts::{Recorded, SeenAttempt};
 use crate::ledger::inbox::{InboxRow, Processed, Waiting};
 use crate::ledger::quarantine::{self, Place};
-use crate::ledger::recording::Recorder;
+use crate::ledger::recording::{About, Ready, Recorder};
 use crate::ledger::statements::{Haste, Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 
@@ -87,6 +88,17 @@ impl Room {
     }
 }
 
+/// A push of which a verb keeps something.
+struct InHand<'a> {
+    row: &'a InboxRow,
+    processed: &'a Processed,
+    /// Its attempts that are kept, the rest of them or not.
+    attempts: Range<usize>,
+    is_all: bool,
+    /// Of its attempts, so many are in the books already.
+    counted: usize,
+}
+
 struct Settle {
     settled: Arc<[(InboxRow, Processed)]>,
     from: Reached,
@@ -100,30 +112,27 @@ impl Verb for Settle {
     const HASTE: Haste = Haste::Background;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Reached>, LedgerError> {
-        let mut recorder = Recorder::new(store, self.now).await?;
-        let mut room = Room::new(recorder.rows_at_once());
+        let ready = Ready::read(store).await?;
+        let (in_hand, reached) = self.take_in_hand(store, ready.rows_at_once()).await?;
+        let mut all = About::default();
+        for push in &in_hand {
+            let About { campaigns, attempts } = about(push.processed, push.attempts.clone());
+            all.campaigns.extend(campaigns);
+            all.attempts.extend(attempts);
+        }
+        let mut recorder = ready.begin(store, all, self.now).await?;
         let mut books: BTreeMap<i64, [i64; 3]> = BTreeMap::new();
-        let mut reached = self.from;
-        while let Some((row, processed)) = self.settled.get(reached.push) {
-            let from = reached.attempt;
-            let Some(end) = room.take(processed, from) else { break };
-            let is_all = end == processed.attempts.len();
-            let counted = if is_all {
-                mark(store, row, processed, self.now).await?
-            } else {
-                advance(store, row, end).await?
-            };
-            reached = reached.after(end, is_all || counted.is_none());
-            let Some(counted) = counted else { continue };
+        for InHand { row, processed, attempts, is_all, counted } in in_hand {
             recorder.trace(processed.trace.clone());
             let account = recorder.account(store, &row.account).await?.id;
             let [stored, merged, quarantined] = books.entry(account).or_default();
-            let some = processed.attempts.iter().enumerate().take(end).skip(from);
+            let some =
+                processed.attempts.iter().enumerate().take(attempts.end).skip(attempts.start);
             let [new, known] = record(store, &mut recorder, &row.account, (some, counted)).await?;
             *stored += new;
             *merged += known;
             if !is_all {
-                break;
+                continue;
             }
             *merged += explain(store, &mut recorder, processed).await?;
             for what in &processed.quarantined {
@@ -141,6 +150,45 @@ impl Verb for Settle {
             count(store, account, rows).await?;
         }
         Ok(Some(reached).filter(|reached| reached.push < self.settled.len()))
+    }
+}
+
+impl Settle {
+    /// Marks pushes from where it is to go on, up to so many rows; answers them, and where the next verb
+    /// goes on. One that was processed meanwhile is passed over.
+    async fn take_in_hand<S: Statements>(
+        &self,
+        store: &mut S,
+        rows: usize,
+    ) -> Result<(Vec<InHand<'_>>, Reached), LedgerError> {
+        let mut room = Room::new(rows);
+        let (mut in_hand, mut reached) = (Vec::new(), self.from);
+        while let Some((row, processed)) = self.settled.get(reached.push) {
+            let from = reached.attempt;
+            let Some(end) = room.take(processed, from) else { break };
+            let is_all = end == processed.attempts.len();
+            let counted = if is_all {
+                mark(store, row, processed, self.now).await?
+            } else {
+                advance(store, row, end).await?
+            };
+            reached = reached.after(end, is_all || counted.is_none());
+            let Some(counted) = counted else { continue };
+            in_hand.push(InHand { row, processed, attempts: from..end, is_all, counted });
+            if !is_all {
+                break;
+            }
+        }
+        Ok((in_hand, reached))
+    }
+}
+
+/// Whose results some attempts of a push are, and what it explains.
+pub(super) fn about(processed: &Processed, attempts: Range<usize>) -> About {
+    let some = processed.attempts.get(attempts).unwrap_or_default();
+    About {
+        campaigns: some.iter().map(|(campaign, _)| *campaign).collect(),
+        attempts: processed.explained.iter().map(|(attempt, _)| *attempt).collect(),
     }
 }
 

@@ -36,10 +36,12 @@ pub enum Haste {
 /// An open transaction. Statements use `$1`, `$2` … each at least once; parameters and columns are
 /// of the five types of [`Value`].
 pub trait Statements: Send {
-    /// Appended to a SELECT whose rows the verb is about to change.
+    /// Appended to a SELECT whose rows the verb is about to change, but not their keys.
     const ROW_LOCK: &'static str;
     /// The same, but rows that somebody else holds are passed over.
     const ROW_LOCK_OR_SKIP: &'static str;
+    /// Takes the turn of campaign $1 until the transaction ends; None where there is one writer.
+    const TAKE_TURN: Option<&'static str>;
     /// What stands before and behind a UUID to make it text: 32 small hexadecimal digits.
     const UUID_DIGITS: (&'static str, &'static str);
     /// Answers table and name of every column of text that the schema has.

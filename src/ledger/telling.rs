@@ -1,5 +1,6 @@
 //! Telling: events and their deliveries, written in the transaction in which something is news.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -38,16 +39,23 @@ struct Taker {
     is_ordered: bool,
     state: DestinationState,
     filter: DestinationFilter,
-    /// Deliveries that were made since it was read, and how many of them are dead.
-    made: i64,
-    dead: i64,
 }
 
 /// The destinations, while a transaction tells them things; it ends with [`Takers::close`].
 pub(super) struct Takers {
+    /// By id.
     all: Vec<Taker>,
+    /// What they are told, in this order; nothing of it is in the store before the end.
+    told: Vec<Telling>,
     /// The `traceparent` of what is told.
     pub trace: Option<String>,
+}
+
+/// An event for a taker, by its place among them.
+struct Telling {
+    taker: usize,
+    event: i64,
+    due: Due,
 }
 
 /// A push as it came.
@@ -132,11 +140,9 @@ impl Takers {
                 is_ordered,
                 state,
                 filter,
-                made: 0,
-                dead: 0,
             });
         }
-        Ok(Self { all, trace: None })
+        Ok(Self { all, told: Vec::new(), trace: None })
     }
 
     /// How many take results.
@@ -154,17 +160,17 @@ impl Takers {
     ) -> Result<(), LedgerError> {
         let AttemptNews { row, words, .. } = news;
         let names = [of.campaign.receiver, of.account.receiver];
-        let takes = |taker: &&mut Taker| {
+        let takes = |(_, taker): &(usize, &Taker)| {
             !taker.is_raw
                 && (!taker.is_receiver || names.contains(&Some(taker.id)))
                 && taker.filter.takes_account(&row.account)
                 && taker.filter.takes(row.campaign, row.attempt.disposition)
         };
-        let mut takers: Vec<&mut Taker> = self.all.iter_mut().filter(takes).collect();
+        let takers: Vec<(usize, &Taker)> = self.all.iter().enumerate().filter(takes).collect();
         if takers.is_empty() {
             return Ok(());
         }
-        let words = takers.iter().any(|taker| taker.speaks_natively).then_some(words);
+        let words = takers.iter().any(|(_, taker)| taker.speaks_natively).then_some(words);
         let body = snapshot::write(&row.attempt)
             .ok_or_else(|| LedgerError::Corrupt("an attempt cannot be written down".to_owned()))?;
         let sql = "INSERT INTO event (account_id, campaign_id, attempt_id, revision, at, body, \
@@ -181,11 +187,11 @@ impl Takers {
         ];
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
-        for taker in &mut takers {
+        for (place, taker) in takers {
             let waits = taker.tells_ends_alone && news.lacks_reason();
             let due =
                 if waits { Due::Then(now + REASON_WAITS) } else { Due::InLane(of.campaign.id) };
-            deliver(store, taker, (event, due), now).await?;
+            self.told.push(Telling { taker: place, event, due });
         }
         Ok(())
     }
@@ -197,13 +203,13 @@ impl Takers {
         PushNews { body, original, proof, trace }: PushNews<'_>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        let takes = |taker: &&mut Taker| {
+        let takes = |(_, taker): &(usize, &Taker)| {
             taker.is_raw
                 && (!taker.is_receiver || account.receiver == Some(taker.id))
                 && taker.filter.takes_account(slug)
         };
-        let mut takers = self.all.iter_mut().filter(takes).peekable();
-        if takers.peek().is_none() {
+        let takers: Vec<(usize, &Taker)> = self.all.iter().enumerate().filter(takes).collect();
+        if takers.is_empty() {
             return Ok(());
         }
         let sql = "INSERT INTO event (account_id, revision, at, body, proof, trace, encoding, \
@@ -225,21 +231,70 @@ impl Takers {
         ];
         let event = store.insert(sql, &parameters).await?;
         let event = event.ok_or(LedgerError::Missing("event"))?;
-        for taker in takers {
-            deliver(store, taker, (event, Due::Then(now)), now).await?;
+        for (place, _) in takers {
+            self.told.push(Telling { taker: place, event, due: Due::Then(now) });
         }
         Ok(())
     }
 
-    /// Enters what was told into the destinations' books.
-    pub async fn close<S: Statements>(self, store: &mut S) -> Result<(), LedgerError> {
-        for taker in self.all.iter().filter(|taker| taker.made > 0) {
+    /// Makes the deliveries of what was told, and enters them into the destinations' books: all lanes
+    /// are joined at once, in the order of `turns.rs`.
+    pub async fn close<S: Statements>(
+        self,
+        store: &mut S,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let mut lanes = self.join_lanes(store).await?;
+        // How many were made, and how many of them are dead.
+        let mut made: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+        for told in &self.told {
+            let taker = &self.all[told.taker];
+            let lane = told.lane(taker).and_then(|lane| lanes.get_mut(&lane));
+            deliver(store, (taker, told, lane.map(Lane::next_place)), now).await?;
+            let (all, dead) = made.entry(told.taker).or_default();
+            *all += 1;
+            *dead += i64::from(taker.is_disabled());
+        }
+        for (taker, (all, dead)) in made {
             let sql = "UPDATE destination SET created_total = created_total + $2, \
                        dead_total = dead_total + $3 WHERE id = $1";
-            let parameters = [taker.id.into(), taker.made.into(), taker.dead.into()];
-            store.execute(sql, &parameters).await?;
+            store.execute(sql, &[self.all[taker].id.into(), all.into(), dead.into()]).await?;
         }
         Ok(())
+    }
+
+    /// The lanes of all that was told, by destination and campaign, with room for it.
+    async fn join_lanes<S: Statements>(
+        &self,
+        store: &mut S,
+    ) -> Result<BTreeMap<(i64, i64), Lane>, LedgerError> {
+        let mut counts: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        for lane in self.told.iter().filter_map(|told| told.lane(&self.all[told.taker])) {
+            *counts.entry(lane).or_default() += 1;
+        }
+        let mut lanes = BTreeMap::new();
+        for (lane, count) in counts {
+            lanes.insert(lane, Lane::join(store, lane, count).await?);
+        }
+        Ok(lanes)
+    }
+}
+
+impl Taker {
+    fn is_disabled(&self) -> bool {
+        self.state == DestinationState::Disabled
+    }
+}
+
+impl Telling {
+    /// The destination and the campaign whose deliveries it is kept in order with, if any.
+    fn lane(&self, taker: &Taker) -> Option<(i64, i64)> {
+        match self.due {
+            Due::InLane(campaign) if taker.is_ordered && !taker.is_disabled() => {
+                Some((taker.id, campaign))
+            }
+            Due::InLane(_) | Due::Then(_) => None,
+        }
     }
 }
 
@@ -272,7 +327,7 @@ pub(super) async fn announce_pushes<S: Statements>(
         let account = Named::account(store, &push.account).await?;
         takers.announce_push(store, (account, &push.account), push.news(), now).await?;
     }
-    takers.close(store).await
+    takers.close(store, now).await
 }
 
 /// When a delivery leaves.
@@ -286,23 +341,15 @@ enum Due {
 
 async fn deliver<S: Statements>(
     store: &mut S,
-    taker: &mut Taker,
-    (event, due): (i64, Due),
+    (taker, told, place): (&Taker, &Telling, Option<Place>),
     now: Timestamp,
 ) -> Result<(), LedgerError> {
-    let is_dead = taker.state == DestinationState::Disabled;
-    let place = match due {
-        Due::InLane(campaign) if taker.is_ordered && !is_dead => {
-            Some(next_in_lane(store, taker.id, campaign).await?)
-        }
-        Due::InLane(_) | Due::Then(_) => None,
-    };
-    let due_at = match (&place, due) {
+    let due_at = match (&place, told.due) {
         (Some(Place { is_first: false, .. }), _) => NEVER,
         (_, Due::Then(then)) => then.as_microsecond(),
         (_, Due::InLane(_)) => now.as_microsecond(),
     };
-    let (state, ended_at, error) = if is_dead {
+    let (state, ended_at, error) = if taker.is_disabled() {
         (DeliveryState::Dead, Some(now), Some("the destination is disabled"))
     } else {
         (DeliveryState::Pending, None, None)
@@ -311,7 +358,7 @@ async fn deliver<S: Statements>(
                is_redrive, tries, due_at, is_leased, fence, created_at, ended_at, error) \
                VALUES ($1, $2, $3, $4, $5, FALSE, 0, $6, FALSE, 0, $7, $8, $9)";
     let parameters = [
-        event.into(),
+        told.event.into(),
         taker.id.into(),
         place.as_ref().map(|place| place.lane).into(),
         place.as_ref().map(|place| place.sequence).into(),
@@ -321,10 +368,7 @@ async fn deliver<S: Statements>(
         Value::optional_time(ended_at),
         Value::optional_text(error),
     ];
-    store.execute(sql, &parameters).await?;
-    taker.made += 1;
-    taker.dead += i64::from(is_dead);
-    Ok(())
+    store.execute(sql, &parameters).await.map(drop)
 }
 
 struct Place {
@@ -334,20 +378,40 @@ struct Place {
     is_first: bool,
 }
 
-async fn next_in_lane<S: Statements>(
-    store: &mut S,
-    destination: i64,
-    campaign: i64,
-) -> Result<Place, LedgerError> {
-    let sql = "INSERT INTO lane (destination_id, campaign_id, next_sequence) VALUES ($1, $2, 2) \
-               ON CONFLICT (destination_id, campaign_id) \
-               DO UPDATE SET next_sequence = lane.next_sequence + 1 RETURNING id, next_sequence";
-    let row = store.row(sql, &[destination.into(), campaign.into()]).await?;
-    let mut row = row.ok_or(LedgerError::Missing("lane"))?;
-    let (lane, sequence) = (row.int()?, row.int()? - 1);
-    let sql = "SELECT 1 FROM delivery WHERE lane_id = $1 AND state = 'pending' LIMIT 1";
-    let is_first = store.row(sql, &[lane.into()]).await?.is_none();
-    Ok(Place { lane, sequence, is_first })
+/// A lane in which places were taken.
+struct Lane {
+    id: i64,
+    /// Of those places.
+    next_sequence: i64,
+    /// Nothing waits in it.
+    is_empty: bool,
+}
+
+impl Lane {
+    /// Takes so many places in a row at the end of a lane.
+    async fn join<S: Statements>(
+        store: &mut S,
+        (destination, campaign): (i64, i64),
+        count: i64,
+    ) -> Result<Self, LedgerError> {
+        let sql = "INSERT INTO lane (destination_id, campaign_id, next_sequence) \
+                   VALUES ($1, $2, CAST($3 AS BIGINT) + 1) ON CONFLICT (destination_id, campaign_id) \
+                   DO UPDATE SET next_sequence = lane.next_sequence + $3 \
+                   RETURNING id, next_sequence";
+        let row = store.row(sql, &[destination.into(), campaign.into(), count.into()]).await?;
+        let mut row = row.ok_or(LedgerError::Missing("lane"))?;
+        let (id, next_sequence) = (row.int()?, row.int()? - count);
+        let sql = "SELECT 1 FROM delivery WHERE lane_id = $1 AND state = 'pending' LIMIT 1";
+        let is_empty = store.row(sql, &[id.into()]).await?.is_none();
+        Ok(Self { id, next_sequence, is_empty })
+    }
+
+    fn next_place(&mut self) -> Place {
+        let place = Place { lane: self.id, sequence: self.next_sequence, is_first: self.is_empty };
+        self.next_sequence += 1;
+        self.is_empty = false;
+        place
+    }
 }
 
 struct AnnouncePush {

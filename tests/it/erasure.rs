@@ -221,6 +221,8 @@ async fn what_is_erased_is_the_number_and_nothing_else() {
     let is_told = |line: &str| told.iter().any(|told| told.as_str().unwrap().contains(line));
     assert!(is_told("bodies in quarantine that cannot be read: 1"), "{told:?}");
     assert!(is_told("copies of the ledger") && is_told("keys of requests"), "{told:?}");
+    assert!(is_told("VACUUM (FULL, ANALYZE)") && is_told("pg_stats"), "{told:?}");
+    assert!(is_told("WAL, archives, backups and replicas"), "{told:?}");
     assert!(is_told("with a letter") && is_told("16 hexadecimal digits"), "{told:?}");
     assert!(!is_told("does not know"), "{told:?}");
     let rows = app.recorded(campaign).await;

@@ -30,6 +30,7 @@ mod people;
 mod receivers;
 mod restoring;
 mod search;
+mod side_by_side;
 mod steering;
 mod unusable;
 mod work;

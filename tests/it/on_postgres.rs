@@ -1,7 +1,12 @@
 //! A gateway whose ledger is on PostgreSQL, with as many connections as it has by itself and with as
-//! few as it may have: what is pushed in a row is taken, processed and passed on to the end.
+//! few as it may have: what is pushed in a row is taken, processed and passed on to the end. One that takes
+//! no changes, or hangs, is not ready.
 
+use std::process::Command;
+
+use dialbridge::clock::Clock;
 use dialbridge::config::LedgerConfig;
+use dialbridge::ledger::Ledger;
 use futures_util::future::join_all;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -12,27 +17,39 @@ use crate::support::{TestApp, VDN, until};
 
 const PUSHES: u64 = 60;
 
+async fn gateway(database: &Database, connections: u32) -> TestApp {
+    let url = SecretString::from(database.url());
+    TestApp::simulators(|config| config.ledger = LedgerConfig::Postgres { url, connections }).await
+}
+
+/// One after the other and in no order; each push tells of two campaigns.
 async fn everything_is_passed_on(connections: u32) {
     let database = Database::create();
-    let url = SecretString::from(database.url());
-    let app = TestApp::simulators(|config| {
-        config.ledger = LedgerConfig::Postgres { url, connections };
-    })
-    .await;
-    let campaign = app.isales_campaign("autumn").await;
+    let app = gateway(&database, connections).await;
+    let campaigns = [app.isales_campaign("autumn").await, app.isales_campaign("winter").await];
     let app = app.serve().await;
-    let sink = Sink::taking();
-    let order = json!({"name": "crm", "shape": "standard", "url": sink.url("/")});
-    let made = app.ask_api("operator", ("POST", "/destinations"), Some(order)).await;
-    assert_eq!(made.status, 200, "{}", made.text);
+    let names = ["crm", "in-order"];
+    let sinks = names.map(|_| Sink::taking());
+    for (name, sink) in names.iter().zip(&sinks) {
+        let order = json!({"name": name, "shape": "standard", "url": sink.url("/"),
+            "ordered": *name == "in-order"});
+        let made = app.ask_api("operator", ("POST", "/destinations"), Some(order)).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+    }
 
     let address = app.results_address("cc");
     // In a row, and then at once: pushes are accepted while others are processed.
     let push = async |call: u64| {
-        let row = json!([{"campaignId": campaign.to_string(), "sessionId": format!("order-{call}"),
-            "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
-            "failCode": "00501", "vdnId": VDN, "callId": format!("1644464743-{call}")}]);
-        let reply = app.send("POST", &address, &[], Some(row.to_string())).await;
+        let row = |campaign: &i64| {
+            json!({"campaignId": campaign.to_string(), "sessionId": format!("{campaign}-{call}"),
+                "called": "013100000001", "callTimeStr": "2026-10-01 08:00:00", "callStatus": 5,
+                "failCode": "00501", "vdnId": VDN, "callId": format!("1644464743-{campaign}{call:03}")})
+        };
+        let mut rows: Vec<Value> = campaigns.iter().map(row).collect();
+        if call % 2 == 1 {
+            rows.reverse();
+        }
+        let reply = app.send("POST", &address, &[], Some(json!(rows).to_string())).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
     };
     for call in 0..PUSHES {
@@ -40,19 +57,24 @@ async fn everything_is_passed_on(connections: u32) {
     }
     join_all((PUSHES..2 * PUSHES).map(push)).await;
     let figure = |row: &Value, name: &str| row[name].as_u64().unwrap();
-    until(async || {
-        let row = app.api("/destinations/crm").await;
-        figure(&row, "delivered") == 2 * PUSHES && figure(&row, "pending") == 0
-    })
-    .await;
-    let mut told: Vec<String> = sink
-        .received()
-        .iter()
-        .map(|got| got.json()["data"]["contact_reference"].as_str().unwrap().to_owned())
-        .collect();
-    told.sort();
-    told.dedup();
-    assert_eq!(told.len() as u64, 2 * PUSHES, "each arrived");
+    for (name, sink) in names.iter().zip(&sinks) {
+        until(async || {
+            let row = app.api(&format!("/destinations/{name}")).await;
+            figure(&row, "delivered") == 4 * PUSHES && figure(&row, "pending") == 0
+        })
+        .await;
+        let mut told: Vec<String> = sink
+            .received()
+            .iter()
+            .map(|got| got.json()["data"]["contact_reference"].as_str().unwrap().to_owned())
+            .collect();
+        told.sort();
+        told.dedup();
+        assert_eq!(told.len() as u64, 4 * PUSHES, "each arrived at {name}");
+    }
+    let metrics = app.send("GET", &format!("{}/metrics", app.admin()), &[], None).await;
+    let repeats = metrics.text.lines().find(|line| line.starts_with("dialbridge_ledger_repeats"));
+    assert_eq!(repeats, Some("dialbridge_ledger_repeats_total 0"), "no change was a deadlock");
     app.finish().await;
 }
 
@@ -64,4 +86,52 @@ async fn with_the_default_connections_nothing_stops() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_one_connection_nothing_stops() {
     everything_is_passed_on(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_takes_no_changes_or_hangs_is_not_ready() {
+    let database = Database::create();
+    let app = gateway(&database, 8).await.serve().await;
+    let is_ready = async |status: u16| {
+        let reply = app.send("GET", &format!("{}/readyz", app.admin()), &[], None).await;
+        assert!(reply.status == 200 || reply.json()["status"] == "not durable", "{}", reply.text);
+        reply.status == status
+    };
+    assert!(is_ready(200).await);
+    database.set_read_only(true);
+    database.end_sessions();
+    until(async || is_ready(503).await).await;
+    database.set_read_only(false);
+    until(async || is_ready(200).await).await;
+    // As a server that stands still: the answer would come when this ends.
+    let hold = database.begin("LOCK TABLE meta IN ACCESS EXCLUSIVE MODE");
+    until(async || is_ready(503).await).await;
+    drop(hold);
+    until(async || is_ready(200).await).await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_says_that_it_takes_no_changes() {
+    let database = Database::create();
+    Ledger::migrate_postgres(&database.url(), &Clock::real()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("dialbridge.toml");
+    std::fs::write(&config, format!("ledger.url = \"{}\"\n", database.url())).unwrap();
+    for (is_read_only, code, says) in [
+        (false, 0, "ledger         ok"),
+        (
+            true,
+            1,
+            "ledger         not ready: the ledger is unavailable: PostgreSQL takes no changes",
+        ),
+    ] {
+        database.set_read_only(is_read_only);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dialbridge"));
+        command.args(["check", "--offline", "--config"]).arg(&config);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(says), "{said}");
+    }
 }

@@ -107,6 +107,9 @@ impl PostgresLedger {
             let began = Stopwatch::start();
             let done = write_once(&mut client, &verb).await;
             self.held.note(began);
+            if matches!(done, Err(Failure { remedy: Remedy::Repeat, .. })) {
+                self.held.note_repeat();
+            }
             match done {
                 Err(Failure { remedy: Remedy::Repeat, .. }) if runs < MAX_RUNS => {}
                 Err(Failure { remedy: Remedy::NewSession, .. }) if !is_fresh => {

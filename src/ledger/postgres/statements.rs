@@ -4,6 +4,7 @@ use std::error::Error;
 
 use bytes::BytesMut;
 use deadpool_postgres::{Object, Transaction};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::ledger::LedgerError;
@@ -41,8 +42,12 @@ impl<'c> PostgresStatements<'c> {
 }
 
 impl Statements for PostgresStatements<'_> {
-    const ROW_LOCK: &'static str = " FOR UPDATE";
-    const ROW_LOCK_OR_SKIP: &'static str = " FOR UPDATE SKIP LOCKED";
+    // Not FOR UPDATE: for that, whoever inserts a row that refers to this one would wait.
+    const ROW_LOCK: &'static str = " FOR NO KEY UPDATE";
+    const ROW_LOCK_OR_SKIP: &'static str = " FOR NO KEY UPDATE SKIP LOCKED";
+    // Migrations have a number above 0.
+    const TAKE_TURN: Option<&'static str> =
+        Some("SELECT pg_advisory_xact_lock(-CAST($1 AS BIGINT))");
     const UUID_DIGITS: (&'static str, &'static str) = ("replace(CAST(", " AS TEXT), '-', '')");
     const TEXT_COLUMNS: &'static str = "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT) \
          FROM information_schema.columns WHERE table_schema = current_schema() \
@@ -141,12 +146,18 @@ impl std::fmt::Debug for Value {
     }
 }
 
+const READ_ONLY: &str = "PostgreSQL takes no changes (25006): it is a standby, or may only be read; \
+                         name the primary in ledger.url, or set default_transaction_read_only = off";
+
 /// The server's message and detail may quote values, so in general only the code and the constraint
 /// are told.
 pub fn ledger_error(error: &tokio_postgres::Error) -> LedgerError {
     let Some(database) = error.as_db_error() else {
         return LedgerError::Unavailable(format!("PostgreSQL: {error}"));
     };
+    if *database.code() == SqlState::READ_ONLY_SQL_TRANSACTION {
+        return LedgerError::Unavailable(READ_ONLY.to_owned());
+    }
     let code = database.code().code();
     let constraint = database.constraint().unwrap_or("no constraint");
     match &code[..2.min(code.len())] {

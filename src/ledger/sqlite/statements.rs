@@ -56,6 +56,7 @@ impl Statements for SqliteStatements<'_> {
     // The one writer needs no row locks.
     const ROW_LOCK: &'static str = "";
     const ROW_LOCK_OR_SKIP: &'static str = "";
+    const TAKE_TURN: Option<&'static str> = None;
     const UUID_DIGITS: (&'static str, &'static str) = ("lower(hex(", "))");
     const TEXT_COLUMNS: &'static str = "SELECT t.name, c.name FROM sqlite_schema t \
          JOIN pragma_table_xinfo(t.name) c WHERE t.type = 'table' \

@@ -4,6 +4,7 @@
 //! A shell looks after it: it waits for the end of its standard input, which comes when this process
 //! ends in whatever way, then stops the server and removes the directory.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -30,6 +31,9 @@ pub struct Database {
     name: String,
 }
 
+/// A session that has begun something and not ended it.
+pub struct Session(Child);
+
 struct Cluster {
     binaries: PathBuf,
     directory: PathBuf,
@@ -54,6 +58,39 @@ impl Database {
 
     pub fn run(&self, sql: &str) {
         self.cluster.psql(&self.name, sql);
+    }
+
+    /// Whether sessions that begin from now on may only read.
+    pub fn set_read_only(&self, is_read_only: bool) {
+        let name = &self.name;
+        let sql =
+            format!("ALTER DATABASE {name} SET default_transaction_read_only = {is_read_only}");
+        // From outside: nobody can change it from within.
+        self.cluster.psql("postgres", &sql);
+    }
+
+    pub fn end_sessions(&self) {
+        let name = &self.name;
+        let sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        self.cluster.psql("postgres", &sql);
+    }
+
+    /// A session that goes as far as this, until it is dropped.
+    pub fn begin(&self, sql: &str) -> Session {
+        let mut psql = self.cluster.psql_command(&self.name);
+        psql.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = psql.spawn().expect("psql starts");
+        writeln!(child.stdin.as_ref().unwrap(), "BEGIN; {sql};").unwrap();
+        Session(child)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().ok();
     }
 }
 
@@ -108,13 +145,14 @@ impl Cluster {
     }
 
     fn try_psql(&self, database: &str, sql: &str) -> Output {
-        Command::new(self.binaries.join("psql"))
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database])
-            .arg("-h")
-            .arg(&self.directory)
-            .args(["-c", sql])
-            .output()
-            .expect("psql starts")
+        self.psql_command(database).args(["-c", sql]).output().expect("psql starts")
+    }
+
+    fn psql_command(&self, database: &str) -> Command {
+        let mut psql = Command::new(self.binaries.join("psql"));
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database]);
+        psql.arg("-h").arg(&self.directory);
+        psql
     }
 }
 

@@ -36,10 +36,7 @@ async fn sessions_that_the_server_ended_are_replaced() {
     let ledger = place.ledger().await;
     for n in 1..=3 {
         work(&ledger, n).await.unwrap();
-        database(&place).run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        );
+        database(&place).end_sessions();
     }
     work(&ledger, 4).await.unwrap();
 }
@@ -48,19 +45,18 @@ async fn sessions_that_the_server_ended_are_replaced() {
 async fn sessions_that_may_only_read_are_replaced_as_soon_as_others_may_write() {
     let place = Place::postgres();
     drop(place.ledger().await);
-    let url = database(&place).url();
-    let name = url.trim_start_matches("postgresql:///").split('?').next().unwrap();
-    let outside = Database::create();
-    let set = |value: &str| {
-        outside.run(&format!("ALTER DATABASE {name} SET default_transaction_read_only = {value}"));
-    };
-    set("on");
+    database(&place).set_read_only(true);
     let ledger = place.open().await.unwrap();
     for _ in 0..2 {
+        let Err(LedgerError::Unavailable(why)) = ledger.check_writable().await else {
+            panic!("it takes no changes");
+        };
+        assert!(why.contains("standby"), "{why}");
         let refused = work(&ledger, 1).await;
         assert!(matches!(refused, Err(LedgerError::Unavailable(_))), "{refused:?}");
     }
-    set("off");
+    database(&place).set_read_only(false);
+    assert_eq!(ledger.check_writable().await, Ok(()));
     work(&ledger, 1).await.unwrap();
 }
 
