@@ -1,7 +1,7 @@
 //! The outbox: deliveries of what was told (`telling.rs`), one for each destination that takes it,
 //! leased, tried and recorded.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 

@@ -244,7 +244,7 @@ fn known(connection: &Connection, schema: i64) -> rusqlite::Result<Option<Known>
     let Some((ledger_id, epoch)): Option<([u8; 16], i64)> = meta else { return Ok(None) };
     let sql = "SELECT COALESCE(MAX(next), 1) FROM counter WHERE name LIKE 'vdn%'";
     let next_number = connection.query_row(sql, [], |row| row.get(0))?;
-    let sql = "SELECT MAX(t) FROM (SELECT MAX(fetched_at) AS t FROM campaign \
+    let sql = "SELECT MAX(t) FROM (SELECT MAX(fetched_at) AS t FROM campaign_state \
                UNION ALL SELECT MAX(at) FROM journal)";
     let newest: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
     let newest = newest.and_then(|micros| Timestamp::from_microsecond(micros).ok());

@@ -102,7 +102,7 @@ async fn a_policy_that_is_given_in_part_keeps_its_other_part() {
 async fn times_and_the_address_that_are_left_out_stay() {
     let app = TestApp::simulators(bound).await.serve().await;
     let sink = Sink::taking();
-    let stated = json!({"strBeginTime": "2026-01-01 08:00:00", "strEndTime": "2099-12-31 20:00:00",
+    let stated = json!({"strBeginTime": "2098-01-01 08:00:00", "strEndTime": "2099-12-31 20:00:00",
         "callBackUrl": sink.url("/results")});
     let campaign = Campaign::made(&app, "times", &stated).await;
     let mut whole = document(&app, "times");

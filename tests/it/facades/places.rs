@@ -428,22 +428,6 @@ async fn a_slot_is_opened_before_the_first_contact_that_uses_it() {
 }
 
 #[tokio::test]
-async fn tries_after_none_open_what_a_new_campaign_would() {
-    let app = TestApp::simulators(bound).await.serve().await;
-    let client = Elsewhere(&app);
-    let campaign = client.campaign("none", 0).await;
-    client.add(campaign, &[&[71], &[72, 73]]).await;
-    assert_eq!(client.tries("none").await, [0; 5]);
-    let mut edited = document(&app, "none");
-    edited.as_object_mut().unwrap().remove("initStatus");
-    edited["retryPolicy"]["retryTimes"] = json!(3);
-    let path = format!("v2/openapi/campaigns/{VIRTUAL_VDN}/{campaign}");
-    app.cc_ok("PUT", &path, Some(edited)).await;
-    assert_eq!(client.tries("none").await, [3, 3, 0, 0, 0]);
-    app.finish().await;
-}
-
-#[tokio::test]
 async fn what_somebody_else_closed_stays_closed() {
     let app = TestApp::simulators(bound).await;
     everybody_is_busy(&app).await;

@@ -1,7 +1,7 @@
 //! Steps of many campaigns run side by side: none waits for another in a circle, and what each campaign
 //! tells stays in order.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use dialbridge::domain::destination::Destination;
 use dialbridge::ledger::Ledger;
@@ -82,7 +82,7 @@ async fn delivered(ledger: &Ledger, destination: Uuid) -> BTreeMap<Uuid, Vec<i64
     let mut told: BTreeMap<Uuid, Vec<i64>> = BTreeMap::new();
     until(async || {
         let span = (at(10), at(1_000_000));
-        let leased = ledger.lease_deliveries(destination, (false, 8), HashSet::new(), span);
+        let leased = ledger.lease_deliveries(destination, (false, 8), [].into(), span);
         let leased = leased.await.unwrap();
         let mut tries = Vec::new();
         for delivery in leased {
