@@ -17,6 +17,7 @@
 )]
 
 mod bodies;
+#[allow(dead_code, reason = "tests do more to a database than a bench does")]
 #[path = "../../tests/it/ledger_story/cluster.rs"]
 mod cluster;
 mod gateway;

@@ -120,7 +120,8 @@ async fn what_cannot_be_recorded_as_delivered_is_not_sent_again() {
     let order = json!({"name": "crm", "shape": "standard", "url": sink.url("/")});
     gateway.ask("POST", "destinations", Some(order)).await;
     gateway.pusher(campaign).push_some("one", 1).await;
-    let unrecorded = || gateway.log().matches("outcome of deliveries is not recorded yet").count();
+    let unrecorded =
+        || gateway.log().matches("the outcome of deliveries could not be recorded").count();
     until(async || unrecorded() >= 3).await;
     assert_eq!(sink.received().len(), 1);
 }
