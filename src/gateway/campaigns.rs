@@ -287,15 +287,10 @@ impl WorkerGateway {
         asked_as: PlatformKind,
         entry: DirectoryEntry,
     ) -> Result<CampaignView, GatewayError> {
-        let adapter = &self.home(&entry.identity)?.adapter;
         let is_deleted = entry.gone || entry.snapshot.deleted;
         let deleted_at = is_deleted.then_some(entry.fetched_at);
         let document = Bytes::from(entry.snapshot.document);
-        let fetched = adapter.read_campaign(&entry.identity.native, document).map_err(|error| {
-            tracing::error!(campaign = %entry.identity.uuid, %error,
-                "the directory's document of the campaign cannot be read; the next discovery replaces it");
-            GatewayError::Internal("a document in the directory cannot be read".to_owned())
-        })?;
+        let fetched = self.home(&entry.identity)?.read_known(&entry.identity, document)?;
         // It may have been started or stopped since its document was read.
         let status = entry.snapshot.status;
         let view = self.view_with_status(asked_as, Arc::new(entry.identity), (fetched, status))?;
@@ -385,12 +380,32 @@ impl WorkerGateway {
 
 /// The facade's view of a read that the home did not answer.
 pub(super) fn failed(error: &PlatformError, identity: &CampaignIdentity) -> GatewayError {
-    tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error,
-        "the home did not show the campaign; the client is told to ask again");
+    say_unread(error, identity);
     GatewayError::from_platform(error, Noun::Campaign, identity.uuid)
 }
 
+fn say_unread(error: &PlatformError, identity: &CampaignIdentity) {
+    tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error,
+        "the home did not show the campaign; whoever asked is told so");
+}
+
 impl Home {
+    /// A campaign by its document in the directory.
+    ///
+    /// # Errors
+    /// `Internal` when the document cannot be read.
+    pub(super) fn read_known(
+        &self,
+        identity: &CampaignIdentity,
+        document: Bytes,
+    ) -> Result<FetchedCampaign, GatewayError> {
+        self.adapter.read_campaign(&identity.native, document).map_err(|error| {
+            tracing::error!(campaign = %identity.uuid, %error,
+                "the directory's document of the campaign cannot be read; the next discovery replaces it");
+            GatewayError::Internal("a document in the directory cannot be read".to_owned())
+        })
+    }
+
     /// What the home's no comes to for a client: its own words where both speak one language.
     pub(super) fn refusal(
         &self,
@@ -415,8 +430,7 @@ impl Home {
         if error.kind == PlatformErrorKind::NotFound {
             return failed(error, identity);
         }
-        tracing::warn!(campaign = %identity.uuid, home = %identity.home, %error,
-        "the home did not show the campaign; the client is told to ask again");
+        say_unread(error, identity);
         self.refusal(asked_as, error, (Noun::Campaign, identity.uuid))
     }
 }

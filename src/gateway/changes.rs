@@ -193,16 +193,10 @@ impl WorkerGateway {
         let Some(entry) = self.shared.ledger.find_entry(identity.uuid).await? else {
             return Ok(());
         };
-        let adapter = &self.home(identity)?.adapter;
-        let document = bytes::Bytes::from(entry.snapshot.document);
-        let known = adapter.read_campaign(&identity.native, document);
-        let mut fetched = known.map_err(|error| {
-            tracing::error!(campaign = %identity.uuid, %error,
-                "the directory's document of the campaign cannot be read; the next discovery replaces it");
-            GatewayError::Internal("a document in the directory cannot be read".to_owned())
-        })?;
+        let home = self.home(identity)?;
+        let mut fetched = home.read_known(identity, entry.snapshot.document.into())?;
         fetched.deleted = true;
-        self.sight(&identity.home, adapter, vec![fetched], at).await?;
+        self.sight(&identity.home, &home.adapter, vec![fetched], at).await?;
         self.stop_following(identity).await
     }
 }

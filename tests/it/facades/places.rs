@@ -427,6 +427,27 @@ async fn a_slot_is_opened_before_the_first_contact_that_uses_it() {
     app.finish().await;
 }
 
+/// No client of CC-iSales can state no tries; the outplan that was made for one can have none all the same.
+#[tokio::test]
+async fn tries_after_none_open_what_a_new_campaign_would() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let client = Elsewhere(&app);
+    let campaign = client.campaign("none", 2).await;
+    client.add(campaign, &[&[71], &[72, 73]]).await;
+    let outplan = client.own("none").await["outplan_id"].as_str().unwrap().to_owned();
+    let none = json!({"dial_timeout": 30_000, "try_interval": 600_000, "max_try_count_0": 0,
+        "max_try_count_1": 0, "max_try_count_2": 0, "max_try_count_3": 0, "max_try_count_4": 0});
+    app.on_voipbin("PUT", &format!("/outplans/{outplan}/dial_info"), Some(none)).await;
+    assert_eq!(client.tries("none").await, [0; 5]);
+    let mut edited = document(&app, "none");
+    edited.as_object_mut().unwrap().remove("initStatus");
+    edited["retryPolicy"]["retryTimes"] = json!(3);
+    let path = format!("v2/openapi/campaigns/{VIRTUAL_VDN}/{campaign}");
+    app.cc_ok("PUT", &path, Some(edited)).await;
+    assert_eq!(client.tries("none").await, [3, 3, 0, 0, 0]);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn what_somebody_else_closed_stays_closed() {
     let app = TestApp::simulators(bound).await;
