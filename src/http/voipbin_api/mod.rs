@@ -33,6 +33,7 @@ use actix_web::web::{self, Data, ServiceConfig, delete, get, post, put};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, Resource};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -278,14 +279,38 @@ impl Call<'_> {
         };
         let mut json = serde_json::Deserializer::from_slice(&body.bytes);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path();
-            let is_member = path.iter().next().is_some();
-            let member = if is_member { format!("{path}, ") } else { String::new() };
+            let member = shown(error.path()).map(|path| path + ", ").unwrap_or_default();
             unreadable(member, error.inner())
         })?;
         json.end().map_err(|error| unreadable(String::new(), &error))?;
         Ok(read)
     }
+}
+
+/// More digits than this make a name a number.
+const MAX_NAME_DIGITS: usize = 4;
+const MAX_NAME_CHARS: usize = 64;
+
+/// The path of a member; None for the body itself. A client may call a member what it likes, also by a
+/// phone number, and what is answered is logged, too: only what looks like a name is told.
+fn shown(path: &Path) -> Option<String> {
+    let parts = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => format!("[{index}]"),
+        Segment::Map { key: name } | Segment::Enum { variant: name } if is_name(name) => {
+            format!(".{name}")
+        }
+        _ => ".…".to_owned(),
+    });
+    let shown: String = parts.collect();
+    (!shown.is_empty()).then(|| shown.trim_start_matches('.').to_owned())
+}
+
+fn is_name(text: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(is_of_name)
+        && text.len() <= MAX_NAME_CHARS
+        && text.chars().filter(char::is_ascii_digit).count() <= MAX_NAME_DIGITS
 }
 
 impl Call<'_> {

@@ -249,6 +249,44 @@ const TARGETS_ELSEWHERE: &[&str] = &[
     r#"{"name":"n","detail":"d","data":"x","destination_0":{"type":"agent","target":"{unknown}"}}"#,
 ];
 
+/// Clients call a member what they like. A name that may be a number is told nowhere.
+#[tokio::test]
+async fn a_member_that_is_called_by_a_number_is_not_named() {
+    let (app, places) = app("cc").await;
+    let names = [
+        "+8613876543219",
+        "8613876543219",
+        "n8613876543219",
+        "+86 138-7654-3219",
+        "a138.b7654.c3219",
+        "\u{ff18}\u{ff16}13876543219",
+        "tel_138_76",
+    ];
+    for place in &places {
+        let path = format!("/v1.0/outdials/{}/targets", place.outdial);
+        let url = format!("{}{path}?accesskey={}", app.facades(), Caller::Both.key());
+        for name in names {
+            for body in [
+                format!(r#"{{"{name}": [}}"#),
+                format!(r#"{{"name": "n", "destination_0": {{"{name}": {{"b": [}}}}}}"#),
+            ] {
+                let reply = app.send("POST", &url, &[], Some(body)).await;
+                assert_eq!((reply.status, &*reply.reason()), (400, "INVALID_JSON_BODY"), "{name}");
+                let said = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+                assert!(said.contains("line 1, column"), "{name}: {said}");
+                assert!(!said.contains("138") && !said.contains("3219"), "{name}: {said}");
+            }
+        }
+        let body = format!(r#"{{"{}": [}}"#, "x".repeat(65));
+        let reply = app.send("POST", &url, &[], Some(body)).await;
+        assert!(reply.text.contains("(…[0], line 1"), "{}", reply.text);
+    }
+    let row: Row = ("POST", "/outplans", r#"{"max_try_count_0":1.5}"#, 400, "INVALID_JSON_BODY");
+    let reply = send(&app, &places[0], &row, Caller::Both).await;
+    assert!(reply.text.contains("(max_try_count_0, line 1"), "a name is told: {}", reply.text);
+    app.finish().await;
+}
+
 async fn send(app: &TestApp, place: &Place, row: &Row, caller: Caller) -> crate::support::Reply {
     let (method, path, body, _, _) = row;
     let path = place.fill(path);
