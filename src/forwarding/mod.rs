@@ -258,10 +258,10 @@ impl Courier {
         parcel: Parcel<'_>,
     ) -> Sent {
         let Some(shape) = Shape::from_term(&destination.shape) else {
-            return unsendable("its shape is not known to this program");
+            return Sent::unsendable("its shape is not known to this program");
         };
         let Some(body) = body(shape, &parcel) else {
-            return unsendable("there is nothing to say in its shape");
+            return Sent::unsendable("there is nothing to say in its shape");
         };
         let declared = match &parcel {
             Parcel::Push { declared, .. } => *declared,
@@ -416,10 +416,12 @@ impl Sent {
     pub fn not_sent(error: &str) -> Self {
         failed(error, false)
     }
-}
 
-fn unsendable(error: &str) -> Sent {
-    Sent { outcome: Outcome::Unsendable, status: None, error: Some(error.to_owned()), answer: None }
+    /// It can never be sent.
+    pub fn unsendable(error: &str) -> Self {
+        let error = Some(error.to_owned());
+        Self { outcome: Outcome::Unsendable, status: None, error, answer: None }
+    }
 }
 
 /// The beginning of an answer without what may be a phone number.

@@ -390,6 +390,9 @@ impl OutboxWorker {
                 let label = Label { id: &id, is_redrive: delivery.is_redrive, trace };
                 shared.courier.send(destination, label, parcel).await
             }
+            Told::Unreadable(why) => {
+                Sent::unsendable(&format!("what is stored of it cannot be read: {why}"))
+            }
         }
     }
 

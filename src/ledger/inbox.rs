@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -186,13 +187,23 @@ impl Ledger {
         }
     }
 
-    /// Pushes that are due, oldest first. Whoever reads them may not be alone.
+    /// Pushes that are due, oldest first. Whoever reads them may not be alone. One whose row cannot be
+    /// read stays, and keeps none of the others from being read.
     pub async fn due_inbox(
         &self,
         page: DuePage,
         now: Timestamp,
     ) -> Result<Vec<InboxRow>, LedgerError> {
-        self.read(Due { page, now }).await
+        let (due, unreadable) = self.read(Due { page, now }).await?;
+        for (push, why) in unreadable {
+            tracing::error!(
+                push,
+                why,
+                "a stored push cannot be read; it stays in the inbox and is read again in an hour"
+            );
+            self.postpone_inbox(push, now + UNREADABLE_WAITS).await?;
+        }
+        Ok(due)
     }
 
     /// Forgets pushes that were processed before then, at most `limit`; answers how many.
@@ -306,6 +317,9 @@ pub struct DuePage {
     pub but: HashSet<i64>,
 }
 
+/// So long a push waits whose row cannot be read.
+const UNREADABLE_WAITS: Duration = Duration::from_secs(3600);
+
 struct Due {
     page: DuePage,
     now: Timestamp,
@@ -335,12 +349,13 @@ impl Due {
 }
 
 impl Verb for Due {
-    type Answer = Vec<InboxRow>;
+    /// Those that are read, and why the others cannot be.
+    type Answer = (Vec<InboxRow>, Vec<(i64, String)>);
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Vec<InboxRow>, LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
         let mut ids: Vec<Value> = self.chosen(store).await?.into_iter().map(Value::from).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Self::Answer::default());
         }
         // A power of two of places, so that there are few different statements.
         ids.resize(ids.len().next_power_of_two(), Value::Null);
@@ -350,20 +365,28 @@ impl Verb for Due {
              WHERE i.id IN ({}) ORDER BY i.due_at, i.id",
             placeholders(1, ids.len())
         );
-        let rows = store.rows(&sql, &ids).await?;
-        let read = |mut row: Row| {
+        let read = |id: i64, row: &mut Row| {
             Ok(InboxRow {
-                id: row.int()?,
+                id,
                 account: row.slug()?,
                 received_at: row.time()?,
                 body: row.text()?,
                 tries: row.int()?,
-                waiting: read_places(&mut row)?,
+                waiting: read_places(row)?,
                 campaign: row.optional_text()?.map(NativeId::new),
                 trace: row.optional_text()?,
             })
         };
-        rows.into_iter().map(read).collect()
+        let (mut due, mut unreadable) = Self::Answer::default();
+        for mut row in store.rows(&sql, &ids).await? {
+            let id = row.int()?;
+            match read(id, &mut row) {
+                Ok(push) => due.push(push),
+                Err(LedgerError::Corrupt(why)) => unreadable.push((id, why)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((due, unreadable))
     }
 }
 

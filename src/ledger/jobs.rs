@@ -330,6 +330,9 @@ impl Verb for SubmitJob {
     }
 }
 
+const FAIL_UNREADABLE: &str = "UPDATE job SET state = 'failed', lease_owner = NULL, changed_at = $2, \
+     error = 'what is stored of it cannot be read', lease_until = NULL WHERE id = $1";
+
 struct LeaseJobs {
     owner: Uuid,
     kinds: Vec<&'static str>,
@@ -356,14 +359,18 @@ impl Verb for LeaseJobs {
         let mut jobs = Vec::with_capacity(due.len());
         for mut row in due {
             let (id, uuid) = (row.int()?, row.uuid()?);
-            store
-                .execute(
-                    "UPDATE job SET state = 'running', lease_owner = $2, lease_until = $3, \
-                     fence = fence + 1 WHERE id = $1",
-                    &[id.into(), self.owner.into(), self.until.into()],
-                )
-                .await?;
-            jobs.extend(find(store, uuid).await?);
+            let sql = "UPDATE job SET state = 'running', lease_owner = $2, lease_until = $3, \
+                       fence = fence + 1 WHERE id = $1";
+            store.execute(sql, &[id.into(), self.owner.into(), self.until.into()]).await?;
+            match find(store, uuid).await {
+                Ok(job) => jobs.extend(job),
+                // It ends by itself: the others that are due are none the worse.
+                Err(LedgerError::Corrupt(why)) => {
+                    tracing::error!(job = id, why, "a stored job cannot be read; it has failed");
+                    store.execute(FAIL_UNREADABLE, &[id.into(), self.now.into()]).await?;
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(jobs)
     }
@@ -410,14 +417,10 @@ impl Verb for ReleaseLeases {
     type Answer = u64;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<u64, LedgerError> {
-        store
-            .execute(
-                "UPDATE job SET state = 'waiting', lease_owner = NULL, lease_until = NULL, \
-                 fence = fence + 1, run_at = $2 WHERE state = 'running' \
-                 AND lease_owner = COALESCE($1, lease_owner)",
-                &[self.owner.map_or(Value::Null, Value::Uuid), self.now.into()],
-            )
-            .await
+        let sql = "UPDATE job SET state = 'waiting', lease_owner = NULL, lease_until = NULL, \
+                   fence = fence + 1, run_at = $2 WHERE state = 'running' \
+                   AND lease_owner = COALESCE($1, lease_owner)";
+        store.execute(sql, &[self.owner.map_or(Value::Null, Value::Uuid), self.now.into()]).await
     }
 }
 

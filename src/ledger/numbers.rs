@@ -340,7 +340,14 @@ impl Look {
         for column in self.place.columns {
             let content = (column.holds == Holds::Body).then(|| read_content(&mut row));
             let content = content.transpose()?.flatten();
-            let Some(before) = row.optional_text()? else { continue };
+            let before = match row.optional_text() {
+                Ok(Some(before)) => before,
+                Ok(None) => continue,
+                Err(_) => {
+                    found.unreadable += 1;
+                    continue;
+                }
+            };
             let bytes = content.as_ref().and_then(|_| quarantine::from_hex(&before));
             let says = match (&content, &bytes) {
                 (Some(content), Some(bytes)) => Said::Bytes(bytes, content),

@@ -13,7 +13,7 @@ use crate::domain::ids::{AccountSlug, PublicPair};
 use crate::ledger::inbox::Content;
 use crate::ledger::quarantine::decoded;
 use crate::ledger::snapshot;
-use crate::ledger::statements::{Haste, Statements, Value, Verb, placeholders};
+use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
 
 /// So long a failure waits for its reason, where its receiver is told ends alone; then it is told without
@@ -54,6 +54,8 @@ pub enum Told {
         proof: Option<String>,
         content: Content,
     },
+    /// What is stored of it cannot be read, and why: it can never be sent.
+    Unreadable(String),
 }
 
 /// An attempt as it was in one revision.
@@ -363,7 +365,21 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
                LEFT JOIN contact k ON k.id = t.contact_id WHERE e.id = $1";
     let row = store.row(sql, &[event.into()]).await?;
     let mut row = row.ok_or(LedgerError::Missing("event"))?;
-    let (number, account, at) = (row.int()?, row.slug()?, row.time()?);
+    let (number, account) = (row.int()?, row.slug()?);
+    match read_event(&mut row) {
+        Ok((at, what, trace)) => Ok(Event { number, account, at, what, trace }),
+        // It ends by itself: the others of its batch are none the worse.
+        Err(LedgerError::Corrupt(why)) => {
+            let (at, what) = (Timestamp::UNIX_EPOCH, Told::Unreadable(why));
+            Ok(Event { number, account, at, what, trace: None })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What stands behind an event's number and account: when, what, and its `traceparent`.
+fn read_event(row: &mut Row) -> Result<(Timestamp, Told, Option<String>), LedgerError> {
+    let at = row.time()?;
     let (body, proof, revision) = (row.text()?, row.optional_text()?, row.int()?);
     let trace = row.optional_text()?;
     let (attempt, list_at, campaign) =
@@ -390,7 +406,7 @@ async fn find_event<S: Statements>(store: &mut S, event: i64) -> Result<Event, L
         let body = decoded(&encoding, body).ok_or_else(|| row.corrupt("a push"))?;
         Told::Push { body, proof, content }
     };
-    Ok(Event { number, account, at, what, trace })
+    Ok((at, what, trace))
 }
 
 struct Record {

@@ -77,6 +77,9 @@ pub trait Statements: Send {
     }
 }
 
+/// Why no statement is given [`Value::Unreadable`].
+pub const UNREADABLE: &str = "a column that could not be read names no row";
+
 /// A parameter or a column.
 #[derive(Clone, PartialEq)]
 pub enum Value {
@@ -85,6 +88,9 @@ pub enum Value {
     Bool(bool),
     Text(String),
     Uuid(Uuid),
+    /// A column that holds none of these. Whoever takes it gets an error, and the other rows of the answer
+    /// are read all the same.
+    Unreadable,
 }
 
 /// A row whose columns are taken from left to right, each as the type that it must have.

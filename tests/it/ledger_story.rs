@@ -32,6 +32,7 @@ mod restoring;
 mod search;
 mod side_by_side;
 mod steering;
+mod unreadable;
 mod unusable;
 mod work;
 

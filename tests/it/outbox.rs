@@ -12,6 +12,7 @@ use crate::support::{Reply, TestApp, VDN, until};
 mod own_words;
 mod receivers;
 mod recorded;
+mod unreadable;
 
 /// A gateway with a campaign on CC-iSales, whose results are pushed.
 struct Scene {

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::ledger::LedgerError;
-use crate::ledger::statements::{Row, Statements, Value};
+use crate::ledger::statements::{Row, Statements, UNREADABLE, Value};
 
 use super::{Remedy, remedy};
 
@@ -64,7 +64,7 @@ impl Statements for PostgresStatements<'_> {
             }
         };
         match answer.await {
-            Ok(rows) => rows.iter().map(read_row).collect(),
+            Ok(rows) => Ok(rows.iter().map(read_row).collect()),
             Err(error) => Err(self.failed(&error)),
         }
     }
@@ -93,7 +93,7 @@ impl Statements for PostgresStatements<'_> {
     }
 }
 
-fn read_row(row: &tokio_postgres::Row) -> Result<Row, LedgerError> {
+fn read_row(row: &tokio_postgres::Row) -> Row {
     let values = row.columns().iter().enumerate().map(|(n, column)| {
         let value = match *column.type_() {
             Type::INT8 => row.try_get::<_, Option<i64>>(n).map(|v| v.map(Value::Int)),
@@ -103,11 +103,9 @@ fn read_row(row: &tokio_postgres::Row) -> Result<Row, LedgerError> {
             Type::UUID => row.try_get(n).map(|v: Option<_>| v.map(Value::Uuid)),
             _ => row.try_get::<_, Option<String>>(n).map(|v| v.map(Value::Text)),
         };
-        value
-            .map(|value| value.unwrap_or(Value::Null))
-            .map_err(|_| LedgerError::Corrupt(format!("column {} has an unexpected type", n + 1)))
+        value.map_or(Value::Unreadable, |value| value.unwrap_or(Value::Null))
     });
-    values.collect::<Result<_, _>>().map(Row::new)
+    Row::new(values.collect())
 }
 
 impl ToSql for Value {
@@ -117,6 +115,7 @@ impl ToSql for Value {
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         match self {
+            Value::Unreadable => Err(UNREADABLE.into()),
             Value::Null => Ok(IsNull::Yes),
             Value::Int(value) => value.to_sql_checked(ty, out),
             Value::Bool(value) => value.to_sql_checked(ty, out),
@@ -137,6 +136,7 @@ impl std::fmt::Debug for Value {
     /// Without the value: it may be a phone number.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Value::Unreadable => "Unreadable",
             Value::Null => "Null",
             Value::Int(_) => "Int",
             Value::Bool(_) => "Bool",

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode};
 use uuid::Uuid;
 
 use crate::ledger::LedgerError;
-use crate::ledger::statements::{Row, Statements, Value};
+use crate::ledger::statements::{Row, Statements, UNREADABLE, Value};
 
 pub struct SqliteStatements<'c> {
     connection: &'c mut Connection,
@@ -38,8 +38,8 @@ impl<'c> SqliteStatements<'c> {
         let mut rows = statement.raw_query();
         let mut answer = Vec::new();
         while let Some(row) = rows.next().map_err(|e| ledger_error(&e))? {
-            let values = (0..columns)
-                .map(|n| row.get_ref(n).map_err(|e| ledger_error(&e)).and_then(read_value));
+            let values =
+                (0..columns).map(|n| row.get_ref(n).map(read_value).map_err(|e| ledger_error(&e)));
             answer.push(Row::new(values.collect::<Result<_, _>>()?));
         }
         Ok(answer)
@@ -90,24 +90,24 @@ impl Statements for SqliteStatements<'_> {
     }
 }
 
-fn read_value(value: ValueRef<'_>) -> Result<Value, LedgerError> {
-    let corrupt = |what: &str| LedgerError::Corrupt(format!("a column is not {what}"));
+fn read_value(value: ValueRef<'_>) -> Value {
     match value {
-        ValueRef::Null => Ok(Value::Null),
-        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
         ValueRef::Text(bytes) => {
-            String::from_utf8(bytes.to_vec()).map(Value::Text).map_err(|_| corrupt("text in UTF-8"))
+            String::from_utf8(bytes.to_vec()).map_or(Value::Unreadable, Value::Text)
         }
-        ValueRef::Blob(bytes) => {
-            Uuid::from_slice(bytes).map(Value::Uuid).map_err(|_| corrupt("a UUID"))
-        }
-        ValueRef::Real(_) => Err(corrupt("a whole number")),
+        ValueRef::Blob(bytes) => Uuid::from_slice(bytes).map_or(Value::Unreadable, Value::Uuid),
+        ValueRef::Real(_) => Value::Unreadable,
     }
 }
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
+            Value::Unreadable => {
+                return Err(rusqlite::Error::ToSqlConversionFailure(UNREADABLE.into()));
+            }
             Value::Null => ValueRef::Null,
             Value::Int(value) => ValueRef::Integer(*value),
             Value::Bool(value) => ValueRef::Integer(i64::from(*value)),

@@ -145,7 +145,7 @@ async fn due(ledger: &Ledger, destination: i64, now: Timestamp) -> Vec<(Uuid, i6
         ledger.lease_deliveries(uuid(7000 + destination), (false, 10), HashMap::new(), span);
     let told = |what| match what {
         Told::Attempt(told) => (told.uuid, told.revision, told.newest_revision),
-        Told::Push { .. } => panic!("nobody pushed"),
+        Told::Push { .. } | Told::Unreadable(_) => panic!("nobody pushed"),
     };
     let mut due: Vec<_> =
         leased.await.unwrap().into_iter().map(|leased| told(leased.event.what)).collect();
