@@ -6,6 +6,7 @@
 
 mod incoming;
 mod listening;
+mod stores;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use std::time::Duration;
 use actix_server::ServerHandle;
 use actix_web::web::ServiceConfig;
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ use crate::app::listening::{
     Certificates, Doors, Opened, configure_operators, configure_receiver, configure_worker,
     connections,
 };
+pub use crate::app::stores::open_ledger;
+use crate::app::stores::{ensure_not_lost, open_id_cache};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, Config, IdCacheConfig, LedgerConfig, Listeners};
 use crate::forwarding::Courier;
@@ -36,7 +38,7 @@ use crate::gateway::pushes::Refresher;
 use crate::gateway::{Actors, Gateway, GatewayParts};
 use crate::http::entrance::{Doorway, Entrance, Side};
 use crate::http::{self, Administration, Facades};
-use crate::idcache::{CacheOwner, IdCache};
+use crate::idcache::IdCache;
 use crate::ledger::Ledger;
 use crate::ledger::identity::AccountRow;
 use crate::ledger::keys::KeyFingerprint;
@@ -243,6 +245,9 @@ impl Ground {
         if let Some(collector) = &config.traces {
             traces::start(collector)?;
         }
+        if options.migrate {
+            ensure_not_lost(config)?;
+        }
         let ledger = open_ledger(&config.ledger, &clock, options.migrate).await?;
         // Before the first request of this process, and never again while it runs.
         let doubted = ledger.doubt_orphaned_requests().await;
@@ -408,40 +413,6 @@ pub fn load_tables(config: &Config) -> anyhow::Result<Arc<Tables>> {
     })
 }
 
-/// Opens the configured ledger, after bringing its schema up to date when asked to.
-///
-/// # Errors
-/// When it cannot be opened, or its schema is not one that this program works with.
-pub async fn open_ledger(
-    settings: &LedgerConfig,
-    clock: &Clock,
-    migrate: bool,
-) -> anyhow::Result<Ledger> {
-    match settings {
-        LedgerConfig::Sqlite { path } => {
-            if migrate {
-                Ledger::migrate_sqlite(path, clock).context("migrating the ledger")?;
-            }
-            Ledger::open_sqlite(path)
-        }
-        LedgerConfig::Postgres { url, connections } => {
-            if migrate {
-                let migrated = Ledger::migrate_postgres(url.expose_secret(), clock).await;
-                migrated.context("migrating the ledger")?;
-            }
-            Ledger::open_postgres(url.expose_secret(), *connections).await
-        }
-    }
-    .with_context(|| format!("opening the ledger {} (ledger.url)", place_of(settings)))
-}
-
-fn place_of(settings: &LedgerConfig) -> String {
-    match settings {
-        LedgerConfig::Sqlite { path } => path.display().to_string(),
-        LedgerConfig::Postgres { url, .. } => Ledger::place_of_postgres(url.expose_secret()),
-    }
-}
-
 /// What the ledger knows the configured master keys by.
 ///
 /// # Errors
@@ -451,12 +422,6 @@ pub fn key_fingerprints(config: &Config) -> anyhow::Result<Vec<KeyFingerprint>> 
     let keys = keys.context("keys.master_key")?;
     let prints = keys.iter().flat_map(MasterKeys::fingerprints);
     Ok(prints.map(|(version, fingerprint)| KeyFingerprint { version, fingerprint }).collect())
-}
-
-async fn open_id_cache(settings: &IdCacheConfig, ledger: &Ledger) -> anyhow::Result<IdCache> {
-    let meta = ledger.meta().await.context("reading the ledger's id")?;
-    let owner = CacheOwner { ledger_id: meta.ledger_id, epoch: meta.epoch };
-    IdCache::open(&settings.directory, settings.capacity_mb, owner).context("opening the id cache")
 }
 
 fn account_row(account: &AccountConfig) -> AccountRow {

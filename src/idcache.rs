@@ -83,6 +83,11 @@ impl IdCache {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether there is a cache in `directory`, whoever's.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join("db").is_file()
+    }
+
     /// The campaign of a public id, from memory or else from sled. None: not here, ask the ledger
     /// (and [`IdCache::insert`] what it says).
     pub async fn resolve(&self, key: CampaignKey) -> Option<Arc<CampaignIdentity>> {

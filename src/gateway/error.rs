@@ -194,7 +194,7 @@ impl From<LedgerError> for GatewayError {
         tracing::error!(%error, "the ledger did not do what a request needs; the client is told");
         match error {
             // Which disk, folder or database it is, is the operator's to know, and in the log.
-            LedgerError::Unavailable(_) => {
+            LedgerError::Unavailable(_) | LedgerError::Damaged(_) => {
                 GatewayError::unavailable("the ledger is not available; the gateway's log says why")
             }
             LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),

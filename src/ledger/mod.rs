@@ -80,17 +80,22 @@ pub enum LedgerError {
     /// The store takes none such, whoever asks and however often.
     #[error("the ledger does not take it: {0}")]
     Refused(String),
+    /// A row, or a column of one.
     #[error("what is stored cannot be read: {0}")]
     Corrupt(String),
+    /// A file of the store, and with it perhaps anything: nothing may be written there any more.
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
 }
 
 impl LedgerError {
     /// Whether it is the store that fails, and not what it was given: the same may succeed later.
     pub fn is_of_the_store(&self) -> bool {
         match self {
-            LedgerError::Unavailable(_) | LedgerError::Unclear(_) | LedgerError::Schema { .. } => {
-                true
-            }
+            LedgerError::Unavailable(_)
+            | LedgerError::Unclear(_)
+            | LedgerError::Schema { .. }
+            | LedgerError::Damaged(_) => true,
             LedgerError::Missing(_)
             | LedgerError::Moved
             | LedgerError::Conflict(_)
@@ -178,7 +183,7 @@ impl Ledger {
     /// takes about a second for each gigabyte or two.
     ///
     /// # Errors
-    /// `Corrupt` with what is wrong first; `Schema` as for [`Ledger::open_sqlite`].
+    /// `Damaged` with what is wrong first; `Schema` as for [`Ledger::open_sqlite`].
     pub fn inspect_sqlite(
         path: &Path,
         keys: Vec<KeyFingerprint>,
@@ -190,7 +195,7 @@ impl Ledger {
     /// and the numbers that it hands out are none that were handed out before.
     ///
     /// # Errors
-    /// `Conflict` when what is there is not to be replaced or the copy is none, `Corrupt` for a damaged copy.
+    /// `Conflict` when what is there is not to be replaced or the copy is none, `Damaged` for a damaged copy.
     pub fn restore_sqlite(
         copy: &Path,
         path: &Path,

@@ -2,8 +2,10 @@
 //! path names, and whether they are sound.
 //!
 //! A file that is deleted or replaced goes on being written by whoever has it open, and what is written
-//! there is lost. So the files are known by device and inode, and looked at after every commit and once
-//! a second; from the first difference on the ledger refuses everything until it is opened again.
+//! there is lost; so is what goes into one that somebody else overwrites. So the files are known by device
+//! and inode and by what stands in them (`contents`), and looked at after every commit and once a second.
+//! From the first difference on, or the first page that SQLite finds damaged, the ledger refuses everything
+//! until it is opened again.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -16,6 +18,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use url::Url;
 
 use super::BUSY_TIMEOUT;
+use super::contents::{Contents, Mark, Overwritten};
 use super::statements::ledger_error;
 use crate::ledger::LedgerError;
 
@@ -48,7 +51,9 @@ struct FileId {
 
 /// The files that are written, under the names by which they were opened.
 pub struct Watch {
-    files: Vec<(PathBuf, FileId)>,
+    /// The ledger file, its log, and the index of that.
+    files: [(PathBuf, FileId); 3],
+    contents: Contents,
     /// Why they are not to be trusted any more.
     lost: OnceLock<String>,
 }
@@ -65,19 +70,21 @@ impl Watch {
     pub fn new(path: &Path, lock: &Lock) -> Result<Self, LedgerError> {
         let file = lock.file.as_ref().ok_or_else(|| removed(path))?;
         let held = FileId::of(&file.metadata().map_err(|error| unavailable(path, &error))?);
-        let mut files = vec![(path.to_owned(), held)];
         let itself = resolved(path);
-        for suffix in COMPANIONS {
-            let name = with_suffix(&itself, suffix);
-            let metadata = fs::metadata(&name).map_err(|error| unavailable(&name, &error))?;
-            files.push((name, FileId::of(&metadata)));
-        }
-        let watch = Self { files, lost: OnceLock::new() };
+        let [log, index] = COMPANIONS.map(|suffix| with_suffix(&itself, suffix));
+        let contents = Contents::open(file, &log, &index);
+        let contents = contents.map_err(|error| unavailable(&itself, &error))?;
+        let known = |name: PathBuf| match fs::metadata(&name) {
+            Ok(metadata) => Ok((name, FileId::of(&metadata))),
+            Err(error) => Err(unavailable(&name, &error)),
+        };
+        let files = [(path.to_owned(), held), known(log)?, known(index)?];
+        let watch = Self { files, contents, lost: OnceLock::new() };
         watch.look().map(|()| watch)
     }
 
     /// # Errors
-    /// `Unavailable` when a file has been removed or replaced, now or at an earlier look.
+    /// `Unavailable` when a file has been removed, replaced or overwritten, now or at an earlier look.
     pub fn look(&self) -> Result<(), LedgerError> {
         self.trusted()?;
         for (name, known) in &self.files {
@@ -91,7 +98,13 @@ impl Watch {
                 Err(error) => return Err(unavailable(name, &error)),
             }
         }
-        Ok(())
+        let [(main, _), (log, _), _] = &self.files;
+        match self.contents.check() {
+            Ok(None) => Ok(()),
+            Ok(Some(Overwritten::Main)) => Err(self.lose(main, "was overwritten")),
+            Ok(Some(Overwritten::Log)) => Err(self.lose(log, "was overwritten")),
+            Err(error) => Err(unavailable(main, &error)),
+        }
     }
 
     /// What the last look said, without another.
@@ -102,13 +115,31 @@ impl Watch {
         }
     }
 
+    /// The same, unless SQLite found a file damaged: that loses the ledger.
+    pub fn judge<T>(&self, outcome: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        outcome.map_err(|error| match error {
+            LedgerError::Damaged(why) => {
+                self.lose(&self.files[0].0, &format!("was found damaged ({why})"))
+            }
+            other => other,
+        })
+    }
+
+    /// What the next commit is to put into the ledger file, if it is the first after a checkpoint.
+    pub fn mark(&self) -> Mark {
+        self.contents.mark()
+    }
+
     fn lose(&self, name: &Path, what: &str) -> LedgerError {
         let why = format!(
-            "{} {what} while it was in use; stop this process, put the file back, start again",
+            "{} {what} while it was in use; stop this process, put the file or a copy of it back \
+             (`dialbridge restore`), start again",
             name.display()
         );
-        tracing::error!(why, "the ledger file is lost; nothing is answered as done any more");
-        LedgerError::Unavailable(self.lost.get_or_init(|| why).clone())
+        if self.lost.set(why.clone()).is_ok() {
+            tracing::error!(why, "the ledger file is lost; nothing is answered as done any more");
+        }
+        LedgerError::Unavailable(self.lost.get().cloned().unwrap_or(why))
     }
 }
 
@@ -188,11 +219,11 @@ pub fn check_when_opened(connection: &Connection, path: &Path) -> Result<(), Led
 }
 
 /// # Errors
-/// `Corrupt` with what is wrong first, and what to do.
+/// `Damaged` with what is wrong first, and what to do.
 pub fn check_sound(connection: &Connection, path: &Path, how: &str) -> Result<(), LedgerError> {
     match damage(connection, how)? {
         None => Ok(()),
-        Some(why) => Err(LedgerError::Corrupt(format!(
+        Some(why) => Err(LedgerError::Damaged(format!(
             "{} is damaged ({why}); stop the gateway and put a copy in its place with \
              `dialbridge restore COPY --replace`",
             path.display()

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -74,9 +75,9 @@ impl SqliteLedger {
         work: impl FnOnce(&Path) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let path = self.threads.path.clone();
+        let (path, watch) = (self.threads.path.clone(), Arc::clone(&self.threads.watch));
         let job: ReadJob = Box::new(move |_| {
-            answer.send(work(&path)).ok();
+            answer.send(watch.judge(work(&path))).ok();
         });
         self.threads.watch.trusted()?;
         submit(self.threads.reads.as_ref(), job)?;

@@ -20,6 +20,7 @@ use crate::ledger::held::Held;
 use crate::ledger::statements::Verb;
 use crate::ledger::{LedgerError, schema};
 
+mod contents;
 mod files;
 pub mod keeping;
 pub mod restoring;
@@ -118,9 +119,10 @@ impl SqliteLedger {
 
     pub(super) async fn read<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let (answer, answered) = oneshot::channel();
+        let watch = Arc::clone(&self.threads.watch);
         let job: ReadJob = Box::new(move |connection| {
             // Whoever asked may have gone meanwhile; then nobody needs the answer.
-            answer.send(read_in_snapshot(connection, &verb)).ok();
+            answer.send(watch.judge(read_in_snapshot(connection, &verb))).ok();
         });
         self.threads.watch.trusted()?;
         submit(self.threads.reads.as_ref(), job)?;
@@ -129,7 +131,8 @@ impl SqliteLedger {
 
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Answer, LedgerError> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { job: writer::job(verb, answer), haste: V::HASTE };
+        let watch = Arc::clone(&self.threads.watch);
+        let waiting = Waiting { job: writer::job(verb, answer, watch), haste: V::HASTE };
         self.threads.watch.trusted()?;
         submit(self.threads.writes.as_ref(), waiting)?;
         answered.await.unwrap_or_else(|_| Err(closing()))

@@ -119,7 +119,7 @@ fn known_of_copy(copy: &Path) -> Result<Known, LedgerError> {
         Flaw::Missing => LedgerError::Conflict(format!("{shown}: no such file")),
         Flaw::NoLedger => LedgerError::Conflict(format!("{shown} is not a copy of a ledger")),
         Flaw::Damaged(why) => {
-            LedgerError::Corrupt(format!("{shown} is damaged ({why}); take another copy"))
+            LedgerError::Damaged(format!("{shown} is damaged ({why}); take another copy"))
         }
         Flaw::Failed(error) => error,
     })?;

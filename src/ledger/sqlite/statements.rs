@@ -124,7 +124,7 @@ pub fn ledger_error(error: &rusqlite::Error) -> LedgerError {
             LedgerError::Conflict(format!("a row contradicts what is kept: {error}"))
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            LedgerError::Corrupt(error.to_string())
+            LedgerError::Damaged(error.to_string())
         }
         Some(ErrorCode::TooBig | ErrorCode::TypeMismatch | ErrorCode::ParameterOutOfRange) => {
             LedgerError::Refused(error.to_string())

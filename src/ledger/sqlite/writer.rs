@@ -18,6 +18,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::held::Held;
 use crate::ledger::statements::{Haste, Verb};
 
+use super::contents::Mark;
 use super::files::Watch;
 use super::statements::ledger_error;
 use super::{control, run_verb};
@@ -77,6 +78,7 @@ pub enum Ran {
 
 struct VerbJob<V: Verb> {
     verb: V,
+    watch: Arc<Watch>,
     result: Option<Result<V::Answer, LedgerError>>,
     answer: oneshot::Sender<Result<V::Answer, LedgerError>>,
 }
@@ -85,8 +87,9 @@ struct VerbJob<V: Verb> {
 pub fn job<V: Verb>(
     verb: V,
     answer: oneshot::Sender<Result<V::Answer, LedgerError>>,
+    watch: Arc<Watch>,
 ) -> Box<dyn Job> {
-    Box::new(VerbJob { verb, result: None, answer })
+    Box::new(VerbJob { verb, watch, result: None, answer })
 }
 
 impl<V: Verb> Job for VerbJob<V> {
@@ -97,6 +100,7 @@ impl<V: Verb> Job for VerbJob<V> {
         } else {
             run_verb(transaction, &self.verb)
         };
+        let result = self.watch.judge(result);
         let has_changed = transaction.total_changes() != before;
         let ran =
             if result.is_err() && has_changed && !in_savepoint { Ran::InPart } else { Ran::Whole };
@@ -244,6 +248,9 @@ pub struct Writer {
     watch: Arc<Watch>,
     checkpoints: SyncSender<()>,
     held: Arc<Held>,
+    /// The mark that is in the ledger, and the one that the open transaction puts there.
+    marked: Option<Mark>,
+    marking: Option<Mark>,
     /// The size of the WAL at which the next checkpoint is asked for.
     asks_at_pages: i32,
 }
@@ -272,7 +279,8 @@ impl Writer {
         };
         connection.wal_hook(Some(count)).map_err(|error| ledger_error(&error))?;
         let asks_at_pages = CHECKPOINT_FROM_PAGES;
-        Ok(Self { connection, wal, watch, checkpoints, held, asks_at_pages })
+        let (marked, marking) = (None, None);
+        Ok(Self { connection, wal, watch, checkpoints, held, marked, marking, asks_at_pages })
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -317,13 +325,27 @@ impl Writer {
         ran
     }
 
-    fn begin(&self) -> Result<(), LedgerError> {
-        control(&self.connection, "BEGIN IMMEDIATE").map_err(|error| ledger_error(&error))
+    /// The first transaction after a checkpoint marks the ledger file.
+    fn begin(&mut self) -> Result<(), LedgerError> {
+        self.watch.trusted()?;
+        self.control("BEGIN IMMEDIATE")?;
+        self.marking = Some(self.watch.mark()).filter(|mark| self.marked != Some(*mark));
+        let Some(mark) = self.marking else { return Ok(()) };
+        let sql = format!("PRAGMA user_version = {}", mark.number);
+        let marked = self.connection.execute_batch(&sql).map_err(|error| ledger_error(&error));
+        if marked.is_err() && !self.is_lost() {
+            self.control("ROLLBACK")?;
+        }
+        self.watch.judge(marked)
+    }
+
+    fn control(&self, sql: &str) -> Result<(), LedgerError> {
+        self.watch.judge(control(&self.connection, sql).map_err(|error| ledger_error(&error)))
     }
 
     /// The same jobs in a new transaction, each of which undoes itself when it fails.
     fn begin_again(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), LedgerError> {
-        control(&self.connection, "ROLLBACK").map_err(|error| ledger_error(&error))?;
+        self.control("ROLLBACK")?;
         self.begin()?;
         for job in jobs {
             if self.is_lost() {
@@ -343,7 +365,12 @@ impl Writer {
         if self.is_lost() {
             return Err(LedgerError::Unavailable("the transaction was rolled back".to_owned()));
         }
+        if let Err(lost) = self.watch.trusted() {
+            self.control("ROLLBACK")?;
+            return Err(lost);
+        }
         let Err(error) = control(&self.connection, "COMMIT") else {
+            self.marked = self.marking.take().or(self.marked);
             // It is durable in the file that is open, and only that.
             return self.watch.look().map_err(|error| LedgerError::Unclear(error.to_string()));
         };
@@ -354,7 +381,7 @@ impl Writer {
             Some(rusqlite::ErrorCode::SystemIoFailure) => {
                 Err(LedgerError::Unclear(error.to_string()))
             }
-            _ if rolled_back => Err(ledger_error(&error)),
+            _ if rolled_back => self.watch.judge(Err(ledger_error(&error))),
             _ => Err(LedgerError::Unclear(error.to_string())),
         }
     }
@@ -364,9 +391,9 @@ impl Writer {
     fn look_after_wal(&mut self, is_burst: bool) {
         let pages = self.wal.pages.load(Ordering::Relaxed);
         if pages >= WAL_MAX_PAGES {
-            checkpoint(&self.connection, "RESTART");
+            checkpoint((&self.connection, &self.watch), "RESTART");
         } else if self.wal.is_nearly_copied.swap(false, Ordering::AcqRel) {
-            checkpoint(&self.connection, "PASSIVE");
+            checkpoint((&self.connection, &self.watch), "PASSIVE");
         }
         let can_wait = is_burst && pages < CHECKPOINT_IN_BURST_PAGES;
         if pages < CHECKPOINT_FROM_PAGES {
@@ -402,7 +429,7 @@ pub fn run_checkpointer(
         }
         let mut left = None;
         for _ in 0..CHECKPOINT_PASSES {
-            left = checkpoint(connection, "PASSIVE");
+            left = checkpoint((connection, watch), "PASSIVE");
             if left.is_none_or(|left| left <= LAST_PAGES) {
                 break;
             }
@@ -414,13 +441,13 @@ pub fn run_checkpointer(
 }
 
 /// Pages of the WAL that are not copied into the file yet.
-fn checkpoint(connection: &Connection, mode: &str) -> Option<i64> {
+fn checkpoint((connection, watch): (&Connection, &Watch), mode: &str) -> Option<i64> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let left = connection.query_row(&sql, [], |row| {
         let (all, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
         Ok(all - copied)
     });
-    match left {
+    match watch.judge(left.map_err(|error| ledger_error(&error))) {
         Ok(left) => Some(left),
         Err(error) => {
             tracing::warn!(%error, mode, "the ledger could not write a checkpoint; it tries again");

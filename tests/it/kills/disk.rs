@@ -2,7 +2,7 @@
 //! is room again the service goes on by itself.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -103,6 +103,63 @@ async fn a_ledger_that_was_removed_takes_no_push_and_is_not_ready() {
     until(async || app.send("GET", &ready, &[], None).await.status == 503).await;
     let log = gateway.log();
     assert!(log.contains("ledger.db was removed while it was in use"), "{log}");
+}
+
+/// Overwrites a file of the ledger in its place; of the ledger file it is given an older copy.
+type Overwrite = fn(&Path, &[u8]);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_was_overwritten_takes_no_push_and_is_not_ready() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let cases: [(&str, Overwrite); 3] = [
+        ("ledger.db", |file, older| fs::write(file, older).unwrap()),
+        ("ledger.db", |file, _| fs::write(file, []).unwrap()),
+        ("ledger.db-wal", |file, _| fs::write(file.with_file_name("ledger.db-wal"), []).unwrap()),
+    ];
+    for (name, overwrite) in cases {
+        let mut gateway = Gateway::new(&app, "cc");
+        gateway.start().await;
+        let pusher = gateway.pusher(campaign);
+        let file = gateway.directory.path().join("ledger.db");
+        let older = fs::read(&file).unwrap();
+        pusher.push_some("before", 2).await;
+        let other = rusqlite::Connection::open(&file).unwrap();
+        other.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+        pusher.push_some("between", 2).await;
+        overwrite(&file, &older);
+        for _ in 0..3 {
+            let push = app.send("POST", &pusher.url, &[], Some(json!([]).to_string())).await;
+            assert_eq!(push.status, 503, "{name}: {}", push.text);
+        }
+        let ready = format!("http://127.0.0.1:{}/readyz", gateway.admin);
+        until(async || app.send("GET", &ready, &[], None).await.status == 503).await;
+        let log = gateway.log();
+        assert!(log.contains(name) && log.contains("the ledger file is lost"), "{name}: {log}");
+        assert!(log.contains("put the file or a copy of it back"), "{name}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_empty_ledger_is_made_beside_the_id_cache_of_one_that_is_gone() {
+    let app = TestApp::simulators(|_| {}).await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    gateway.kill();
+    let directory = gateway.directory.path().to_owned();
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        fs::remove_file(directory.join(name)).unwrap();
+    }
+    for is_empty in [false, true] {
+        if is_empty {
+            fs::write(directory.join("ledger.db"), []).unwrap();
+        }
+        let (code, said) = command(&gateway, &["serve", "--migrate"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("was filled from one; put the ledger or a copy"), "{said}");
+    }
+    fs::remove_dir_all(directory.join("ids")).unwrap();
+    gateway.start().await;
 }
 
 /// The receiver has taken it, and the ledger cannot say so.

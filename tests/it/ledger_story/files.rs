@@ -70,6 +70,125 @@ async fn what_is_written_after_the_file_was_taken_away_is_not_answered_as_done()
     }
 }
 
+/// A ledger in use, and a copy of its file from an earlier run, each with a campaign more than the one
+/// before.
+async fn with_older_copy() -> (Place, Ledger, Vec<u8>) {
+    let place = Place::sqlite();
+    sight(&place.ledger().await, "pairs", paired(1)).await;
+    let older = fs::read(place.file()).unwrap();
+    sight(&place.open().await.unwrap(), "pairs", paired(2)).await;
+    let ledger = place.open().await.unwrap();
+    sight(&ledger, "pairs", paired(3)).await;
+    (place, ledger, older)
+}
+
+/// Writes into the file that is there, as `cp` does, and not into another one of its name.
+fn overwrite(file: &Path, bytes: &[u8]) {
+    fs::write(file, bytes).unwrap();
+}
+
+fn log_of(file: &Path) -> PathBuf {
+    file.with_file_name("ledger.db-wal")
+}
+
+/// Overwrites the ledger's file, whose older copy it is given, or what stands beside it.
+type Overwrite = fn(&Path, &[u8]);
+
+#[tokio::test]
+async fn what_is_written_after_the_file_was_overwritten_is_not_answered_as_done() {
+    let cases: [(&str, Overwrite); 6] = [
+        ("by an older copy", |file, older| overwrite(file, older)),
+        ("by something else of its length", |file, _| {
+            let length = fs::metadata(file).unwrap().len();
+            overwrite(file, &vec![b'x'; usize::try_from(length).unwrap()]);
+        }),
+        ("emptied", |file, _| overwrite(file, &[])),
+        ("cut", |file, _| {
+            let whole = fs::read(file).unwrap();
+            overwrite(file, &whole[..whole.len() / 2]);
+        }),
+        ("log emptied", |file, _| overwrite(&log_of(file), &[])),
+        ("log overwritten", |file, _| {
+            let length = fs::metadata(log_of(file)).unwrap().len();
+            overwrite(&log_of(file), &vec![0; usize::try_from(length).unwrap()]);
+        }),
+    ];
+    for (name, overwrite) in cases {
+        let (place, ledger, older) = with_older_copy().await;
+        overwrite(&place.file(), &older);
+        let written = ledger.sight_campaigns(slug("pairs"), vec![paired(4)], at(0)).await;
+        let written = written.expect_err(name);
+        let read = ledger.meta().await.expect_err(name);
+        assert!(matches!(read, LedgerError::Unavailable(_)), "{name}: {read:?}");
+        for error in [written, read] {
+            assert!(error.is_of_the_store(), "{name}: {error:?}");
+            let text = error.to_string();
+            assert!(text.contains("ledger.db") && text.contains("start again"), "{name}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_overwritten_is_missed_although_nobody_writes() {
+    let cases: [Overwrite; 2] =
+        [|file, older| overwrite(file, older), |file, _| overwrite(&log_of(file), &[])];
+    for overwrite in cases {
+        let (place, ledger, older) = with_older_copy().await;
+        overwrite(&place.file(), &older);
+        until(async || ledger.meta().await.is_err()).await;
+    }
+}
+
+/// The first page that cannot be read shows that the file is not what was written.
+#[tokio::test]
+async fn a_page_that_is_found_damaged_loses_the_ledger() {
+    let place = Place::sqlite();
+    let entry = sight(&place.ledger().await, "pairs", paired(1)).await;
+    let ledger = place.open().await.unwrap();
+    let mut bytes = fs::read(place.file()).unwrap();
+    let header = bytes[..100].to_vec();
+    bytes.fill(0xa5);
+    bytes[..100].copy_from_slice(&header);
+    overwrite(&place.file(), &bytes);
+    let read = ledger.find_campaign(by_uuid(&entry)).await.unwrap_err();
+    assert!(read.to_string().contains("damaged") && read.is_of_the_store(), "{read:?}");
+    let written = ledger.sight_campaigns(slug("pairs"), vec![paired(2)], at(0)).await;
+    let written = written.unwrap_err().to_string();
+    assert!(written.contains("was found damaged") && written.contains("start again"), "{written}");
+}
+
+/// Whoever writes as SQLite does is no stranger, and neither are the ledger's own checkpoints.
+#[tokio::test]
+async fn what_sqlite_itself_writes_is_no_damage() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let goes_on = async |from: i64| {
+        for n in from..from + 3 {
+            sight(&ledger, "pairs", paired(n)).await;
+        }
+    };
+    let meanwhile = [
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        "PRAGMA wal_checkpoint(FULL)",
+        "PRAGMA wal_checkpoint(RESTART)",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "CREATE TABLE odd (text TEXT); INSERT INTO odd VALUES (hex(randomblob(100000)))",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+        "DROP TABLE odd; VACUUM",
+        "PRAGMA wal_checkpoint(PASSIVE)",
+        "UPDATE campaign_state SET fetched_at = 5",
+    ];
+    for (sql, from) in meanwhile.into_iter().zip((10..).step_by(10)) {
+        goes_on(from).await;
+        place.tamper(sql);
+        goes_on(from + 3).await;
+        ledger.scrub().await.unwrap();
+        goes_on(from + 6).await;
+    }
+    ledger.backup(&place.file().with_file_name("copy")).await.unwrap();
+    goes_on(1).await;
+}
+
 #[tokio::test]
 async fn a_file_that_is_taken_away_is_missed_although_nobody_writes() {
     let place = Place::sqlite();
@@ -131,7 +250,7 @@ async fn a_damaged_file_is_found_before_anything_is_answered_from_it() {
     inspect().expect("sound as yet");
     zero_a_page(&place.file());
     for found in [place.open().await.err(), inspect().err()] {
-        let Some(LedgerError::Corrupt(reason)) = found else { panic!("{found:?}") };
+        let Some(LedgerError::Damaged(reason)) = found else { panic!("{found:?}") };
         assert!(reason.contains("ledger.db is damaged"), "{reason}");
         assert!(reason.contains("dialbridge restore COPY --replace"), "{reason}");
     }

@@ -86,7 +86,7 @@ fn what_is_no_ledger_is_refused() {
     let file = dir.path().join("ledger.db");
     std::fs::write(&file, [b'x'; 8192]).unwrap();
     let refused = Ledger::open_sqlite(&file).err();
-    assert!(matches!(refused, Some(LedgerError::Corrupt(_))), "{refused:?}");
+    assert!(matches!(refused, Some(LedgerError::Damaged(_))), "{refused:?}");
     let nowhere = Ledger::open_sqlite(&dir.path().join("no/such/directory/ledger.db")).err();
     assert!(matches!(nowhere, Some(LedgerError::Unavailable(_))), "{nowhere:?}");
 }
