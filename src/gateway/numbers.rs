@@ -30,7 +30,7 @@ const MAX_UNPACKED_BYTES: usize = 64 * 1024 * 1024;
 const MAX_PASSES: usize = 5;
 
 /// What no certificate speaks for, whatever was found.
-const NEVER_COVERED: [&str; 10] = [
+const NEVER_COVERED: [&str; 12] = [
     "what platforms and receivers have; answers that are passed on from a platform show it until it is erased there",
     "names of accounts and clients, and names and addresses of destinations",
     "ids of campaigns, contacts, calls and requests, as platforms and clients made them; keys of requests are \
@@ -41,6 +41,8 @@ const NEVER_COVERED: [&str; 10] = [
      in the WAL, archives, backups and replicas for as long as the server keeps those",
     "a number with a letter, a quotation mark, [ ] { } or more than three characters between two of its digits, or \
      in parts that are several numbers of a JSON list",
+    "a number in digits that are no decimal digits: superscript, subscript or circled ones, Roman or Chinese numerals",
+    "a number in base64, in parts that stand in several values or rows, or run together with other digits",
     "a number within a word that has other digits beyond its letters, or that is 16 hexadecimal digits or longer",
     "digits that read as a date, a time of day, an amount or the id of something that is no person",
     "what other replicas remember for a moment: 5 seconds, or an account's cache_ttl_ms",

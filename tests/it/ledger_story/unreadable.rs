@@ -124,7 +124,7 @@ async fn a_job_that_cannot_be_read_keeps_none_of_the_others(place: Place) {
         place.tamper(&format!("UPDATE job SET created_at = {created_at} WHERE id = {second}"));
     };
     second(i64::MAX);
-    let leased = ledger.lease_jobs(uuid(1), 10, at(1000), at(100)).await.unwrap();
+    let leased = ledger.lease_jobs(uuid(1), vec!["kind"], 10, at(1000), at(100)).await.unwrap();
     let leased: Vec<_> = leased.into_iter().map(|row| row.uuid).collect();
     assert_eq!(leased, [uuid(5001), uuid(5003)]);
     let read = ledger.find_job(uuid(5002)).await;
