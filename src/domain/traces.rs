@@ -15,6 +15,8 @@ mod member;
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use serde::de::IgnoredAny;
+
 use crate::domain::phone::{NumberPlan, PhoneNumber};
 use groups::{Gap, Group, Joint, groups_of, is_seen, reads_as_date};
 use layer::Layer;
@@ -85,6 +87,27 @@ struct Change {
     layer: usize,
 }
 
+impl Change {
+    /// In JSON a value that is no string becomes one, all of it, and within a string no quotation mark
+    /// stands by itself.
+    fn fit(&mut self, text: &str, strings: &[Range<usize>]) {
+        let next = strings.partition_point(|string| string.end <= self.at.start);
+        if strings.get(next).is_some_and(|string| string.start < self.at.start) {
+            if self.quote == "\"" {
+                self.quote.clear();
+            }
+            return;
+        }
+        let of_literal = |bytes: &mut dyn Iterator<Item = &u8>| {
+            bytes.take_while(|byte| is_of_literal(**byte)).count()
+        };
+        let bytes = text.as_bytes();
+        self.at.start -= of_literal(&mut bytes[..self.at.start].iter().rev());
+        self.at.end += of_literal(&mut bytes[self.at.end..].iter());
+        "\"".clone_into(&mut self.quote);
+    }
+}
+
 /// A reading of a text.
 struct Reading<'a> {
     layer: &'a Layer,
@@ -143,6 +166,11 @@ impl Trace {
         }
         // What is deeper knows better what stands around it.
         changes.sort_by_key(|change| (change.at.start, std::cmp::Reverse(change.layer)));
+        if let Some(strings) = strings_of_json(text) {
+            for change in &mut changes {
+                change.fit(text, &strings);
+            }
+        }
         let mut masked = String::with_capacity(text.len());
         let mut copied = 0;
         for Change { at, quote, .. } in changes {
@@ -458,9 +486,47 @@ impl<'a> Reading<'a> {
         let bytes = self.layer.text.as_bytes();
         let rows = self.rows_of_numbers.get_or_init(|| rows_of_numbers(bytes));
         let row = rows.partition_point(|row| row.end <= comma);
-        let begin = rows.get(row).and_then(|row| row.start.checked_sub(1));
-        begin.is_some_and(|before| matches!(bytes[before], b'[' | b'"' | b'}' | b']'))
+        rows.get(row).is_some_and(|row| {
+            let before = row.start.checked_sub(1).map(|before| bytes[before]);
+            matches!(before, Some(b'[' | b'"' | b'}' | b']'))
+                // The last letter of `true` may also be one of a number.
+                || ends_with_word(&bytes[..row.start])
+                || ends_with_word(&bytes[..=row.start])
+        })
     }
+}
+
+/// Whether the end of this is a value of JSON that is a word, in a list.
+fn ends_with_word(bytes: &[u8]) -> bool {
+    let before =
+        [b"null".as_slice(), b"true", b"false"].iter().find_map(|word| bytes.strip_suffix(*word));
+    let last = before.and_then(|before| {
+        let near = before.iter().rev().take(MAX_BYTES_TO_QUOTE);
+        near.copied().find(|byte| !byte.is_ascii_whitespace())
+    });
+    matches!(last, Some(b'[' | b','))
+}
+
+/// Where the strings of a text that is JSON stand, with their quotation marks. Digits alone are no JSON to
+/// anybody who writes a number.
+fn strings_of_json(text: &str) -> Option<Vec<Range<usize>>> {
+    text.trim_start().strip_prefix(['{', '[', '"'])?;
+    serde_json::from_str::<IgnoredAny>(text).ok()?;
+    let mut strings = Vec::new();
+    let (mut begin, mut is_escaped) = (None, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match (begin, byte) {
+            (None, b'"') => begin = Some(at),
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(_), b'\\') => is_escaped = true,
+            (Some(from), b'"') => {
+                strings.push(from..at + 1);
+                begin = None;
+            }
+            _ => {}
+        }
+    }
+    Some(strings)
 }
 
 fn is_of_literal(byte: u8) -> bool {

@@ -18,9 +18,9 @@ use crate::domain::phone::PhoneNumber;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::MAX_WINDOW_ROWS;
 use crate::ledger::contacts::{ContactNames, ContactRow, ContactState, SettledContact};
 use crate::ledger::objects::ObjectKind;
+use crate::ledger::{LedgerError, MAX_WINDOW_ROWS};
 use crate::platforms::{self, ConvertContext, FetchedContact, Operation};
 use crate::transport::pacing::Lane;
 
@@ -273,7 +273,7 @@ impl WorkerGateway {
         &self,
         campaign: Uuid,
         natives: impl Iterator<Item = NativeId>,
-    ) -> Result<HashMap<NativeId, ContactRow>, GatewayError> {
+    ) -> Result<HashMap<NativeId, ContactRow>, LedgerError> {
         let natives: Vec<NativeId> = natives.collect();
         if natives.is_empty() {
             return Ok(HashMap::new());

@@ -40,11 +40,15 @@ pub enum GatewayError {
     #[error("the outcome is not known yet ({job})")]
     Unclear { job: Uuid },
     /// Several campaigns were to be changed and some are; the same request again changes the others.
-    #[error("{done} of {of} campaigns are changed; send the request again for the others: {why}")]
+    #[error("{}", in_part(*.done, *.of, .why))]
     InPart { done: usize, of: usize, why: Box<GatewayError> },
     /// The home's own no, for a client that speaks its language.
     #[error("refused by the campaign's home ({})", said.code)]
     Refused { kind: PlatformErrorKind, said: Box<Said>, retry_after: Option<Duration> },
+    /// The ledger did not do it. Which disk, folder or database that is, is the operator's to know:
+    /// clients are told [`GatewayError::told`].
+    #[error("{0}")]
+    Ledger(LedgerError),
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -103,6 +107,50 @@ impl GatewayError {
     #[must_use]
     pub fn after_some(self, (done, of): (usize, usize)) -> Self {
         if done == 0 { self } else { GatewayError::InPart { done, of, why: Box::new(self) } }
+    }
+
+    /// What a client is told.
+    pub fn told(&self) -> String {
+        match self {
+            GatewayError::Ledger(error) => match error {
+                LedgerError::Unclear(_) => "unavailable: the ledger did not confirm",
+                error if error.is_of_the_store() => {
+                    "unavailable: the ledger is not available; the gateway's log says why"
+                }
+                _ => "internal error: the ledger does not take it; the gateway's log says why",
+            }
+            .to_owned(),
+            GatewayError::InPart { done, of, why } => in_part(*done, *of, &why.told()),
+            error => error.to_string(),
+        }
+    }
+
+    /// Whether the ledger is away. A verb that may have been done is safe to ask again: every verb is
+    /// insert-or-get or writes the same value.
+    pub fn is_of_the_store(&self) -> bool {
+        matches!(self, GatewayError::Ledger(error) if error.is_of_the_store())
+    }
+
+    /// How long a client is told to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            GatewayError::Quota { retry_after, .. }
+            | GatewayError::Unavailable { retry_after, .. }
+            | GatewayError::Refused { retry_after, .. } => *retry_after,
+            GatewayError::Ledger(error) if error.is_of_the_store() => Some(DEFAULT_RETRY_AFTER),
+            _ => None,
+        }
+    }
+
+    /// Tells the operator what its client is not told.
+    pub fn log_untold(&self) {
+        match self {
+            GatewayError::Ledger(error) => {
+                tracing::error!(%error, "the ledger did not do what a request needs");
+            }
+            GatewayError::InPart { why, .. } => why.log_untold(),
+            _ => {}
+        }
     }
 
     /// As [`GatewayError::from_platform`], for a client that speaks the home's language: what the
@@ -177,6 +225,10 @@ impl GatewayError {
     }
 }
 
+fn in_part(done: usize, of: usize, why: &impl std::fmt::Display) -> String {
+    format!("{done} of {of} campaigns are changed; send the request again for the others: {why}")
+}
+
 /// The member that the home calls wrong, as a client of another platform calls it.
 fn named_elsewhere(error: &PlatformError) -> &str {
     error
@@ -191,27 +243,11 @@ fn code_of(error: &PlatformError) -> String {
 
 impl From<LedgerError> for GatewayError {
     fn from(error: LedgerError) -> Self {
-        tracing::error!(%error, "the ledger did not do what a request needs; the client is told");
         match error {
-            // Which disk, folder or database it is, is the operator's to know, and in the log.
-            LedgerError::Unavailable(_) | LedgerError::Damaged(_) => {
-                GatewayError::unavailable("the ledger is not available; the gateway's log says why")
-            }
             LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),
             LedgerError::Moved => GatewayError::unavailable("the campaign has moved; ask again"),
-            // A verb that may have been done is safe to ask again: every verb is insert-or-get or
-            // writes the same value.
-            LedgerError::Unclear(_) => GatewayError::unavailable("the ledger did not confirm"),
             LedgerError::Missing("campaign") => GatewayError::NotFound(Noun::Campaign),
-            LedgerError::Missing(what) => {
-                GatewayError::Internal(format!("the ledger does not know the {what}"))
-            }
-            LedgerError::Refused(_) => GatewayError::Internal(
-                "the ledger does not take it; the gateway's log says why".to_owned(),
-            ),
-            LedgerError::Schema { .. } | LedgerError::Corrupt(_) => {
-                GatewayError::Internal("the ledger cannot be read".to_owned())
-            }
+            error => GatewayError::Ledger(error),
         }
     }
 }
@@ -240,5 +276,26 @@ impl std::fmt::Display for Refusal {
                 "the client's pass_through does not list this request; an operator may add it"
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_store_it_is_is_told_to_the_operator_alone() {
+        let away = GatewayError::from(LedgerError::Unavailable("/secret/disk is full".to_owned()));
+        let corrupt = GatewayError::from(LedgerError::Corrupt("/secret/disk".to_owned()));
+        for error in [away.clone(), corrupt.clone(), away.clone().after_some((1, 2))] {
+            assert!(error.to_string().contains("/secret/disk"), "{error}");
+            assert!(!error.told().contains("/secret/disk"), "{}", error.told());
+        }
+        assert!(away.is_of_the_store() && !corrupt.is_of_the_store());
+        assert!(away.retry_after().is_some() && corrupt.retry_after().is_none());
+        let schema = LedgerError::Schema { found: 1, supported: "2".to_owned() };
+        assert!(GatewayError::from(schema).is_of_the_store(), "it waits for whoever migrates");
+        let of_client = GatewayError::from(LedgerError::Conflict("a name".to_owned()));
+        assert_eq!(of_client.told(), of_client.to_string());
     }
 }

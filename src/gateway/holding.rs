@@ -17,7 +17,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::failed;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::jobs::{JobKind, Run, Stop};
-use crate::gateway::{Asked, Shared, WorkerGateway, settling};
+use crate::gateway::{Asked, WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::steering::SteeringTurn;
@@ -28,9 +28,8 @@ use crate::transport::pacing::Lane;
 const QUIET: Duration = Duration::from_secs(2);
 /// A campaign is not held longer than this, however much is changed; the next change holds it anew.
 const MAX_HELD: Duration = Duration::from_secs(60);
-/// How often, and with what pause between, the turn to pause it is asked for.
-const MAX_ASKED: u32 = 100;
-const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the turn to pause it is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When a contact of each held campaign was last changed.
 #[derive(Default)]
@@ -107,24 +106,15 @@ impl WorkerGateway {
         identity: &CampaignIdentity,
         job: Uuid,
     ) -> Result<bool, GatewayError> {
-        let Shared { ledger, clock, steered, .. } = &*self.shared;
-        let running = CampaignStatus::Running;
-        for _ in 0..MAX_ASKED {
-            let news = steered.notified();
-            let claim = self.claim(identity, job)?;
-            let claimed =
-                ledger.claim_steering(identity, claim, Some(running.clone()), clock.now()).await?;
-            match claimed.0 {
-                SteeringTurn::Ours => return Ok(true),
-                SteeringTurn::NotWanted => return Ok(false),
-                SteeringTurn::Others(_) => {}
-            }
-            tokio::select! {
-                () = news => {}
-                () = clock.sleep(ASK_INTERVAL) => {}
+        let running = Some(CampaignStatus::Running);
+        match self.await_claim(identity, (job, running), PATIENCE).await?.0 {
+            SteeringTurn::Ours => Ok(true),
+            SteeringTurn::NotWanted => Ok(false),
+            SteeringTurn::Others(_) => {
+                let reason = "a start or stop of the campaign is not answered yet";
+                Err(GatewayError::unavailable(reason))
             }
         }
-        Err(GatewayError::unavailable("a start or stop of the campaign is not answered yet"))
     }
 }
 

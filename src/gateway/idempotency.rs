@@ -158,7 +158,11 @@ impl WorkerGateway {
             Ok(answer) => Some(Kept::Answer(String::from_utf8_lossy(answer).into_owned())),
             Err(GatewayError::Unclear { job }) => Some(Kept::Unclear(*job)),
             // Of what was done before it, it tells nothing.
-            Err(GatewayError::Internal(_)) => Some(Kept::Unclear(self.shared.clock.new_uuid())),
+            Err(error @ (GatewayError::Internal(_) | GatewayError::Ledger(_)))
+                if !error.is_of_the_store() =>
+            {
+                Some(Kept::Unclear(self.shared.clock.new_uuid()))
+            }
             Err(_) => None,
         };
         if let Err(error) = self.keep(asked, key, kept).await {

@@ -264,11 +264,11 @@ impl WorkerGateway {
         match kept {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
-                tracing::error!(%account, %error, "a push is not kept");
+                tracing::error!(%account, %error, "a push could not be stored and was answered 503");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
             Err(_) => {
-                tracing::error!(%account, "a push is not durable in time");
+                tracing::error!(%account, "a push could not be stored in time and was answered 503");
                 Err(PushRefused::NotNow { retry_after: RETRY_AFTER })
             }
         }

@@ -177,13 +177,15 @@ impl Refresher {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error,
                 Err(error) => {
-                    tracing::warn!(%account, %native, %error, "a campaign is left to discovery");
+                    tracing::warn!(%account, %native, %error,
+                        "the campaign could not be read again; the next discovery does it");
                     return;
                 }
             };
             match retry::decide(&error, attempt, clock.random_fraction(), clock.now()) {
                 Decision::Again(at) if attempt + 1 < MAX_TRIES => clock.sleep_until(at).await,
-                _ => tracing::warn!(%account, %native, %error, "a campaign is left to discovery"),
+                _ => tracing::warn!(%account, %native, %error,
+                        "the campaign could not be read again; the next discovery does it"),
             }
         }
     }

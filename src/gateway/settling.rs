@@ -68,7 +68,8 @@ impl WorkerGateway {
         {
             Ok(unsettled) => unsettled,
             Err(error) => {
-                tracing::warn!(%error, "starts and stops in doubt are not looked for");
+                tracing::warn!(%error,
+                    "starts and stops in doubt could not be looked for; they are again in 5 s");
                 return;
             }
         };
@@ -85,7 +86,7 @@ impl WorkerGateway {
             };
             if let Err(error) = self.submit(job).await {
                 tracing::warn!(campaign = %found.campaign, %error,
-                    "a start or stop stays in doubt");
+                    "no job could be made for a start or stop in doubt; it is tried again in 5 s");
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::End;
-use crate::gateway::{Asked, WorkerGateway, retry};
+use crate::gateway::{Asked, Shared, WorkerGateway, retry};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::steering::{Claim, SteeringTurn, Wish, Wished};
@@ -244,22 +244,35 @@ impl WorkerGateway {
     /// Asks for the turn until it comes, or patience ends.
     async fn turn(&self, steering: &Steering, waits: bool) -> Result<Turned, GatewayError> {
         let Steering { identity, by, .. } = steering;
-        let Self { shared, .. } = self;
-        let deadline = shared.clock.now() + PATIENCE;
         if !waits {
-            return Ok(Turned::Ours(shared.ledger.wish(identity.uuid).await?));
+            return Ok(Turned::Ours(self.shared.ledger.wish(identity.uuid).await?));
         }
+        Ok(match self.await_claim(identity, (*by, None), PATIENCE).await? {
+            (SteeringTurn::Ours, wish) => Turned::Ours(wish),
+            _ => Turned::NotYet,
+        })
+    }
+
+    /// Asks for the turn until somebody else has it no more, or patience ends: how often it was asked for
+    /// by then says nothing, for the starts and stops of all campaigns are news.
+    pub(super) async fn await_claim(
+        &self,
+        identity: &CampaignIdentity,
+        (by, only_if): (Uuid, Option<CampaignStatus>),
+        patience: Duration,
+    ) -> Result<(SteeringTurn, Wish), GatewayError> {
+        let Shared { ledger, clock, steered, .. } = &*self.shared;
+        let deadline = clock.now() + patience;
         loop {
-            let news = shared.steered.notified();
-            let (claim, now) = (self.claim(identity, *by)?, shared.clock.now());
-            match shared.ledger.claim_steering(identity, claim, None, now).await? {
-                (SteeringTurn::Ours, wish) => return Ok(Turned::Ours(wish)),
-                _ if now >= deadline => return Ok(Turned::NotYet),
-                _ => {}
+            let news = steered.notified();
+            let (claim, now) = (self.claim(identity, by)?, clock.now());
+            let claimed = ledger.claim_steering(identity, claim, only_if.clone(), now).await?;
+            if !matches!(claimed.0, SteeringTurn::Others(_)) || now >= deadline {
+                return Ok(claimed);
             }
             tokio::select! {
                 () = news => {}
-                () = shared.clock.sleep(ASK_INTERVAL) => {}
+                () = clock.sleep(ASK_INTERVAL) => {}
             }
         }
     }

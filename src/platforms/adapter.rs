@@ -16,8 +16,8 @@ use crate::platforms::{
     self, AddedContacts, AttemptPage, AttemptQuery, Bindings, CallbackAddresses, CampaignPage,
     ContactName, ContactPage, ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart,
     Made, NewCampaign, Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence,
-    PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Steered, Support, isales,
-    support, voipbin,
+    PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Released, Steered, Support,
+    isales, support, voipbin,
 };
 use crate::transport::SetupError;
 use crate::transport::pacing::Lane;
@@ -294,30 +294,20 @@ impl Adapter {
         }
     }
 
-    /// Takes a contact out of a campaign: by the platform's own id, or by its reference.
+    /// Takes a contact out of a campaign: by the platform's own id, or by its reference. Doing so again
+    /// does no harm.
+    ///
+    /// # Errors
+    /// What the platform would say again.
     pub async fn delete_contact(
         &self,
         lane: Lane,
         native: &NativeId,
         contact: ContactName<'_>,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<Released, PlatformError> {
         match self {
             Adapter::Voipbin(client) => client.delete_contact(lane, native, contact).await,
             Adapter::Isales(client) => client.delete_contact(lane, native, contact).await,
-        }
-    }
-
-    /// Whether a contact is called no more, and not deleted for that reason: a platform may keep those that
-    /// it is done with.
-    pub async fn is_done_with(
-        &self,
-        lane: Lane,
-        native: &NativeId,
-        contact: ContactName<'_>,
-    ) -> Result<bool, PlatformError> {
-        match self {
-            Adapter::Voipbin(_) => Ok(false),
-            Adapter::Isales(client) => client.is_done_with(lane, native, contact).await,
         }
     }
 

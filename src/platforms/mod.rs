@@ -220,6 +220,17 @@ pub enum Presence {
     There(Option<NativeId>),
 }
 
+/// What became of a contact that a platform was to let go of; whatever else it says is its no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// The platform has it no more, or never had it.
+    Gone,
+    /// The platform keeps it and calls it no more.
+    Done,
+    /// It may be gone when a call of it is over, or when the campaign stands still.
+    NotYet,
+}
+
 /// Which attempts to read.
 #[derive(Debug, Clone, Default)]
 pub struct AttemptQuery {

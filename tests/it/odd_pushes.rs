@@ -273,6 +273,57 @@ async fn what_waits_for_the_ledger_is_not_given_up() {
     app.finish().await;
 }
 
+/// The same while it is asked what pushes mean: that is no try of theirs.
+#[tokio::test]
+async fn a_ledger_that_cannot_be_asked_counts_no_try() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("autumn").await.to_string();
+    let app = app.serve().await;
+    app.row_of("autumn").await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    ledger.execute_batch("ALTER TABLE external_ref RENAME TO away").unwrap();
+    push(&app, &json!([row(&campaign, "1", "x")]).to_string()).await;
+    age(&ledger, 100);
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    assert_eq!(number(&ledger, TRIES), 0);
+    assert_eq!(number(&ledger, "SELECT COUNT(*) FROM quarantine"), 0);
+    assert_eq!(app.inbox("cc").await["waiting"], 1);
+    ledger.execute_batch("ALTER TABLE away RENAME TO external_ref").unwrap();
+    until(async || attempts(&app, "autumn").await == 1).await;
+    app.finish().await;
+}
+
+/// What is stored about one campaign cannot be read, and that will not change: its row waits alone, and is
+/// in quarantine alone in the end.
+#[tokio::test]
+async fn a_row_about_which_the_ledger_says_nothing_takes_no_other_along() {
+    let app = TestApp::simulators(|_| {}).await;
+    let good = app.isales_campaign("good").await.to_string();
+    let spoiled = app.isales_campaign("spoiled").await.to_string();
+    let app = app.serve().await;
+    app.row_of("good").await;
+    app.row_of("spoiled").await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let spoil = "UPDATE campaign SET list_at = 9223372036854775807 WHERE name = 'spoiled'";
+    assert_eq!(ledger.execute(spoil, ()).unwrap(), 1);
+    push(&app, &json!([row(&spoiled, "1", "x"), row(&good, "2", "x")]).to_string()).await;
+    until(async || app.inbox("cc").await["rows"]["stored"] == 1).await;
+    let inbox = app.inbox("cc").await;
+    assert_eq!((&inbox["waiting"], &inbox["quarantined"]), (&json!(1), &json!(0)));
+    let tries = number(&ledger, TRIES);
+    age(&ledger, 71);
+    until(async || number(&ledger, TRIES) > tries).await;
+    assert_eq!(app.inbox("cc").await["quarantined"], 0);
+    age(&ledger, 1);
+    until(async || app.inbox("cc").await["quarantined"] == 1).await;
+    assert_eq!(app.inbox("cc").await["waiting"], 0);
+    let list = app.api("/inbox/quarantine?account=cc").await;
+    let reason = list["items"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("it could not be read: what is stored cannot be read"), "{reason}");
+    assert!(list["items"][0]["bytes"].as_u64() < Some(400), "the row alone: {list}");
+    app.finish().await;
+}
+
 /// The platform is out of order: good rows are kept, the others wait for it ever longer.
 #[tokio::test]
 async fn rows_wait_for_the_platform_and_not_for_each_other() {

@@ -214,11 +214,23 @@ fn numbers_of_json_are_found_and_it_stays_json() {
         (r#"{"x":13155577799.0}"#, r#"{"x":"erased-0123456789abcdef"}"#),
         (r#"{"x":[1,13155577799]}"#, r#"{"x":[1,"erased-0123456789abcdef"]}"#),
         (r#"{"13155577799":1}"#, r#"{"erased-0123456789abcdef":1}"#),
+        (r#"{"x":[null,13155577799]}"#, r#"{"x":[null,"erased-0123456789abcdef"]}"#),
+        (r"[false, 13155577799, 2]", r#"[false, "erased-0123456789abcdef", 2]"#),
+        (r"[1,true,13155577799,null]", r#"[1,true,"erased-0123456789abcdef",null]"#),
+        (r#"[[],{"a":1},null,1.3155577799e10]"#, r#"[[],{"a":1},null,"erased-0123456789abcdef"]"#),
+        (r#"{"x":"[13155577799]"}"#, r#"{"x":"[erased-0123456789abcdef]"}"#),
+        (r#"{"x":"a\n[13155577799, b]"}"#, r#"{"x":"a\n[erased-0123456789abcdef, b]"}"#),
+        (r#"{"x":"is, null, 13155577799, b"}"#, r#"{"x":"is, null, erased-0123456789abcdef, b"}"#),
+        (
+            r#"{"x":"{\"y\":[null,13155577799]}"}"#,
+            r#"{"x":"{\"y\":[null,\"erased-0123456789abcdef\"]}"}"#,
+        ),
     ] {
         let masked = masked(CHINA, text).unwrap_or_default();
         assert_eq!(masked, expected);
         serde_json::from_str::<Value>(&masked).unwrap();
     }
+    assert_eq!(masked(CHINA, "[null,131,5557,7799]"), None, "values of their own");
     assert_eq!(masked(CHINA, r#"{"x":-13155577799}"#), None);
 }
 
@@ -229,6 +241,7 @@ fn long_texts_cost_no_more_than_their_length() {
     let number = "13155577799";
     for (text, count) in [
         (format!("[{}1]", format!("{number},").repeat(20_000)), 20_000),
+        (format!("[{}null,{}1]", " ".repeat(200_000), format!("{number},").repeat(20_000)), 20_000),
         (format!("{number}+").repeat(20_000), 20_000),
         (format!("{number} ").repeat(20_000), 20_000),
         (format!("{number}-").repeat(20_000), 0),

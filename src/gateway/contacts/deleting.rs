@@ -10,7 +10,7 @@ use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::{Asked, Home, Shared, WorkerGateway};
 use crate::ledger::contacts::{ContactRow, ContactState};
-use crate::platforms::{ContactName, Effect, Operation, PlatformError, PlatformErrorKind};
+use crate::platforms::{ContactName, Effect, Operation, Released};
 use crate::transport::pacing::Lane;
 
 /// For how long a home is asked that does not let go of a contact: a call may be under way.
@@ -84,32 +84,18 @@ impl WorkerGateway {
         loop {
             self.hold_for(Operation::ContactDelete, asked, identity).await?;
             let name = ContactName { native: row.native.as_ref(), reference: &reference };
-            let deleted = home.adapter.delete_contact(lane, native, name).await;
-            let Err(error) = deleted else { return Ok(()) };
-            tracing::warn!(campaign = %identity.uuid, %contact, %error,
-                "the home did not delete the contact yet");
-            if !may_succeed_later(&error) {
-                return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
-            }
-            match home.adapter.is_done_with(lane, native, name).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => {}
-                Err(error) => {
+            let released = home.adapter.delete_contact(lane, native, name).await;
+            let is_over = shared.clock.now() >= deadline;
+            match released {
+                Ok(Released::Gone | Released::Done) => return Ok(()),
+                Ok(Released::NotYet) if is_over => return Err(not_yet(row.state)),
+                Err(error) if is_over || error.effect != Effect::Unclear => {
                     tracing::warn!(campaign = %identity.uuid, %contact, %error,
-                        "the home does not say whether it is done with the contact");
+                        "the home did not delete the contact; the client is told");
+                    return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
                 }
+                Ok(Released::NotYet) | Err(_) => shared.clock.sleep(ASK_INTERVAL).await,
             }
-            if home.adapter.allows_while_dialling(Operation::ContactDelete)
-                || error.effect == Effect::Unclear && shared.clock.now() >= deadline
-            {
-                return Err(home.refusal(asked.platform, &error, (Noun::Contact, contact)));
-            }
-            if shared.clock.now() >= deadline {
-                let reason = "its home does not let go of a contact that is being called; ask again \
-                              when the call is over";
-                return Err(GatewayError::unavailable(reason));
-            }
-            shared.clock.sleep(ASK_INTERVAL).await;
         }
     }
 
@@ -129,9 +115,16 @@ impl WorkerGateway {
     }
 }
 
-/// A home has one word for a contact that is being called, one that it is done with, and a campaign that
-/// went on dialling meanwhile. Deleting again does no harm.
-fn may_succeed_later(error: &PlatformError) -> bool {
-    error.effect == Effect::Unclear
-        || matches!(error.kind, PlatformErrorKind::Invalid | PlatformErrorKind::State)
+/// Why a home did not let go of a contact in time.
+fn not_yet(state: ContactState) -> GatewayError {
+    GatewayError::unavailable(match state {
+        ContactState::Unclear => {
+            "its home never confirmed the contact and does not say now whether it has it; it may be \
+             called at the moment: ask again in some minutes"
+        }
+        _ => {
+            "its home does not let go of a contact that is being called; ask again when the call is \
+             over"
+        }
+    })
 }

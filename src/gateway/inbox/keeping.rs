@@ -1,19 +1,17 @@
 //! What came of pushes is kept. A ledger that is away is waited for, and nothing goes to quarantine for
 //! that. What it refuses while it takes everything else waits alone, ever longer, and is quarantined in
-//! the end.
+//! the end. What not even the quarantine takes stays in the inbox, and is told in the log each time.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::processing::{InboxProcessor, WAITS_AT_MOST, waiting};
+use super::processing::{InboxProcessor, WAITS_AT_MOST, call_look, raw_of, waiting};
 use crate::gateway::Shared;
-use crate::gateway::error::GatewayError;
 use crate::gateway::retry;
 use crate::ledger::LedgerError;
 use crate::ledger::inbox::{InboxRow, Processed, Quarantined, Waiting};
-use crate::platforms::PushedRow;
 
 /// A push whose rows are settled bit by bit.
 struct Apart {
@@ -33,37 +31,43 @@ struct Apart {
 impl InboxProcessor {
     /// Keeps what came of pushes, together if that can be; answers whether none of them is due still.
     pub(super) async fn settle(&self, together: Arc<[(InboxRow, Processed)]>) -> bool {
-        let Shared { ledger, clock, outbox, .. } = &*self.gateway.shared;
-        let kept = ledger.settle_inbox(Arc::clone(&together), clock.now()).await;
-        outbox.tell();
-        let Err(error) = kept else { return true };
-        if let [(row, _)] = &*together {
-            let settled = if error.is_of_the_store() {
-                Err(GatewayError::from(error))
-            } else {
-                self.settle_apart(row.clone(), error).await
-            };
-            outbox.tell();
-            let Err(error) = settled else { return true };
-            tracing::error!(push = row.id, %error, "what came of a push is not kept yet");
-            return false;
+        let pushes = together.len();
+        let kept = self.keep(together).await;
+        self.gateway.shared.outbox.tell();
+        if let Err(error) = &kept {
+            tracing::error!(pushes, %error,
+                "what came of pushes could not be stored; they are processed again");
         }
-        // One of them may be what keeps the others from it.
-        let mut are_kept = true;
-        for one in together.iter().cloned() {
-            are_kept &= Box::pin(self.settle(Arc::new([one]))).await;
+        kept.is_ok()
+    }
+
+    /// # Errors
+    /// When the ledger is away: the others would fail the same way.
+    async fn keep(&self, together: Arc<[(InboxRow, Processed)]>) -> Result<(), LedgerError> {
+        let Shared { ledger, clock, .. } = &*self.gateway.shared;
+        match ledger.settle_inbox(Arc::clone(&together), clock.now()).await {
+            Err(error) if !error.is_of_the_store() => {
+                if let [(row, _)] = &*together {
+                    return self.settle_apart(row.clone(), error).await;
+                }
+                // One of them may be what keeps the others from it.
+                for one in together.iter().cloned() {
+                    Box::pin(self.keep(Arc::new([one]))).await?;
+                }
+                Ok(())
+            }
+            kept => kept,
         }
-        are_kept
     }
 
     /// Settles a push of which the ledger refuses something. The halves are settled by themselves, and
     /// halved again where they are refused, until what is refused stands alone.
-    async fn settle_apart(&self, push: InboxRow, refusal: LedgerError) -> Result<(), GatewayError> {
+    async fn settle_apart(&self, push: InboxRow, refusal: LedgerError) -> Result<(), LedgerError> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let wait = retry::push_wait(push.tries, clock.random_fraction());
         let home = self.gateway.homes.get(&push.account);
         let rows = home.and_then(|home| home.adapter.read_results(&push.body)).unwrap_or_default();
-        let raw: Vec<Bytes> = rows.into_iter().map(raw_of).collect();
+        let raw: Vec<Bytes> = rows.iter().map(|row| raw_of(row).clone()).collect();
         let places = push.waiting.clone().unwrap_or_else(|| (0..raw.len()).collect());
         let until = clock.now() + wait;
         let (open, later, refused) = (Vec::new(), Vec::new(), Vec::new());
@@ -72,21 +76,23 @@ impl InboxProcessor {
         while let Some(part) = apart.open.pop() {
             self.settle_part(&mut apart, part).await?;
         }
-        let id = apart.push.id;
+        let (id, account) = (apart.push.id, apart.push.account.clone());
         let is_kept = self.end_apart(apart).await?;
         if !is_kept {
-            // Not even the quarantine takes it.
+            tracing::error!(%account, push = id, %until,
+                "what is left of a push can be put nowhere; it stays in the inbox and is tried again");
             ledger.postpone_inbox(id, until).await?;
         }
         Ok(())
     }
 
     /// Settles some of the rows; the others wait meanwhile.
-    async fn settle_part(&self, apart: &mut Apart, part: Vec<usize>) -> Result<(), GatewayError> {
+    async fn settle_part(&self, apart: &mut Apart, part: Vec<usize>) -> Result<(), LedgerError> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
-        let some = InboxRow { waiting: Some(part.clone()), ..apart.push.clone() };
-        let reading = self.gateway.read_rows(&some).await?;
-        let mut processed = waiting(reading, apart.until, self.is_old(&some)).gathered(&some.body);
+        let push = &apart.push;
+        let call_at = call_look(push, clock.now());
+        let reading = self.gateway.read_rows(push, Some(&part), call_at).await?;
+        let mut processed = waiting(reading, apart.until, self.is_old(push)).gathered(&push.body);
         let own = processed.waiting.take();
         if let Some(own) = &own {
             apart.until = apart.until.max(own.until);
@@ -100,14 +106,14 @@ impl InboxProcessor {
                 // Whoever settles a part counts a try, by which the next one is known to be ours.
                 apart.push.tries += i64::from(!is_over);
             }
-            Err(error) if error.is_of_the_store() => return Err(error.into()),
+            Err(error) if error.is_of_the_store() => return Err(error),
             Err(error) => apart.refuse(&part, error),
         }
         Ok(())
     }
 
     /// What is refused waits, or has waited long enough. False when the ledger refuses that, too.
-    async fn end_apart(&self, mut apart: Apart) -> Result<bool, GatewayError> {
+    async fn end_apart(&self, mut apart: Apart) -> Result<bool, LedgerError> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let (account, push) = (apart.push.account.clone(), apart.push.id);
         if apart.raw.is_empty() {
@@ -132,8 +138,11 @@ impl InboxProcessor {
         apart.hold(&mut processed, &[]);
         match ledger.settle_inbox(vec![(apart.push, processed)], clock.now()).await {
             Ok(()) => Ok(true),
-            Err(error) if error.is_of_the_store() => Err(error.into()),
-            Err(_) => Ok(false),
+            Err(error) if error.is_of_the_store() => Err(error),
+            Err(error) => {
+                tracing::error!(%account, push, %error, "the quarantine does not take pushed rows");
+                Ok(false)
+            }
         }
     }
 
@@ -166,12 +175,5 @@ impl Apart {
             processed.is_foreign = false;
             processed.waiting = Some(Waiting { rows, until: self.until });
         }
-    }
-}
-
-fn raw_of(row: PushedRow) -> Bytes {
-    match row {
-        PushedRow::Result { attempt, .. } => attempt.raw,
-        PushedRow::Call { raw, .. } | PushedRow::Unusable { raw, .. } => raw,
     }
 }

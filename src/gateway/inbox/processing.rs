@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::questions::Answer;
 use crate::domain::call::CallResult;
 use crate::domain::ids::{AccountSlug, NativeId};
-use crate::gateway::error::GatewayError;
 use crate::gateway::retry;
 use crate::gateway::under_way::UnderWay;
 use crate::gateway::{Home, Shared, WorkerGateway};
+use crate::ledger::LedgerError;
 use crate::ledger::attempts::AttemptRow;
 use crate::ledger::inbox::{DuePage, InboxRow, Processed, Quarantined, Waiting};
 use crate::ledger::settling::ROWS_AT_ONCE;
@@ -37,9 +37,11 @@ const BYTES_AT_ONCE: u64 = 32 * 1024 * 1024;
 const SETTLED_AT_ONCE: usize = 8;
 /// Processed pushes that are forgotten at a time.
 const FORGOTTEN_AT_ONCE: u32 = 1000;
-/// How long the end of a call waits for its attempt, time after time; then it is let go.
-const CALL_WAITS: [Duration; 3] =
-    [Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(20)];
+/// How long after a push the end of a call that it tells is looked at again whose attempt is not known
+/// yet; after the last time it is let go.
+const CALL_LOOKS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(7), CALL_WAITS_AT_MOST];
+const CALL_WAITS_AT_MOST: Duration = Duration::from_secs(27);
 /// How often processed pushes are looked through for ones to forget.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the processing of a push stands still for campaigns that are being asked for.
@@ -73,6 +75,16 @@ pub(super) struct Later {
     at: Timestamp,
     pub reason: String,
     pub raw: Bytes,
+}
+
+/// How a call ended, as a push tells it.
+struct CallEnd {
+    /// In the push.
+    place: usize,
+    call: NativeId,
+    raw: Bytes,
+    /// When it is looked at again if its attempt is not known yet; None: then it is let go.
+    look_at: Option<Timestamp>,
 }
 
 /// A campaign that a push names.
@@ -142,12 +154,25 @@ impl InboxProcessor {
                 return Vec::new();
             }
         };
-        let read = join_all(due.into_iter().map(|row| self.process(row))).await;
-        read.into_iter().flatten().collect()
+        let (mut read, mut failed) = (Vec::new(), None);
+        for row in join_all(due.into_iter().map(|row| self.process(row))).await {
+            match row {
+                Ok(row) => read.extend(row),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            tracing::error!(%error,
+                "the ledger did not say what some pushes need; they are processed again");
+        }
+        read
     }
 
     /// What is to be kept of a push; None when nothing of it can be processed yet.
-    async fn process(&self, row: InboxRow) -> Option<(InboxRow, Processed)> {
+    ///
+    /// # Errors
+    /// When the ledger is away. That counts no try.
+    async fn process(&self, row: InboxRow) -> Result<Option<(InboxRow, Processed)>, LedgerError> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let (id, account) = (row.id, row.account.clone());
         let (trace, kind) = (row.trace.as_deref(), traces::Kind::Stored);
@@ -155,38 +180,27 @@ impl InboxProcessor {
         span.set("dialbridge.account", account.to_string());
         let now = clock.now();
         let wait = retry::push_wait(row.tries, clock.random_fraction());
-        let reason = if self.gateway.homes.contains_key(&account) {
-            match span.scope(self.gateway.read_rows(&row)).await {
-                Ok(reading) => {
-                    let mut processed = waiting(reading, now + wait, self.is_old(&row));
-                    processed.trace = span.context();
-                    let rows = processed.quarantined.len();
-                    if rows > 0 {
-                        tracing::warn!(%account, rows, "pushed rows are in quarantine");
-                    }
-                    let processed = processed.gathered(&row.body);
-                    return Some((row, processed));
-                }
-                Err(error) => {
-                    tracing::error!(%account, push = id, %error, "a push cannot be processed yet");
-                    let is_away = matches!(error, GatewayError::Unavailable { .. });
-                    (self.is_old(&row) && !is_away)
-                        .then(|| format!("it could not be processed: {error}"))
-                }
+        if self.gateway.homes.contains_key(&account) {
+            let reading =
+                self.gateway.read_rows(&row, row.waiting.as_deref(), call_look(&row, now));
+            let reading = span.scope(reading).await?;
+            let mut processed = waiting(reading, now + wait, self.is_old(&row));
+            processed.trace = span.context();
+            let rows = processed.quarantined.len();
+            if rows > 0 {
+                tracing::warn!(%account, rows, "pushed rows are in quarantine");
             }
-        } else {
-            (now >= row.received_at + UNCONFIGURED_AT_MOST)
-                .then(|| "its account is not configured".to_owned())
-        };
-        if let Some(reason) = reason {
+            let processed = processed.gathered(&row.body);
+            return Ok(Some((row, processed)));
+        }
+        if now >= row.received_at + UNCONFIGURED_AT_MOST {
+            let reason = "its account is not configured";
             tracing::warn!(%account, push = id, reason, "a push is in quarantine");
             let quarantined = vec![Quarantined::new(reason, row.body.clone())];
-            return Some((row, Processed { quarantined, ..Processed::default() }));
+            return Ok(Some((row, Processed { quarantined, ..Processed::default() })));
         }
-        if let Err(error) = ledger.postpone_inbox(id, now + wait).await {
-            tracing::error!(%account, push = id, %error, "a push could not be postponed");
-        }
-        None
+        ledger.postpone_inbox(id, now + wait).await?;
+        Ok(None)
     }
 
     async fn forget(&self) {
@@ -221,6 +235,29 @@ fn parts(read: Vec<(InboxRow, Processed)>) -> impl Iterator<Item = Arc<[(InboxRo
     })
 }
 
+/// When the end of a call whose attempt is not known is looked at again; None: it has waited enough. What
+/// comes late to be processed, because the ledger was away or its account not configured, waits all the
+/// same: its attempt may be as late.
+pub(super) fn call_look(row: &InboxRow, now: Timestamp) -> Option<Timestamp> {
+    if row.waiting.is_none() && now >= row.received_at + CALL_LOOKS[0] {
+        return Some(now + CALL_WAITS_AT_MOST);
+    }
+    CALL_LOOKS.iter().map(|after| row.received_at + *after).find(|at| now < *at)
+}
+
+/// A row as it came.
+pub(super) fn raw_of(row: &PushedRow) -> &Bytes {
+    match row {
+        PushedRow::Result { attempt, .. } => &attempt.raw,
+        PushedRow::Call { raw, .. } | PushedRow::Unusable { raw, .. } => raw,
+    }
+}
+
+/// Why a row waits about which a ledger that is not away says nothing.
+fn unread(error: &LedgerError) -> String {
+    format!("it could not be read: {error}")
+}
+
 /// What is settled of a push, and what waits until then or, when it has waited long enough, is
 /// quarantined.
 pub(super) fn waiting(reading: Reading, until: Timestamp, is_enough: bool) -> Processed {
@@ -241,39 +278,52 @@ pub(super) fn waiting(reading: Reading, until: Timestamp, is_enough: bool) -> Pr
 }
 
 impl WorkerGateway {
-    /// What a push says, row by row.
-    pub(super) async fn read_rows(&self, row: &InboxRow) -> Result<Reading, GatewayError> {
+    /// What a push says, row by row: only those at the places that are `open`, if not all. The end of a
+    /// call waits until then for its attempt. A row that the ledger does not let be read waits alone.
+    ///
+    /// # Errors
+    /// When the ledger is away.
+    pub(super) async fn read_rows(
+        &self,
+        row: &InboxRow,
+        open: Option<&[usize]>,
+        call_at: Option<Timestamp>,
+    ) -> Result<Reading, LedgerError> {
         let mut reading = Reading::default();
         let home = self.homes.get(&row.account);
-        let home =
-            home.ok_or_else(|| GatewayError::unavailable("the account is not configured"))?;
-        let Some(rows) = home.adapter.read_results(&row.body) else {
+        let rows = home.and_then(|home| Some((home, home.adapter.read_results(&row.body)?)));
+        let Some((home, rows)) = rows else {
             reading.unusable("it holds no result rows", row.body.as_bytes());
             return Ok(reading);
         };
-        let waiting: Option<HashSet<usize>> =
-            row.waiting.as_ref().map(|places| places.iter().copied().collect());
-        let is_open = |place: &usize| waiting.as_ref().is_none_or(|open| open.contains(place));
+        let open: Option<HashSet<usize>> = open.map(|open| open.iter().copied().collect());
+        let is_open = |place: &usize| open.as_ref().is_none_or(|open| open.contains(place));
         let rows: Vec<(usize, PushedRow)> =
             rows.into_iter().enumerate().filter(|(place, _)| is_open(place)).collect();
         let found = self.find_campaigns(&row.account, &rows, row.campaign.as_ref()).await?;
         for (place, pushed) in rows {
-            match pushed {
-                PushedRow::Result { campaign, attempt } => match found.get(&campaign) {
-                    Some(Found::Here(uuid)) => {
-                        self.read_result(&row.account, (*uuid, attempt), &mut reading).await?;
-                    }
-                    Some(Found::Nowhere(reason)) => reading.unusable(reason.as_str(), &attempt.raw),
-                    Some(Found::Perhaps(at, reason)) => {
-                        let (reason, raw) = (reason.clone(), attempt.raw);
-                        reading.later.push(Later { place, at: *at, reason, raw });
-                    }
-                    None => reading.unusable("it came to another campaign's address", &attempt.raw),
-                },
-                PushedRow::Call { call, raw } => {
-                    self.read_call(home, row, (place, &call, raw), &mut reading).await?;
+            let raw = raw_of(&pushed).clone();
+            let read = match pushed {
+                PushedRow::Result { campaign, attempt } => {
+                    let named = (found.get(&campaign), place);
+                    self.read_result(&row.account, named, attempt, &mut reading).await
                 }
-                PushedRow::Unusable { reason, raw } => reading.unusable(reason, &raw),
+                PushedRow::Call { call, raw } => {
+                    let end = CallEnd { place, call, raw, look_at: call_at };
+                    self.read_call(home, &row.account, end, &mut reading).await
+                }
+                PushedRow::Unusable { reason, raw } => {
+                    reading.unusable(reason, &raw);
+                    Ok(())
+                }
+            };
+            match read {
+                Ok(()) => {}
+                Err(error) if error.is_of_the_store() => return Err(error),
+                Err(error) => {
+                    let (at, reason) = (self.shared.clock.now(), unread(&error));
+                    reading.later.push(Later { place, at, reason, raw });
+                }
             }
         }
         Ok(reading)
@@ -282,12 +332,24 @@ impl WorkerGateway {
     async fn read_result(
         &self,
         account: &AccountSlug,
-        (campaign, fetched): (Uuid, Box<FetchedAttempt>),
+        (found, place): (Option<&Found>, usize),
+        fetched: Box<FetchedAttempt>,
         reading: &mut Reading,
-    ) -> Result<(), GatewayError> {
-        let names = fetched.contact.clone().into_iter();
-        let contacts = self.contacts_by_native(campaign, names).await?;
-        reading.processed.attempts.push((campaign, self.seen(account, *fetched, &contacts)));
+    ) -> Result<(), LedgerError> {
+        match found {
+            Some(Found::Here(campaign)) => {
+                let names = fetched.contact.clone().into_iter();
+                let contacts = self.contacts_by_native(*campaign, names).await?;
+                let seen = self.seen(account, *fetched, &contacts);
+                reading.processed.attempts.push((*campaign, seen));
+            }
+            Some(Found::Nowhere(reason)) => reading.unusable(reason.as_str(), &fetched.raw),
+            Some(Found::Perhaps(at, reason)) => {
+                let (reason, raw) = (reason.clone(), fetched.raw);
+                reading.later.push(Later { place, at: *at, reason, raw });
+            }
+            None => reading.unusable("it came to another campaign's address", &fetched.raw),
+        }
         Ok(())
     }
 
@@ -296,26 +358,23 @@ impl WorkerGateway {
     async fn read_call(
         &self,
         home: &Home,
-        row: &InboxRow,
-        (place, call, raw): (usize, &NativeId, Bytes),
+        account: &AccountSlug,
+        CallEnd { place, call, raw, look_at }: CallEnd,
         reading: &mut Reading,
-    ) -> Result<(), GatewayError> {
-        let Shared { ledger, clock, .. } = &*self.shared;
-        let known = ledger.attempt_of_call(row.account.clone(), call.clone()).await?;
+    ) -> Result<(), LedgerError> {
+        let known = self.shared.ledger.attempt_of_call(account.clone(), call).await?;
         let is_over = |known: &AttemptRow| known.attempt.result != CallResult::InProgress;
-        match known {
-            Some(known) if is_over(&known) => {
+        match (known, look_at) {
+            (Some(known), _) if is_over(&known) => {
                 let explained = home.adapter.explain_by(known.raw.as_bytes(), &raw);
                 let attempt = explained.map(|explained| explained.attempt);
                 reading.processed.explained.extend(attempt.map(|attempt| (known.uuid, attempt)));
             }
-            known => match usize::try_from(row.tries).ok().and_then(|n| CALL_WAITS.get(n)) {
-                Some(wait) => {
-                    let reason = "its attempt is not known yet".to_owned();
-                    reading.later.push(Later { place, at: clock.now() + *wait, reason, raw });
-                }
-                None => reading.processed.is_foreign = known.is_none(),
-            },
+            (_, Some(at)) => {
+                let reason = "its attempt is not known yet".to_owned();
+                reading.later.push(Later { place, at, reason, raw });
+            }
+            (known, None) => reading.processed.is_foreign = known.is_none(),
         }
         Ok(())
     }
@@ -326,7 +385,7 @@ impl WorkerGateway {
         account: &AccountSlug,
         rows: &[(usize, PushedRow)],
         only: Option<&NativeId>,
-    ) -> Result<HashMap<NativeId, Found>, GatewayError> {
+    ) -> Result<HashMap<NativeId, Found>, LedgerError> {
         let named = rows.iter().filter_map(|(_, row)| match row {
             PushedRow::Result { campaign, .. } => Some(campaign),
             PushedRow::Call { .. } | PushedRow::Unusable { .. } => None,
@@ -336,10 +395,13 @@ impl WorkerGateway {
         let named: Vec<NativeId> = named.into_iter().cloned().collect();
         let deadline = tokio::time::Instant::now() + ANSWER_WAIT;
         let found = stream::iter(named).map(|native| async move {
-            let found = self.find_campaign(account, &native, deadline).await?;
-            Ok((native, found))
+            match self.find_campaign(account, &native, deadline).await {
+                Ok(found) => Ok((native, found)),
+                Err(error) if error.is_of_the_store() => Err(error),
+                Err(error) => Ok((native, Found::Perhaps(self.shared.clock.now(), unread(&error)))),
+            }
         });
-        let found: Vec<Result<_, GatewayError>> =
+        let found: Vec<Result<_, LedgerError>> =
             found.buffer_unordered(LOOKED_UP_AT_ONCE).collect().await;
         found.into_iter().collect()
     }
@@ -350,7 +412,7 @@ impl WorkerGateway {
         account: &AccountSlug,
         native: &NativeId,
         deadline: tokio::time::Instant,
-    ) -> Result<Found, GatewayError> {
+    ) -> Result<Found, LedgerError> {
         let Shared { ledger, clock, questions, .. } = &*self.shared;
         if let Some(known) = questions.met(account, native) {
             return Ok(Found::Here(known));
@@ -370,5 +432,36 @@ impl WorkerGateway {
         };
         questions.meet(account, native, known.uuid);
         Ok(Found::Here(known.uuid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often its push was tried says nothing, for it was tried for other rows, too.
+    #[test]
+    fn the_end_of_a_call_waits_for_its_attempt_whatever_else_its_push_waited_for() {
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let push = |tries, waiting| InboxRow {
+            id: 1,
+            account: "cc".parse().unwrap(),
+            received_at: at(0),
+            body: String::new(),
+            tries,
+            waiting,
+            campaign: None,
+            trace: None,
+        };
+        for tries in [0, 1, 20] {
+            for (now, look) in
+                [(0, Some(2)), (2, Some(7)), (7, Some(27)), (26, Some(27)), (27, None)]
+            {
+                let waited = (now > 0).then(|| vec![0]);
+                assert_eq!(call_look(&push(tries, waited), at(now)), look.map(at), "at {now} s");
+            }
+            assert_eq!(call_look(&push(tries, None), at(2)), Some(at(29)), "it comes late");
+            assert_eq!(call_look(&push(tries, None), at(90_000)), Some(at(90_027)));
+        }
     }
 }

@@ -133,13 +133,13 @@ impl WorkerGateway {
             account: row.account.clone(),
             received_at: row.received_at,
             body: text,
-            // A call's end waits for its attempt no more.
-            tries: i64::MAX,
+            tries: 0,
             waiting: None,
             campaign: row.campaign.clone(),
             trace: None,
         };
-        let Reading { mut processed, later } = self.read_rows(&push).await?;
+        // A call's end waits for its attempt no more.
+        let Reading { mut processed, later } = self.read_rows(&push, None, None).await?;
         processed
             .quarantined
             .extend(later.into_iter().map(|row| Quarantined::new(row.reason, row.raw.to_vec())));

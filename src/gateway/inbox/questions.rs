@@ -209,22 +209,15 @@ impl Asker {
                     Decision::GiveUp => never(reason),
                 }
             }
+            // Whatever it is that we cannot do, the rows wait for it; they do not wait for ever.
             Err(Unmet::Gateway(error)) => {
                 let reason = format!("its campaign cannot be kept: {error}");
-                match error {
-                    GatewayError::Unavailable { retry_after, .. } => {
-                        let wait = retry::push_wait(tries, clock.random_fraction());
-                        later(now + wait.max(retry_after.unwrap_or_default()), reason)
-                    }
-                    GatewayError::Internal(_) => {
-                        later(now + retry::push_wait(tries, clock.random_fraction()), reason)
-                    }
-                    _ => never(reason),
-                }
+                later(now + retry::push_wait(tries, clock.random_fraction()), reason)
             }
         };
         if let (Answer::Later(_, reason) | Answer::Never(reason), _) = &answer {
-            tracing::warn!(account = %self.account, %native, reason, "a pushed campaign is not met");
+            tracing::warn!(account = %self.account, %native, reason,
+                "a push names a campaign that could not be read; its rows wait");
         }
         desk.answer(native, tries, answer);
     }

@@ -81,7 +81,7 @@ impl Problem {
             Problem::TookTooLong => "it took too long; what was begun may go on".to_owned(),
             Problem::Unread(unread) => unread.to_string(),
             Problem::TooOften { .. } => "too many requests were refused".to_owned(),
-            Problem::Gateway(error) => error.to_string(),
+            Problem::Gateway(error) => error.told(),
         }
     }
 
@@ -113,6 +113,9 @@ impl Problem {
     }
 }
 
+const INTERNAL: (StatusCode, &str, &str) =
+    (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our mistake");
+
 fn of_gateway(error: &GatewayError) -> Verdict {
     let (status, code, title) = match error {
         GatewayError::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
@@ -130,7 +133,8 @@ fn of_gateway(error: &GatewayError) -> Verdict {
         GatewayError::Unsupported(_) => {
             (StatusCode::NOT_IMPLEMENTED, "unsupported", "Not possible there")
         }
-        GatewayError::Unavailable { .. } => {
+        GatewayError::Ledger(error) if !error.is_of_the_store() => INTERNAL,
+        GatewayError::Unavailable { .. } | GatewayError::Ledger(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available now")
         }
         GatewayError::Unclear { .. } => {
@@ -153,19 +157,13 @@ fn of_gateway(error: &GatewayError) -> Verdict {
             }
             _ => (StatusCode::BAD_GATEWAY, "refused", "The campaign's home refused it"),
         },
-        GatewayError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Our mistake"),
-    };
-    let retry_after = match error {
-        GatewayError::Quota { retry_after, .. }
-        | GatewayError::Unavailable { retry_after, .. }
-        | GatewayError::Refused { retry_after, .. } => *retry_after,
-        _ => None,
+        GatewayError::Internal(_) => INTERNAL,
     };
     let job = match error {
         GatewayError::Unclear { job } => Some(*job),
         _ => None,
     };
-    Verdict { status, code, title, retry_after, job }
+    Verdict { status, code, title, retry_after: error.retry_after(), job }
 }
 
 impl From<GatewayError> for Problem {

@@ -212,6 +212,9 @@ impl Api {
             Ok(answer) => ready(HttpResponse::Ok().json(answer)),
             Err(problem) => {
                 tracing::debug!(reason = ?problem, "a request was refused");
+                if let Problem::Gateway(error) = &problem {
+                    error.log_untold();
+                }
                 ready(self.counted(request, problem).response())
             }
         }

@@ -89,6 +89,7 @@ pub(super) async fn once(
                 | GatewayError::Unclear { .. }
                 | GatewayError::InPart { .. }
                 | GatewayError::Quota { .. }
+                | GatewayError::Ledger(_)
                 | GatewayError::Internal(_)),
             )) => return Err(error),
             Err(refused) => {

@@ -120,7 +120,7 @@ pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
         Refused::Gateway(GatewayError::Refused { said, retry_after, .. }) => {
             return as_said(said, *retry_after);
         }
-        Refused::Gateway(error) => (code(error, doing), error.to_string()),
+        Refused::Gateway(error) => (code(error, doing), error.told()),
     };
     let mut response =
         HttpResponse::build(status(refused, doing)).json(Envelope::both(code, &desc));
@@ -129,12 +129,10 @@ pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
     {
         tell_wait(&mut response, after);
     }
-    if let Refused::Gateway(
-        GatewayError::Unavailable { retry_after: Some(after), .. }
-        | GatewayError::Quota { retry_after: Some(after), .. },
-    ) = refused
+    if let Refused::Gateway(error) = refused
+        && let Some(after) = error.retry_after()
     {
-        tell_wait(&mut response, *after);
+        tell_wait(&mut response, after);
     }
     response
 }
@@ -167,6 +165,7 @@ fn status(refused: &Refused, doing: Doing) -> StatusCode {
             | GatewayError::Unclear { .. }
             | GatewayError::InPart { .. },
         ) => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::Gateway(error) if error.is_of_the_store() => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Unread(unread) => unread.status(),
         // "Do not operate so often" (reference 4.5).
         Refused::Gateway(GatewayError::Quota { .. }) if doing == Doing::Statistics => {
@@ -210,6 +209,7 @@ fn code(error: &GatewayError, doing: Doing) -> &'static str {
         | E::Unclear { .. }
         | E::InPart { .. }
         | E::Quota { .. }
+        | E::Ledger(_)
         | E::Internal(_) => SYSTEM,
         E::NotFound(_)
         | E::Forbidden(

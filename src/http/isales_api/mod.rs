@@ -265,6 +265,9 @@ impl Facade {
         };
         outcome.unwrap_or_else(|refused| {
             tracing::debug!(?doing, reason = ?refused, "a request was refused");
+            if let Refused::Gateway(error) = &refused {
+                error.log_untold();
+            }
             error::render(&refused, doing)
         })
     }

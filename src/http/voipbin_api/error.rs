@@ -176,7 +176,7 @@ fn say(refused: &Refused, doing: Doing) -> Said {
 }
 
 fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
-    let message = error.to_string();
+    let message = error.told();
     match error {
         GatewayError::NotFound(noun) => {
             said(("NOT_FOUND", StatusCode::NOT_FOUND, not_found(*noun, doing)), &message)
@@ -208,8 +208,9 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
         GatewayError::Unsupported(_) => {
             said(("FAILED_PRECONDITION", StatusCode::CONFLICT, "UNSUPPORTED_BY_HOME"), &message)
         }
-        GatewayError::Unavailable { retry_after, .. } => Said {
-            retry_after: *retry_after,
+        GatewayError::Ledger(error) if !error.is_of_the_store() => internal(),
+        GatewayError::Unavailable { .. } | GatewayError::Ledger(_) => Said {
+            retry_after: error.retry_after(),
             ..said(
                 ("UNAVAILABLE", StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"),
                 &message,
@@ -225,11 +226,12 @@ fn say_gateway(error: &GatewayError, doing: Doing) -> Said {
         GatewayError::Refused { kind, said: home, retry_after } => {
             Said { retry_after: *retry_after, ..say_home(*kind, home) }
         }
-        GatewayError::Internal(_) => said(
-            ("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
-            "An internal error occurred.",
-        ),
+        GatewayError::Internal(_) => internal(),
     }
+}
+
+fn internal() -> Said {
+    said(("INTERNAL", StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"), "An internal error occurred.")
 }
 
 /// What the home said, with its status and details; of one that said nothing but a code, under the status

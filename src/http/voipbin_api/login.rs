@@ -58,6 +58,9 @@ pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Payload) ->
         }
         Err(refused) => {
             tracing::debug!(request_id, reason = ?refused, "a login was refused");
+            if let Refused::Gateway(error) = &refused {
+                error.log_untold();
+            }
             HttpResponse::BadRequest().finish()
         }
     };

@@ -190,6 +190,9 @@ impl Facade {
         };
         let response = outcome.unwrap_or_else(|refused| {
             tracing::debug!(request_id, ?doing, reason = ?refused, "a request was refused");
+            if let Refused::Gateway(error) = &refused {
+                error.log_untold();
+            }
             error::render(&refused, doing, profile, &request_id)
         });
         with_request_id(response, &request_id)

@@ -60,6 +60,9 @@ pub async fn pass(
     };
     let response = outcome.unwrap_or_else(|refused| {
         tracing::debug!(request_id, reason = ?refused, "a request was refused");
+        if let Refused::Gateway(error) = &refused {
+            error.log_untold();
+        }
         error::render(&refused, Doing::Account, profile, &request_id)
     });
     with_request_id(response, &request_id)

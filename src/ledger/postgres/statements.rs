@@ -161,11 +161,11 @@ pub fn ledger_error(error: &tokio_postgres::Error) -> LedgerError {
     let code = database.code().code();
     let constraint = database.constraint().unwrap_or("no constraint");
     match &code[..2.min(code.len())] {
-        "22" | "23" => {
+        "23" => {
             LedgerError::Conflict(format!("a row contradicts what is kept: {code} ({constraint})"))
         }
-        // Too large for an index or a row, against a check of a view, or refused by a trigger.
-        "21" | "44" | "54" | "P0" => LedgerError::Refused(format!("PostgreSQL says {code}")),
+        // Bad data, too large for an index or a row, against a check of a view, or refused by a trigger.
+        "21" | "22" | "44" | "54" | "P0" => LedgerError::Refused(format!("PostgreSQL says {code}")),
         "XX" => LedgerError::Corrupt(format!("PostgreSQL says {code}")),
         // About the server or who may use it, never about a row.
         "08" | "28" | "3D" | "53" | "57" => {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::requests::{self, CampaignPath};
-use super::{convert, wire};
+use super::{convert, refusal, wire};
 use crate::domain::campaign::{Answering, CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{NativeId, VdnId};
@@ -17,7 +17,7 @@ use crate::domain::json;
 use crate::domain::policy::{CallingWindow, Rule};
 use crate::platforms::{
     ContactName, CreationDefaults, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind,
-    Presence,
+    Presence, Released,
 };
 use crate::transport::Access;
 use crate::transport::pacing::Lane;
@@ -84,20 +84,13 @@ impl Client {
         native: &NativeId,
         contacts: &[Contact],
     ) -> Result<Vec<Presence>, PlatformError> {
+        let path = self.campaign_path(Operation::ContactDelete, native)?;
         for contact in contacts {
-            let reference = contact.reference.as_deref().unwrap_or_default();
-            let name = ContactName { native: None, reference };
-            match self.delete_contact(lane, native, name).await {
-                // "Parameter error": no such record, in the words of a platform that has no code for
-                // it (4.3). Adding it anew is right then; if it is there after all, adding fails.
-                Err(error)
-                    if !matches!(
-                        error.kind,
-                        PlatformErrorKind::NotFound | PlatformErrorKind::Invalid
-                    ) =>
-                {
-                    return Err(error);
-                }
+            let record = RecordName::of(contact.reference.as_deref().unwrap_or_default());
+            match self.delete_record(lane, &path, &record).await {
+                // There is no such record: nobody dials this campaign yet. Adding it anew is right then;
+                // if it is there after all, adding fails.
+                Err(error) if !refusal::is_unnamed(&error) => return Err(error),
                 _ => {}
             }
         }
@@ -110,29 +103,43 @@ impl Client {
         lane: Lane,
         native: &NativeId,
         contact: ContactName<'_>,
+    ) -> Result<Released, PlatformError> {
+        let path = self.campaign_path(Operation::ContactDelete, native)?;
+        let record = self.record_name(lane, &path, contact).await?;
+        match self.delete_record(lane, &path, &record).await {
+            Ok(()) => Ok(Released::Gone),
+            Err(error) if !refusal::is_unnamed(&error) => Err(error),
+            Err(_) if record.is_missing => Ok(Released::Gone),
+            Err(_) if self.has_result(lane, &path, &record).await? => Ok(Released::Done),
+            // One without an id may also never have come; nobody tells that from one that is called.
+            Err(_) => Ok(Released::NotYet),
+        }
+    }
+
+    async fn delete_record(
+        &self,
+        lane: Lane,
+        path: &CampaignPath,
+        RecordName { session, called, .. }: &RecordName,
     ) -> Result<(), PlatformError> {
-        let operation = Operation::ContactDelete;
-        let path = self.campaign_path(operation, native)?;
-        let RecordName { session, called } = self.record_name(lane, &path, contact).await?;
         let mut body = json!({ "sessionId": session });
         if let Some(called) = called.first() {
             body["called"] = json!(called);
         }
         let url = format!("{}/delete", path.url("v1", "/calldata"));
-        self.write(operation, lane, "POST", &url, Bytes::from(body.to_string())).await.map(drop)
+        let body = Bytes::from(body.to_string());
+        self.write(Operation::ContactDelete, lane, "POST", &url, body).await.map(drop)
     }
 
     /// A record has a final result (5.1) when no number of it is called any more.
-    pub async fn is_done_with(
+    async fn has_result(
         &self,
         lane: Lane,
-        native: &NativeId,
-        contact: ContactName<'_>,
+        path: &CampaignPath,
+        RecordName { session, called, .. }: &RecordName,
     ) -> Result<bool, PlatformError> {
-        let path = self.campaign_path(Operation::ResultQuery, native)?;
-        let RecordName { session, called } = self.record_name(lane, &path, contact).await?;
         let body = json!({ "sessionId": session, "showDetail": 0 });
-        let answer = self.ask_results(lane, &path, Bytes::from(body.to_string())).await?;
+        let answer = self.ask_results(lane, path, Bytes::from(body.to_string())).await?;
         let is_of_it = |raw: &Bytes| {
             let row = std::str::from_utf8(raw).ok().and_then(json::read::<wire::ResultRow>);
             row.and_then(|row| row.called).is_some_and(|number| called.contains(&number))
@@ -149,24 +156,25 @@ impl Client {
         path: &CampaignPath,
         contact: ContactName<'_>,
     ) -> Result<RecordName, PlatformError> {
-        let own = || RecordName { session: contact.reference.to_owned(), called: Vec::new() };
+        let own = || RecordName::of(contact.reference);
         let is_plain =
             |id: &&NativeId| id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric());
         let Some(id) = contact.native.filter(is_plain) else { return Ok(own()) };
         let operation = Operation::ContactDetail;
         let url = format!("{}/{id}", path.url("v1", "/calldata"));
-        let found = match self.get(operation, lane, &url, None).await {
+        let record = match self.get(operation, lane, &url, None).await {
             Ok(answer) => answer.data::<Record>(),
-            // It is there no more, in the words of a platform that has no code for it.
-            Err(error) if error.kind == PlatformErrorKind::Invalid => None,
+            Err(error) if refusal::is_unnamed(&error) => {
+                return Ok(RecordName { is_missing: true, ..own() });
+            }
             Err(error) => return Err(error),
         };
-        let Some(record) = found else { return Ok(own()) };
+        let Some(record) = record else { return Ok(own()) };
         match record.session() {
             Some(session) if session == contact.reference => Ok(own()),
             Some(session) => {
                 let called = record.numbers.into_iter().map(|number| number.called_no).collect();
-                Ok(RecordName { session, called })
+                Ok(RecordName { session, called, is_missing: false })
             }
             None => {
                 let detail = "the platform deletes no single contact without a sessionId";
@@ -247,6 +255,15 @@ struct RecordName {
     session: String,
     /// Empty where the session alone does.
     called: Vec<String>,
+    /// The platform knows its id no more.
+    is_missing: bool,
+}
+
+impl RecordName {
+    /// Of one that was added under this reference.
+    fn of(reference: &str) -> Self {
+        Self { session: reference.to_owned(), called: Vec::new(), is_missing: false }
+    }
 }
 
 /// A record as the platform tells it (4.4).

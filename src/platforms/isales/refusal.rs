@@ -8,6 +8,15 @@ use crate::transport::{Access, Answer};
 /// `0200022`: adding numbers, called too fast.
 pub const TOO_FAST: &str = "0200022";
 
+/// `0200001`: a parameter is wrong, and all that an operation has no code of its own for.
+const UNNAMED: &str = "0200001";
+
+/// Whether the platform says no in its word for what has no other. Deleting a contact, that is one that
+/// is being called, one that it is done with, one that is not there, and a campaign that dials (4.3).
+pub fn is_unnamed(error: &PlatformError) -> bool {
+    error.effect == Effect::None && error.native_code == UNNAMED
+}
+
 /// The error that an answer with a status other than 200 stands for.
 pub fn read_status(operation: Operation, access: Access, answer: &Answer) -> PlatformError {
     let kind = match answer.status {
@@ -74,7 +83,7 @@ fn meaning(operation: Operation, code: &str) -> (PlatformErrorKind, &'static str
         (O::ContactAdd, "0200029") => (K::TooLarge, "too many contacts in one request"),
         (O::ContactAdd, "0200030") => (K::Invalid, "a time"),
         // 0200001 and the eight-digit 02000001 to 02000011: parameters.
-        (_, code) if code == "0200001" || code.starts_with("020000") && code.len() == 8 => {
+        (_, code) if code == UNNAMED || code.starts_with("020000") && code.len() == 8 => {
             (K::Invalid, "a parameter")
         }
         _ => (K::Invalid, "not in the list of codes for this operation"),

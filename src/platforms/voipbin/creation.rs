@@ -19,7 +19,7 @@ use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
 use crate::domain::policy::RetryPolicy;
 use crate::platforms::{
-    ContactName, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind, Presence,
+    ContactName, Made, NewCampaign, Operation, PlatformError, PlatformErrorKind, Presence, Released,
 };
 use crate::transport::Access;
 use crate::transport::pacing::Lane;
@@ -151,13 +151,23 @@ impl Client {
         Ok(contacts)
     }
 
-    /// Targets are listed newest first; ours are known by the reference that we gave as their name.
     pub async fn settle_contacts(
         &self,
         lane: Lane,
         native: &NativeId,
         contacts: &[Contact],
     ) -> Result<Vec<Presence>, PlatformError> {
+        Ok(self.look_for(lane, native, contacts).await?.0)
+    }
+
+    /// Targets are listed newest first; ours are known by the reference that we gave as their name. Says,
+    /// too, whether all targets were looked at.
+    async fn look_for(
+        &self,
+        lane: Lane,
+        native: &NativeId,
+        contacts: &[Contact],
+    ) -> Result<(Vec<Presence>, bool), PlatformError> {
         let mut there = vec![Presence::Absent; contacts.len()];
         let mut cursor: Option<String> = None;
         for _ in 0..PAGES_LOOKED_AT {
@@ -174,7 +184,7 @@ impl Client {
                 break;
             }
         }
-        Ok(there)
+        Ok((there, cursor.is_none()))
     }
 
     pub async fn delete_contact(
@@ -182,31 +192,40 @@ impl Client {
         lane: Lane,
         native: &NativeId,
         contact: ContactName<'_>,
-    ) -> Result<(), PlatformError> {
+    ) -> Result<Released, PlatformError> {
         let operation = Operation::ContactDelete;
         let outdial = self.outdial_of(operation, lane, native).await?;
         let id = match contact.native {
             Some(id) => id.clone(),
-            None => self.contact_called(lane, native, contact.reference).await?,
+            None => match self.contact_called(lane, native, contact.reference).await? {
+                Some(id) => id,
+                None => return Ok(Released::Gone),
+            },
         };
         let path = format!("/outdials/{}/targets/{}", segment(&outdial), segment(id.as_str()));
-        self.delete(lane, operation, &path).await
+        match self.delete(lane, operation, &path).await {
+            Err(error) if error.kind != PlatformErrorKind::NotFound => Err(error),
+            _ => Ok(Released::Gone),
+        }
     }
 
+    /// None when the campaign certainly has no such contact.
     async fn contact_called(
         &self,
         lane: Lane,
         native: &NativeId,
         reference: &str,
-    ) -> Result<NativeId, PlatformError> {
+    ) -> Result<Option<NativeId>, PlatformError> {
         let sought = Contact { reference: Some(reference.to_owned()), ..Contact::default() };
-        let found = self.settle_contacts(lane, native, &[sought]).await?.pop();
-        if let Some(Presence::There(Some(id))) = found {
-            return Ok(id);
+        let (mut found, are_all) = self.look_for(lane, native, &[sought]).await?;
+        match found.pop() {
+            Some(Presence::There(Some(id))) => Ok(Some(id)),
+            _ if are_all => Ok(None),
+            _ => {
+                let (kind, detail) = (PlatformErrorKind::TooLarge, "too many contacts to find one");
+                Err(PlatformError::new(Operation::ContactDelete, kind, detail))
+            }
         }
-        let detail = "the campaign has no such contact";
-        let kind = PlatformErrorKind::NotFound;
-        Err(PlatformError::new(Operation::ContactDelete, kind, detail))
     }
 
     /// The objects that the definition says, with the ids that are known so far.

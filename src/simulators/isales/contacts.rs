@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use serde_json::{Map, Value, json};
 
-use super::Release;
 use super::answer::{
     Answer, BAD_TIME, BLACKLISTED, COMBINATION, CONVERSION, DUPLICATE_NUMBER, GENERIC, Operation,
     Outcome, Refusal, STATE_FORBIDS_ADDING, TOO_FAST, TOO_MANY_IN_REQUEST, TOO_MANY_RECORDS,
@@ -15,6 +14,7 @@ use super::checks::{
 };
 use super::server::Request;
 use super::world::{COMPLETED, Campaign, Due, Number, Record, RecordState, STARTED, Setup, World};
+use super::{DeleteNumbers, Release};
 use crate::platforms::isales::wire::{self, CallPolicy, Called, CalledNo};
 use crate::simulators::journal::ContactAdded;
 
@@ -76,7 +76,11 @@ pub(super) fn add(world: &mut World, request: &Request) -> Outcome {
 /// such records match, the request fails.
 pub(super) fn delete(world: &mut World, request: &Request) -> Outcome {
     let wanted = Wanted::read(request)?;
+    let switch = world.switches.delete_numbers;
     let campaign = world.campaign_mut(request.vdn, request.campaign)?;
+    if switch == DeleteNumbers::Combined && wanted.is_session_alone() {
+        return Err(Refusal::new(COMBINATION, "called: expected beside sessionId"));
+    }
     if campaign.status(request.now) == STARTED {
         return Err(Refusal::new(GENERIC, "campaignId: the campaign is running"));
     }
@@ -92,6 +96,9 @@ pub(super) fn delete(world: &mut World, request: &Request) -> Outcome {
             record.state = RecordState::Deleted;
             deleted += 1;
         }
+    }
+    if matched == 0 && switch == DeleteNumbers::Strict {
+        return Err(Refusal::new(GENERIC, "no such record"));
     }
     if matched > 0 && deleted == 0 {
         return Err(Refusal::new(GENERIC, "called or finished records cannot be deleted"));
@@ -381,6 +388,10 @@ impl Wanted {
         }
         found.done()?;
         Ok(Self { session_id, called, custom_field, recycle: time.map(|time| (time, kind)) })
+    }
+
+    fn is_session_alone(&self) -> bool {
+        self.called.is_none() && self.custom_field.is_none() && self.recycle.is_none()
     }
 
     fn matches(&self, record: &Record) -> bool {

@@ -145,6 +145,8 @@ pub struct Switches {
     pub list_item: ListItem,
     /// What `callerNo` of a campaign with several calling numbers shows (3.5).
     pub shown_callers: ShownCallers,
+    /// How numbers are deleted; the page's list of errors was not seen (4.3).
+    pub delete_numbers: DeleteNumbers,
     /// A VDN of another tenant fails authentication instead of giving 0200001.
     pub foreign_vdn_unauthorized: bool,
     /// Result queries beyond ten at once are refused with 429; they are always counted (5.1).
@@ -168,6 +170,17 @@ pub enum InitStatus {
     ZeroStarts,
     /// 0 or absent is paused, 1 is started.
     ZeroPauses,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeleteNumbers {
+    /// A request that names no record succeeds.
+    Lenient,
+    /// It gives 0200001.
+    Strict,
+    /// A `sessionId` alone is not enough: 02000009.
+    Combined,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -330,6 +343,7 @@ impl Default for Switches {
             refuse_unlisted_callback: false,
             list_item: ListItem::Full,
             shown_callers: ShownCallers::First,
+            delete_numbers: DeleteNumbers::Lenient,
             foreign_vdn_unauthorized: false,
             limit_result_queries: false,
             result_query_ms: 0,

@@ -73,6 +73,27 @@ impl Dialling {
         assert_eq!(self.app.vb("DELETE", target, None).await.status, 200);
     }
 
+    /// How the platform deletes numbers, where its pages leave that open.
+    async fn deletes(&self, way: &str) {
+        let url = format!("{}/_sim/switches", self.app.isales.base_url());
+        let body = json!({ "delete_numbers": way }).to_string();
+        let set = self.app.send("POST", &url, &[], Some(body)).await;
+        assert_eq!(set.status, 200, "{}", set.text);
+    }
+
+    /// The platform's own client deletes a target.
+    async fn delete_there(&self, target: &str) {
+        let id = target.rsplit('/').next().unwrap().replace('-', "");
+        let path = format!("v1/openapi/campaigns/{VDN}/calldata/{}/delete", self.number);
+        self.app.on_isales("POST", &path, Some(json!({ "sessionId": id }))).await;
+    }
+
+    fn asked_to_delete(&self) -> u64 {
+        let path =
+            format!("/rest/isales/v1/openapi/campaigns/{VDN}/calldata/{}/delete", self.number);
+        self.app.isales.journal.calls("POST", &path)
+    }
+
     async fn status_there(&self) -> i64 {
         let path = format!("v1/openapi/campaigns/{VDN}/{}", self.number);
         let found = self.app.on_isales("GET", &path, None).await;
@@ -166,5 +187,97 @@ async fn one_whom_a_client_of_the_home_added_is_taken_out_alone() {
     assert!(calls < 4);
     until(async || dialling.dials(STAYS).1 == 4).await;
     assert_eq!(dialling.dials(GONE).0, calls);
+    dialling.app.finish().await;
+}
+
+#[tokio::test]
+async fn one_who_stays_in_a_call_is_not_taken_out_and_the_client_is_told_why() {
+    let dialling = Dialling::begin(json!([busy(GONE, 3000)])).await;
+    let gone = dialling.add(GONE).await;
+    until(async || dialling.dials(GONE).0 >= 1).await;
+    let reply = dialling.app.vb("DELETE", &gone, None).await;
+    assert_eq!((reply.status, reply.reason().as_str()), (503, "SERVICE_UNAVAILABLE"));
+    assert!(reply.text.contains("is being called"), "{}", reply.text);
+    assert!(dialling.app.vb_get(&gone).await["tm_delete"].is_null());
+    dialling.app.finish().await;
+}
+
+/// What a home will refuse again is not asked for again, and its client is told at once.
+#[tokio::test]
+async fn what_is_refused_for_good_is_asked_once() {
+    let dialling = Dialling::begin(json!([])).await;
+    dialling.steer("stop").await;
+    let kept = dialling.add(STAYS).await;
+    dialling.deletes("combined").await;
+    let before = dialling.asked_to_delete();
+    let reply = dialling.app.vb("DELETE", &kept, None).await;
+    assert_eq!(reply.status, 400, "{}", reply.text);
+    assert!(reply.text.contains("02000009"), "{}", reply.text);
+    assert_eq!(dialling.asked_to_delete() - before, 1);
+    assert!(dialling.app.vb_get(&kept).await["tm_delete"].is_null());
+    dialling.app.finish().await;
+}
+
+/// A platform may have no word of its own for a record that it does not have.
+#[tokio::test]
+async fn one_whom_the_home_has_no_more_is_taken_out() {
+    let dialling = Dialling::begin(json!([])).await;
+    dialling.steer("stop").await;
+    let gone = dialling.add(GONE).await;
+    dialling.delete_there(&gone).await;
+    dialling.deletes("strict").await;
+    dialling.take_out(&gone).await;
+    assert_eq!(dialling.dials(GONE), (0, 0));
+    dialling.app.finish().await;
+}
+
+/// Nobody said whether the home has it. It is deleted once the home says that it has none such; a word
+/// that may also mean a call under way is no such answer.
+#[tokio::test]
+async fn one_in_doubt_is_taken_out_when_the_home_says_that_it_is_gone() {
+    let dialling = Dialling::begin(json!([])).await;
+    dialling.steer("stop").await;
+    dialling.app.isales.faults.set("lost-answer#1".parse().unwrap());
+    let destination = json!({"type": "tel", "target": format!("+86{GONE}")});
+    let body = json!({"name": "n", "detail": "d", "data": "x", "destination_0": destination});
+    let reply = dialling.app.vb("POST", &dialling.targets, Some(body)).await;
+    assert_eq!(reply.reason(), "OUTCOME_UNKNOWN", "{}", reply.text);
+    dialling.app.one_in_doubt();
+    let id = reply.json()["error"]["details"][0]["job_id"].as_str().unwrap().to_owned();
+    let target = format!("{}/{id}", dialling.targets);
+    dialling.delete_there(&target).await;
+    dialling.deletes("strict").await;
+    let reply = dialling.app.vb("DELETE", &target, None).await;
+    assert_eq!(reply.status, 503, "{}", reply.text);
+    assert!(reply.text.contains("never confirmed"), "{}", reply.text);
+    dialling.deletes("lenient").await;
+    dialling.take_out(&target).await;
+    dialling.app.finish().await;
+}
+
+/// Another process has the turn to start or stop the campaign; how much else is started and stopped
+/// meanwhile does not end the wait for it.
+#[tokio::test]
+async fn the_turn_is_waited_for_whatever_other_campaigns_do() {
+    let dialling = Dialling::begin(json!([busy(GONE, 1)])).await;
+    let gone = dialling.add(GONE).await;
+    let ids = dialling.app.voipbin_campaign("other").await;
+    let other = format!("/campaigns/{}", ids.campaign);
+    until(async || dialling.app.vb("GET", &other, None).await.status == 200).await;
+    let until_us = (jiff::Timestamp::now() + std::time::Duration::from_secs(6)).as_microsecond();
+    let ledger = rusqlite::Connection::open(dialling.app.ledger()).unwrap();
+    let turn = "UPDATE campaign_state SET steered_by = randomblob(16), steered_until = ?1 \
+                WHERE campaign_id = (SELECT id FROM campaign WHERE name = 'dialling')";
+    assert_eq!(ledger.execute(turn, [until_us]).unwrap(), 1);
+    let other = format!("{other}/status");
+    let steering = async {
+        for status in ["run", "stop"].into_iter().cycle() {
+            dialling.app.vb("PUT", &other, Some(json!({"status": status}))).await;
+        }
+    };
+    tokio::select! {
+        () = dialling.take_out(&gone) => {}
+        () = steering => {}
+    }
     dialling.app.finish().await;
 }

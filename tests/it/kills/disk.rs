@@ -234,3 +234,26 @@ async fn a_damaged_ledger_and_another_master_key_are_found_before_serving() {
         assert!(said.contains("ledger.db is damaged"), "{said}");
     }
 }
+
+/// What is kept together fails together, and is told once: no push is tried again by itself meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_the_store_is_not_multiplied() {
+    let app = TestApp::simulators(|_| {}).await;
+    let campaign = app.isales_campaign("pushed").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    gateway.start().await;
+    let ledger = rusqlite::Connection::open(gateway.directory.path().join("ledger.db")).unwrap();
+    ledger.execute_batch("ALTER TABLE contact_state RENAME TO away").unwrap();
+    gateway.pusher(campaign).push_some("waits", 8).await;
+    let told = || {
+        let log = gateway.log();
+        let lines = log.lines().filter(|line| line.contains("came of push")).map(str::to_owned);
+        lines.skip_while(|line| !line.contains("pushes=8")).collect::<Vec<_>>()
+    };
+    until(async || told().len() >= 3).await;
+    let told = told();
+    assert!(told.iter().all(|line| line.contains("pushes=8")), "{told:#?}");
+    ledger.execute_batch("ALTER TABLE away RENAME TO contact_state").unwrap();
+    until(async || gateway.inbox().await["waiting"] == 0).await;
+    assert_eq!(gateway.kept(campaign).await.len(), 8);
+}

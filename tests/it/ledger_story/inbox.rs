@@ -6,13 +6,13 @@ use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, Disposition
 use dialbridge::domain::destination::Destination;
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
-use dialbridge::ledger::Ledger;
 use dialbridge::ledger::attempts::{AttemptScope, SeenAttempt};
 use dialbridge::ledger::inbox::{DuePage, InboxRow, NewPush, Processed, Quarantined, Waiting};
 use dialbridge::ledger::journal::JournalEntry;
 use dialbridge::ledger::quarantine::{
     MAX_UNPROVED, MAX_UNPROVED_BYTES, QuarantineFilter, QuarantineRow,
 };
+use dialbridge::ledger::{Ledger, LedgerError};
 use uuid::Uuid;
 
 use super::receivers::receiver;
@@ -376,18 +376,27 @@ async fn what_the_store_refuses_is_told_from_a_store_that_is_away(place: Place) 
     };
     place.tamper(match &place.at {
         At::File(_) => {
-            "CREATE TRIGGER poison BEFORE INSERT ON attempt WHEN NEW.native = 'poison' \
+            "CREATE TRIGGER poison BEFORE INSERT ON attempt WHEN NEW.native IN ('poison', 'bad') \
              BEGIN SELECT RAISE(ABORT, 'refused'); END;"
         }
         At::Database(_) => {
             "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS \
-             'BEGIN RAISE EXCEPTION ''refused''; END'; \
+             'BEGIN RAISE EXCEPTION ''refused'' USING ERRCODE = TG_ARGV[0]; END'; \
              CREATE TRIGGER poison BEFORE INSERT ON attempt FOR EACH ROW \
-             WHEN (NEW.native = 'poison') EXECUTE FUNCTION poison();"
+             WHEN (NEW.native = 'poison') EXECUTE FUNCTION poison('P0001'); \
+             CREATE TRIGGER bad BEFORE INSERT ON attempt FOR EACH ROW \
+             WHEN (NEW.native = 'bad') EXECUTE FUNCTION poison('22003');"
         }
     });
     let refused = settle(&["a", "poison"]).await.unwrap_err();
     assert!(!refused.is_of_the_store(), "{refused:?}");
+    // Bad data contradicts nothing that is there already.
+    let bad = settle(&["bad"]).await.unwrap_err();
+    let is_read = match &place.at {
+        At::File(_) => matches!(bad, LedgerError::Conflict(_)),
+        At::Database(_) => matches!(bad, LedgerError::Refused(_)),
+    };
+    assert!(is_read, "{bad:?}");
     assert_eq!(due(&ledger, 1).await.len(), 1, "nothing of it is kept");
     place.tamper("ALTER TABLE account_tally RENAME TO away");
     let away = settle(&["a"]).await.unwrap_err();

@@ -68,6 +68,11 @@ async fn waiting_numbers_are_deleted_while_paused() {
         assert_eq!(sim.code("GET", &path, None).await, "0200001");
     }
     sim.ok("GET", &format!("{VDN}/calldata/{campaign}/{}", ids[0]), None).await;
+    sim.ok("POST", &path, by_session("nobody")).await;
+    sim.switch(json!({ "delete_numbers": "strict" })).await;
+    assert_eq!(sim.code("POST", &path, by_session("nobody")).await, "0200001");
+    sim.switch(json!({ "delete_numbers": "combined" })).await;
+    assert_eq!(sim.code("POST", &path, by_session("nobody")).await, "02000009");
 }
 
 #[tokio::test]
