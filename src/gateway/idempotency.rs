@@ -125,7 +125,14 @@ impl WorkerGateway {
         let (client, now) = (asked.client.name.clone(), self.shared.clock.now());
         let request = KeyedRequest { client, key: key.clone(), fingerprint, subject, kept };
         let ledger = &self.shared.ledger;
-        let mut known = ledger.begin_idempotent(request.clone(), now).await?;
+        let begun = ledger.begin_idempotent(request.clone(), now).await;
+        let mut known = match begun {
+            // Whether it came before cannot be told; a stop may be done again.
+            Err(error) if error.is_of_the_store() && matches!(again, Again::ToldOrStopped(_)) => {
+                return work.await;
+            }
+            begun => begun?,
+        };
         if self.is_due_again(asked, again, &known).await {
             ledger.begin_idempotent_again(request, now).await?;
             known = Idempotency::New;

@@ -117,7 +117,12 @@ impl WorkerGateway {
             Desire::Run => Some(self.shared.turns.take(identity.uuid).await),
             Desire::Stop => None,
         };
-        let steering = self.begin_steering(asked, &identity, (desire, repeat)).await?;
+        let steering = match self.begin_steering(asked, &identity, (desire, repeat)).await {
+            Err(error) if desire == Desire::Stop && error.is_of_the_store() => {
+                return Err(Box::pin(self.stop_unrecorded(asked, &identity, error)).await);
+            }
+            begun => begun?,
+        };
         if desire == Desire::Stop {
             // Whoever loads it looks at what is wanted after it said so.
             self.shared.loading.end(identity.uuid);
@@ -169,6 +174,37 @@ impl WorkerGateway {
         }
         steering.wished = Some(recorded?);
         Ok(steering)
+    }
+
+    /// A stop that the ledger cannot keep is sent all the same: in doubt nobody is called. After that the
+    /// campaign stands still though it is wanted running, so its client is asked to stop it once more.
+    async fn stop_unrecorded(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+        error: GatewayError,
+    ) -> GatewayError {
+        error.log_untold();
+        let stopped = match self.home(identity) {
+            Ok(home) => home.adapter.stop_campaign(Lane::Stop, &identity.native).await,
+            Err(error) => return error,
+        };
+        let campaign = identity.uuid;
+        let told = match stopped {
+            Ok(_) => {
+                tracing::warn!(%campaign, client = %asked.client.name, request = %asked.request_id,
+                    "the home stopped the campaign, and the ledger cannot keep that it is wanted so; \
+                     its client is told to stop it again");
+                "the platform stopped the campaign, and the ledger cannot keep it; stop it again later"
+            }
+            Err(error) => {
+                tracing::error!(%campaign, client = %asked.client.name, request = %asked.request_id, %error,
+                    "the ledger cannot keep a stop, and the home did not confirm it: the campaign may go on \
+                     dialling; stop it at its platform");
+                "neither the ledger nor the platform took the stop; the campaign may go on dialling"
+            }
+        };
+        GatewayError::unavailable(told)
     }
 
     /// The turn to ask a campaign's home, for as long as a request to it may take.

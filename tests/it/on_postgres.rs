@@ -111,6 +111,53 @@ async fn one_that_takes_no_changes_or_hangs_is_not_ready() {
     app.finish().await;
 }
 
+/// A ledger that takes no changes keeps nobody from stopping a campaign, in either language; a start is
+/// not sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_cannot_be_recorded_is_sent() {
+    let database = Database::create();
+    let app = gateway(&database, 8).await;
+    let names = ["autumn", "winter", "still"];
+    let mut numbers = Vec::new();
+    for name in names {
+        numbers.push(app.isales_campaign(name).await);
+    }
+    let app = app.serve().await;
+    let path = |number: i64, verb: &str| format!("v1/openapi/campaigns/{VDN}/{number}{verb}");
+    for number in &numbers[..2] {
+        app.cc_ok("PUT", &path(*number, "/resume"), None).await;
+    }
+    let status_there = async |number: i64| {
+        let there = app.on_isales("GET", &path(number, ""), None).await;
+        there["returnObject"]["status"].as_i64().unwrap()
+    };
+    let uuid = app.uuid_of("autumn").await;
+    let still = app.uuid_of("still").await;
+    let steer = async |uuid: &str, status: &str| {
+        app.vb("PUT", &format!("/campaigns/{uuid}/status"), Some(json!({"status": status}))).await
+    };
+    database.set_read_only(true);
+    database.end_sessions();
+    let said = steer(&uuid, "stop").await;
+    assert_eq!(said.status, 503, "{}", said.text);
+    assert!(said.text.contains("the platform stopped the campaign"), "{}", said.text);
+    let said = app.cc("PUT", &path(numbers[1], "/pause"), None).await;
+    assert_eq!(said.status, 503, "{}", said.text);
+    assert_eq!(steer(&still, "run").await.status, 503);
+    for number in &numbers {
+        assert_eq!(status_there(*number).await, 3, "{number}");
+    }
+    database.set_read_only(false);
+    database.end_sessions();
+    assert_eq!(steer(&uuid, "stop").await.status, 200);
+    app.cc_ok("PUT", &path(numbers[1], "/pause"), None).await;
+    for (name, number) in names.iter().zip(&numbers) {
+        assert_eq!(status_there(*number).await, 3, "{name}");
+        assert_eq!(app.row_of(name).await["status"], "stop", "{name}");
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn check_says_that_it_takes_no_changes() {
     let database = Database::create();
