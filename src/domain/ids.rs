@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -40,7 +41,8 @@ pub struct PublicPair {
 
 /// What the platform itself calls the thing: always text, never interpreted outside its adapter, and
 /// never longer than [`MAX_KEY_BYTES`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct NativeId(String);
 
 /// What kind of thing an [`ExternalRef`] names.
@@ -152,6 +154,18 @@ impl NativeId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for NativeId {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<NativeId> for String {
+    fn from(id: NativeId) -> Self {
+        id.0
     }
 }
 

@@ -261,7 +261,7 @@ pub(super) async fn run(run: &mut Run<'_>, what: TakeOver) -> Result<Option<Stri
     }
     while home.adapter.pushes_by_campaign() {
         let entries = gateway.campaigns_on(&account, progress.looked_to).await;
-        let entries = entries.map_err(|error| Stop::Lost(error.to_string()))?;
+        let entries = entries?;
         if entries.is_empty() {
             break;
         }

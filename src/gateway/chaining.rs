@@ -182,14 +182,14 @@ async fn start_next(run: &mut Run<'_>, next: Uuid, after: Uuid) -> Result<Option
     }
     let by = (&*run.row.actor, run.row.request_id.as_deref());
     let watched = gateway.watch_end(by, &identity, before).await;
-    watched.map_err(|error| Stop::Lost(error.to_string()))?;
+    watched?;
     let _turn = gateway.shared.turns.take(next).await;
     match gateway.check_rules(by, &identity).await {
         Ok(()) => {}
         Err(error @ (GatewayError::Unenforced(_) | GatewayError::State(_))) => {
             return Err(Stop::Failed(error.to_string()));
         }
-        Err(error) => return Err(Stop::Lost(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     let entry = JournalEntry {
         request_id: run.row.request_id.clone(),

@@ -19,7 +19,7 @@ use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{Run, Stop};
 use crate::gateway::settling::Started;
 use crate::gateway::written::{Documents, KeptOf};
-use crate::gateway::{Home, WorkerGateway, settling, written};
+use crate::gateway::{Home, Shared, WorkerGateway, settling, written};
 use crate::ledger::contacts::{ContactRow, ContactState, NewContact, SettledContact};
 use crate::ledger::directory::MADE;
 use crate::ledger::jobs::JobRow;
@@ -61,6 +61,9 @@ struct Progress {
     campaign: Option<Uuid>,
     /// Place of the last contact that was loaded.
     loaded_to: Option<Timestamp>,
+    /// Contacts up to there that their home has, of which the ledger may not have heard.
+    #[serde(default)]
+    settled: Vec<SettledContact>,
     is_loaded: bool,
 }
 
@@ -106,7 +109,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
             Err(stop) => Err(stop),
         };
         // A job that goes on later goes on loading.
-        if !matches!(done, Err(Stop::Later { .. } | Stop::Lost(_))) {
+        if !done.as_ref().is_err_and(Stop::goes_on) {
             gateway.shared.loading.end(identity.uuid);
         }
         done?;
@@ -186,11 +189,11 @@ async fn definition(
     definition_of(run.gateway, object, home).await.map_err(stop_for)
 }
 
-/// What cannot be understood or kept fails the job; what cannot be asked now is asked again.
+/// A rule that is not kept says itself why.
 fn stop_for(error: GatewayError) -> Stop {
     match error {
         GatewayError::Unenforced(why) => Stop::Failed(why),
-        error => Stop::Lost(error.to_string()),
+        error => error.into(),
     }
 }
 
@@ -238,7 +241,7 @@ async fn give_up(
     };
     match put_back {
         Ok(_) => Stop::Failed(why),
-        Err(error) => Stop::Lost(error.to_string()),
+        Err(error) => error.into(),
     }
 }
 
@@ -267,8 +270,8 @@ async fn bind(
     let fetched = fetched.map_err(|error| run.stop_for(&error))?;
     let seen = fetched.clone();
     let sighted = gateway.sight(&object.account, &home.adapter, vec![fetched], asked_at).await;
-    let identity = sighted.map_err(|error| Stop::Lost(error.to_string()))?.pop();
-    let identity = identity.ok_or_else(|| Stop::Lost("not in the directory".to_owned()))?;
+    let identity = sighted?.pop();
+    let identity = identity.ok_or_else(|| Stop::Passing("not in the directory yet".to_owned()))?;
     gateway.give_own_address(&identity).await;
     keep_beside(run, home, object, (&identity, &seen)).await?;
     let made = entry_of(run, Operation::CampaignCreate, identity.uuid, Some(&native));
@@ -351,7 +354,7 @@ async fn keep_beside(
     let document = serde_json::from_str(&object.document);
     if let (Some(platform), Ok(document)) = (platform, document) {
         let followed = run.gateway.follow_results(identity, platform, &document).await;
-        followed.map_err(|error| Stop::Lost(error.to_string()))?;
+        followed?;
     }
     Ok(())
 }
@@ -372,7 +375,9 @@ async fn load(
     }
     let retry = definition(run, object, home).await?.retry;
     while !progress.is_loaded {
-        let ledger = &run.gateway.shared.ledger;
+        let Shared { ledger, clock, .. } = &*run.gateway.shared;
+        // Also what was loaded before a crash.
+        ledger.settle_contacts(std::mem::take(&mut progress.settled), clock.now()).await?;
         let waiting = ledger.objects_after(list, progress.loaded_to, LOADED_AT_ONCE).await?;
         let Some(last) = waiting.last().map(|row| row.list_at) else {
             let before = progress.clone();
@@ -382,26 +387,14 @@ async fn load(
         };
         let rows = record(run, home, identity, &waiting).await?;
         let (before, gateway) = (progress.clone(), run.gateway);
-        let added = run
+        *progress = run
             .step("load", async |in_doubt| {
                 let settled = add(gateway, (home, identity), (&rows, &retry), in_doubt).await?;
-                Ok(Loaded { progress: Progress { loaded_to: Some(last), ..before }, settled })
+                Ok(Progress { loaded_to: Some(last), settled, ..before })
             })
             .await?;
-        let now = run.gateway.shared.clock.now();
-        run.gateway.shared.ledger.settle_contacts(added.settled, now).await?;
-        *progress = added.progress;
     }
     Ok(())
-}
-
-/// What a step that loads contacts leaves behind; only the progress is a checkpoint.
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Loaded {
-    progress: Progress,
-    #[serde(skip)]
-    settled: Vec<SettledContact>,
 }
 
 /// The list of contacts that the draft names.
@@ -508,7 +501,7 @@ async fn let_dial(
         Err(GatewayError::Unenforced(_) | GatewayError::State(_)) => {
             return stays_stopped(run, identity).await;
         }
-        Err(error) => return Err(Stop::Lost(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     let progress: Progress = run.checkpoint()?;
     let entry = entry_of(run, Operation::CampaignStart, identity.uuid, None);

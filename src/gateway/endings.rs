@@ -68,9 +68,9 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let now = gateway.shared.clock.now();
     let end = match gateway.stated(&identity).await {
         Ok(stated) => stated.map_or(End::Never, |stated| stated.end()),
-        // What was stated can no longer be understood: the end that was known counts.
-        Err(GatewayError::Unenforced(_)) => End::At(now),
-        Err(error) => return Err(Stop::Lost(error.to_string())),
+        Err(error) if error.passes() => return Err(error.into()),
+        // What was stated can no longer be understood or read: the end that was known counts.
+        Err(_) => End::At(now),
     };
     match end {
         End::Never => return Ok(None),

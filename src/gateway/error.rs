@@ -39,7 +39,7 @@ pub enum GatewayError {
     /// The home was asked and its answer is not known; `job` names what is to be looked up.
     #[error("the outcome is not known yet ({job})")]
     Unclear { job: Uuid },
-    /// Several campaigns were to be changed and some are; the same request again changes the others.
+    /// Several things were to be changed and some are; the same request again changes the others.
     #[error("{}", in_part(*.done, *.of, .why))]
     InPart { done: usize, of: usize, why: Box<GatewayError> },
     /// The home's own no, for a client that speaks its language.
@@ -103,7 +103,7 @@ impl GatewayError {
         GatewayError::Unclear { job }
     }
 
-    /// What an error comes to that stopped a change of several campaigns after some of them.
+    /// What an error comes to that stopped a change of several things after some of them.
     #[must_use]
     pub fn after_some(self, (done, of): (usize, usize)) -> Self {
         if done == 0 { self } else { GatewayError::InPart { done, of, why: Box::new(self) } }
@@ -129,6 +129,26 @@ impl GatewayError {
     /// insert-or-get or writes the same value.
     pub fn is_of_the_store(&self) -> bool {
         matches!(self, GatewayError::Ledger(error) if error.is_of_the_store())
+    }
+
+    /// Whether the same may succeed later though nobody changes what was asked.
+    pub fn passes(&self) -> bool {
+        match self {
+            GatewayError::Ledger(error) => error.is_of_the_store(),
+            GatewayError::Unavailable { .. }
+            | GatewayError::Unclear { .. }
+            | GatewayError::Quota { .. } => true,
+            GatewayError::Refused { retry_after, .. } => retry_after.is_some(),
+            GatewayError::InPart { why, .. } => why.passes(),
+            GatewayError::NotFound(_)
+            | GatewayError::Forbidden(_)
+            | GatewayError::Invalid { .. }
+            | GatewayError::State(_)
+            | GatewayError::Unenforced(_)
+            | GatewayError::Duplicate(_)
+            | GatewayError::Unsupported(_)
+            | GatewayError::Internal(_) => false,
+        }
     }
 
     /// How long a client is told to wait.
@@ -226,7 +246,7 @@ impl GatewayError {
 }
 
 fn in_part(done: usize, of: usize, why: &impl std::fmt::Display) -> String {
-    format!("{done} of {of} campaigns are changed; send the request again for the others: {why}")
+    format!("{done} of {of} are changed; send the request again for the others: {why}")
 }
 
 /// The member that the home calls wrong, as a client of another platform calls it.

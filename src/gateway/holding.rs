@@ -128,7 +128,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
         return Err(Stop::Later { at, why: "contacts are being changed".to_owned() });
     }
     let outcome = go_on(run, subject).await;
-    if !matches!(outcome, Err(Stop::Later { .. })) {
+    if !outcome.as_ref().is_err_and(Stop::goes_on) {
         gateway.shared.loading.end(subject);
         gateway.shared.holds.forget(subject);
     }
@@ -148,7 +148,7 @@ async fn go_on(run: &mut Run<'_>, subject: Uuid) -> Result<(), Stop> {
     match gateway.kept_rules(&identity).await {
         Ok(_) => {}
         Err(GatewayError::Unenforced(why)) => return Err(Stop::Failed(why)),
-        Err(error) => return Err(Stop::Lost(error.to_string())),
+        Err(error) => return Err(error.into()),
     }
     let entry = JournalEntry {
         campaign: Some(subject),

@@ -92,8 +92,9 @@ pub(super) enum Stop {
     Later { at: Timestamp, why: String },
     /// It failed for good; the text says why without a number or a secret.
     Failed(String),
-    /// It belongs to somebody else now, or the ledger does not answer: the lease decides.
-    Lost(String),
+    /// Something passes of which nobody knows when: it goes on after a while, from the last checkpoint.
+    /// Where not even that can be recorded, or the job is somebody else's by now, the lease decides.
+    Passing(String),
 }
 
 impl Board {
@@ -306,13 +307,16 @@ impl JobWorker {
                 tracing::warn!(%job, kind, %why, "the job failed and is not tried again");
                 Turn::Failed { error: why }
             }
-            Err(Stop::Lost(why)) => {
-                tracing::warn!(%job, kind, %why, "job is left to whoever leases it next");
-                return;
+            Err(Stop::Passing(why)) => {
+                let run_at = now + retry::job_wait(attempt, clock.random_fraction());
+                tracing::warn!(%job, kind, attempt, %run_at, %why,
+                    "the job cannot go on now; it goes on then, from its last checkpoint");
+                Turn::Postponed { run_at, error: why }
             }
         };
         if let Err(error) = ledger.end_turn((job, fence), turn, now).await {
-            tracing::warn!(%job, kind, %error, "the end of a job's turn is not recorded");
+            tracing::warn!(%job, kind, %error,
+                "the end of a job's turn is not recorded; it goes on when its lease has run out");
         }
         board.news.notify_waiters();
     }
@@ -368,8 +372,26 @@ impl Run<'_> {
     }
 }
 
+impl Stop {
+    /// Whether the job goes on by itself.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Stop::Later { .. } | Stop::Passing(_) => true,
+            Stop::Failed(_) => false,
+        }
+    }
+}
+
+/// What the ledger does not take or cannot read it will not the next time; that it is away passes.
 impl From<LedgerError> for Stop {
     fn from(error: LedgerError) -> Self {
-        Stop::Lost(error.to_string())
+        GatewayError::from(error).into()
+    }
+}
+
+impl From<GatewayError> for Stop {
+    fn from(error: GatewayError) -> Self {
+        let why = error.to_string();
+        if error.passes() { Stop::Passing(why) } else { Stop::Failed(why) }
     }
 }

@@ -247,7 +247,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
             let pause = error.retry_after.unwrap_or_default().max(AFTER_TROUBLE);
             (now + pause, error.to_string())
         }
-        Err(Trouble::Gateway(error)) => return Err(Stop::Lost(error.to_string())),
+        Err(Trouble::Gateway(error)) => return Err(error.into()),
     };
     Err(Stop::Later { at, why })
 }

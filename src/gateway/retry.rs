@@ -27,10 +27,20 @@ pub fn decide(error: &PlatformError, attempt: i64, fraction: f64, now: Timestamp
     if attempt >= MAX_ATTEMPTS || !is_worth_it(error) {
         return Decision::GiveUp;
     }
-    let doublings = u32::try_from(attempt.clamp(0, 16)).unwrap_or_default();
-    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
-    let wait = wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0);
+    let wait = job_wait(attempt, fraction);
     Decision::Again(now + wait.max(error.retry_after.unwrap_or_default()))
+}
+
+/// How long a job waits after its `attempt`th try (from 0): twice as long each time, up to five minutes,
+/// each up to half shorter by chance.
+pub fn job_wait(attempt: i64, fraction: f64) -> Duration {
+    growing(attempt, LONGEST_WAIT, fraction)
+}
+
+fn growing(tries: i64, longest: Duration, fraction: f64) -> Duration {
+    let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or_default();
+    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(longest);
+    wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0)
 }
 
 /// The waits in seconds between tries of a delivery where its destination names none: three days in all.
@@ -75,9 +85,7 @@ pub const LONGEST_PUSH_WAIT: Duration = Duration::from_secs(900);
 /// How long a pushed row waits that could not be processed after `tries` others: twice as long each
 /// time, up to a quarter of an hour, each up to half shorter by chance.
 pub fn push_wait(tries: i64, fraction: f64) -> Duration {
-    let doublings = u32::try_from(tries.clamp(0, 16)).unwrap_or_default();
-    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_PUSH_WAIT);
-    wait.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0)
+    growing(tries, LONGEST_PUSH_WAIT, fraction)
 }
 
 /// Whether the same request may succeed later, or may have succeeded.

@@ -102,7 +102,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     };
     let home = home_of(gateway, &identity)?;
     let by = run.row.uuid;
-    let claim = gateway.claim(&identity, by).map_err(|error| Stop::Lost(error.to_string()))?;
+    let claim = gateway.claim(&identity, by)?;
     let now = gateway.shared.clock.now();
     let (turn, wish) = ledger.claim_steering(&identity, claim, None, now).await?;
     if let SteeringTurn::Others(until) = turn {
@@ -163,7 +163,7 @@ pub(super) async fn start<T: Serialize>(
     let ledger = &gateway.shared.ledger;
     let home = home_of(gateway, identity)?;
     let by = run.row.uuid;
-    let claim = gateway.claim(identity, by).map_err(|error| Stop::Lost(error.to_string()))?;
+    let claim = gateway.claim(identity, by)?;
     let (now, running) = (gateway.shared.clock.now(), CampaignStatus::Running);
     let (turn, wish) = ledger.claim_steering(identity, claim, Some(running.clone()), now).await?;
     match turn {
@@ -230,7 +230,7 @@ pub(super) async fn stop(
 ) -> Result<(), Stop> {
     let (gateway, by) = (run.gateway, run.row.uuid);
     let (ledger, home) = (&gateway.shared.ledger, home_of(gateway, identity)?);
-    let claim = gateway.claim(identity, by).map_err(|error| Stop::Lost(error.to_string()))?;
+    let claim = gateway.claim(identity, by)?;
     let mut status = CampaignStatus::Stopped;
     let turn = match wished(run, identity, claim).await? {
         Some(SteeringTurn::Others(until)) if was_sent(run) => {
@@ -309,7 +309,7 @@ async fn stop_overtaken(
             let (whom, job) =
                 ((&*row.actor, row.request_id.as_deref()), gateway.shared.clock.new_uuid());
             let later = gateway.settle_later(whom, identity, (job, now)).await;
-            later.map_err(|error| Stop::Lost(error.to_string()))?;
+            later?;
         }
     }
     Ok(())
@@ -322,7 +322,7 @@ async fn record(
     entry: JournalEntry,
 ) -> Result<(), Stop> {
     let recorded = gateway.record_outcome(identity, found, entry, Some(by)).await;
-    recorded.map(drop).map_err(|error| Stop::Lost(error.to_string()))
+    Ok(recorded.map(drop)?)
 }
 
 fn entry_of(run: &Run<'_>, campaign: Uuid, operation: Operation, why: &str) -> JournalEntry {

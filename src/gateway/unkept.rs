@@ -96,7 +96,8 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     let why = match gateway.kept_rules(&identity).await {
         Ok(_) => return Ok(None),
         Err(GatewayError::Unenforced(why)) => why,
-        Err(error) => return Err(Stop::Lost(error.to_string())),
+        Err(error) if error.passes() => return Err(error.into()),
+        Err(error) => error.to_string(),
     };
     let home = gateway.homes.get(&identity.home);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;

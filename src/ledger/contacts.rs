@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::contact::{Contact, ContactNumber};
@@ -35,7 +36,8 @@ pub struct ContactRow {
     pub deleted_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ContactState {
     /// Recorded; the platform has not confirmed it.
     Adding,
@@ -48,7 +50,7 @@ pub enum ContactState {
 }
 
 /// What became of a contact that was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettledContact {
     pub uuid: Uuid,
     pub state: ContactState,

@@ -216,6 +216,24 @@ async fn only_the_outdial_that_a_campaign_has_is_dialled_on_postgresql() {
 }
 
 #[tokio::test]
+async fn an_outdial_of_a_campaign_that_is_gone_is_not_called_again() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let client = Client(&app);
+    let (campaign, outplan, outdial) = client.whole("gone", [1, 0, 0, 0, 0]).await;
+    client.target(&outdial, &[(0, 1)]).await;
+    assert_eq!(client.run(&campaign).await.status, 200);
+    until(async || dialled(&app.isales).contains_key(&1)).await;
+    client.ok("PUT", &format!("/campaigns/{campaign}/status"), json!({"status": "stop"})).await;
+    client.ok("DELETE", &format!("/campaigns/{campaign}"), Value::Null).await;
+    let next = client.campaign("next", &outplan).await;
+    let to_next = json!({"campaign_id": next});
+    let why =
+        client.refused("PUT", &format!("/outdials/{outdial}/campaign_id"), Some(to_next)).await;
+    assert!(why.contains("make another outdial"), "{why}");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_slot_without_tries_is_never_sent() {
     let app = TestApp::simulators(on_isales).await.serve().await;
     everybody_is_busy(&app).await;

@@ -91,6 +91,28 @@ async fn a_draft_that_is_stopped_while_it_is_made_does_not_dial() {
     app.finish().await;
 }
 
+/// It would be refused each time; that the ledger is away passes.
+#[tokio::test]
+async fn a_job_whose_contacts_the_ledger_refuses_ends_with_the_reason() {
+    let app = TestApp::simulators(on_isales).await.serve().await;
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let refuse =
+        "CREATE TRIGGER refuse BEFORE INSERT ON contact BEGIN SELECT RAISE(ABORT, 'no'); END";
+    ledger.execute_batch(refuse).unwrap();
+    let campaign = draft(&app, "refused").await;
+    assert_eq!(steer(&app, &campaign, "run").await.status, 200);
+    no_job_is_left(&app).await;
+    let jobs = app.api("/jobs").await;
+    let made =
+        jobs["items"].as_array().unwrap().iter().find(|job| job["kind"] == "campaign.create");
+    let made = made.unwrap();
+    assert_eq!(made["state"], "failed", "{made}");
+    assert!(made["error"].as_str().unwrap().contains("the ledger does not take it"), "{made}");
+    assert_eq!(app.vb_get(&format!("/campaigns/{campaign}")).await["status"], "stop");
+    assert!(app.isales.journal.dials().is_empty());
+    app.finish().await;
+}
+
 /// Sent at whatever moment of the making, with a home that takes its time.
 #[tokio::test]
 async fn a_stop_soon_after_a_drafts_run_is_the_last_word() {
