@@ -15,6 +15,8 @@ use crate::transport::pacing::Lane;
 
 /// For how long a home is asked that does not let go of a contact: a call may be under way.
 const PATIENCE: Duration = Duration::from_secs(8);
+/// A contact that was recorded so long ago and is still being added: whoever added it was interrupted.
+const ADDING_AT_MOST: Duration = Duration::from_secs(3600);
 /// How often.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -22,7 +24,7 @@ impl WorkerGateway {
     /// Takes a contact out of a campaign, on its home first.
     ///
     /// # Errors
-    /// `NotFound` when the campaign has no such contact, `Unavailable` while it is being called, and
+    /// `NotFound` when the campaign has no such contact, `Unavailable` while it is being called or added, and
     /// whatever the home refuses.
     pub async fn delete_contact(
         &self,
@@ -49,8 +51,7 @@ impl WorkerGateway {
         self.contact(&identity, contact).await
     }
 
-    /// A contact that is not on its way to the home: it would come there after it was deleted. One of which
-    /// nobody will say what became of it is waited for only so long.
+    /// A contact that is not on its way to the home: it would come there after it was deleted.
     async fn settled_contact(
         &self,
         identity: &CampaignIdentity,
@@ -62,8 +63,14 @@ impl WorkerGateway {
             let row = ledger.find_contact(contact).await?;
             let row = row.filter(|row| row.campaign == identity.uuid);
             let row = row.ok_or(GatewayError::NotFound(Noun::Contact))?;
-            if row.state != ContactState::Adding || clock.now() >= deadline {
+            let now = clock.now();
+            if row.state != ContactState::Adding || now >= row.list_at + ADDING_AT_MOST {
                 return Ok(row);
+            }
+            if now >= deadline {
+                let reason =
+                    "the contact is still being added to its home; ask again when it is there";
+                return Err(GatewayError::unavailable(reason));
             }
             clock.sleep(ASK_INTERVAL).await;
         }

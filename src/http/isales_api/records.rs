@@ -71,8 +71,9 @@ pub async fn delete(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
                 })?,
             };
             let ids: Vec<Uuid> = call.gateway.matching_contacts(&identity, &matching).await?;
-            for id in ids {
-                call.gateway.delete_contact(&call.asked, &identity, id).await?;
+            for (done, id) in ids.iter().enumerate() {
+                let deleted = call.gateway.delete_contact(&call.asked, &identity, *id).await;
+                deleted.map_err(|error| error.after_some((done, ids.len())))?;
             }
             Ok(super::json(Success::new("")?.bytes()))
         })

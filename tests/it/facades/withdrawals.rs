@@ -146,6 +146,7 @@ async fn one_who_was_reached_can_be_taken_out_at_any_time() {
     dialling.take_out(&while_it_runs).await;
     dialling.steer("stop").await;
     dialling.take_out(&after_it).await;
+    assert!(dialling.asked_to_delete() >= 2);
     assert_eq!((dialling.dials(GONE).0, dialling.dials(STAYS).0), (1, 1));
     dialling.app.finish().await;
 }
@@ -215,6 +216,25 @@ async fn what_is_refused_for_good_is_asked_once() {
     assert!(reply.text.contains("02000009"), "{}", reply.text);
     assert_eq!(dialling.asked_to_delete() - before, 1);
     assert!(dialling.app.vb_get(&kept).await["tm_delete"].is_null());
+    dialling.app.finish().await;
+}
+
+/// It would come there after it was taken out. Whoever added it may have been interrupted, though.
+#[tokio::test]
+async fn one_who_is_still_being_added_is_not_taken_out_yet() {
+    let dialling = Dialling::begin(json!([])).await;
+    dialling.steer("stop").await;
+    let added = dialling.add(STAYS).await;
+    let ledger = rusqlite::Connection::open(dialling.app.ledger()).unwrap();
+    ledger.execute_batch("UPDATE contact SET state = 'adding'").unwrap();
+    let before = dialling.asked_to_delete();
+    let reply = dialling.app.vb("DELETE", &added, None).await;
+    assert_eq!(reply.status, 503, "{}", reply.text);
+    assert!(reply.text.contains("still being added"), "{}", reply.text);
+    assert_eq!(dialling.asked_to_delete(), before);
+    ledger.execute_batch("UPDATE contact SET list_at = list_at - 4000000000").unwrap();
+    dialling.take_out(&added).await;
+    assert_eq!(dialling.asked_to_delete(), before + 1);
     dialling.app.finish().await;
 }
 
