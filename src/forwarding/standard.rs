@@ -1,4 +1,4 @@
-//! The gateway's own notification about an attempt, the same for every home (docs/results.md).
+//! The gateway's own notification about an attempt, the same for every home.
 
 use serde::Serialize;
 use uuid::Uuid;

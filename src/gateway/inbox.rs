@@ -118,7 +118,8 @@ impl Gateway {
 impl Genuine<'_> {
     fn new_push(&self, account: &AccountSlug, text: &str) -> NewPush {
         let Arrived { body, declared, .. } = self.arrived;
-        let original = (body != text.as_bytes())
+        // No database keeps NUL in a text.
+        let original = (body != text.as_bytes() || text.contains('\0'))
             .then(|| Original { bytes: body.to_vec(), content: content(declared) });
         NewPush {
             account: account.clone(),
@@ -163,9 +164,7 @@ impl WorkerGateway {
         };
         match home.adapter.read_push(&text) {
             Pushed::Unreadable(why) => self.set_aside(account, &genuine, (why, &text)).await,
-            Pushed::Results if is_exact => {
-                self.append(account, genuine.new_push(account, &text)).await
-            }
+            Pushed::Results if is_exact => self.append(account, &genuine, &text).await,
             Pushed::Results if home.adapter.read_results(&text).is_none() => {
                 self.set_aside(account, &genuine, ("it is no text", &text)).await
             }
@@ -176,7 +175,7 @@ impl WorkerGateway {
                 let copy = genuine.unread(reason);
                 self.in_time(account, ledger.quarantine_copy(account.clone(), copy, clock.now()))
                     .await?;
-                self.append(account, genuine.new_push(account, &text)).await
+                self.append(account, &genuine, &text).await
             }
             Pushed::Campaign(native) => {
                 self.pass_on(genuine.new_push(account, &text)).await?;
@@ -241,10 +240,25 @@ impl WorkerGateway {
         self.in_time(&account, told).await
     }
 
-    async fn append(&self, account: &AccountSlug, push: NewPush) -> Result<(), PushRefused> {
+    async fn append(
+        &self,
+        account: &AccountSlug,
+        genuine: &Genuine<'_>,
+        text: &str,
+    ) -> Result<(), PushRefused> {
         let Shared { ledger, clock, inbox, outbox, .. } = &*self.shared;
         let appended = async {
-            let is_told = ledger.append_inbox(push, clock.now()).await?;
+            let push = genuine.new_push(account, text);
+            let is_told = match ledger.append_inbox(push, clock.now()).await {
+                // Sent again it would be refused again.
+                Err(error) if !error.is_of_the_store() => {
+                    tracing::error!(%account, %error,
+                        "the inbox does not take a genuine push; it is in quarantine");
+                    let copy = genuine.unread(&format!("the inbox does not take it: {error}"));
+                    ledger.quarantine(genuine.new_push(account, text), copy, clock.now()).await?
+                }
+                appended => appended?,
+            };
             inbox.came.notify_one();
             if is_told {
                 outbox.tell();

@@ -175,6 +175,7 @@ impl Ledger {
         match self {
             Ledger::Sqlite(_) => self.write(Append { pushes: vec![Arc::new(push)], now }).await,
             Ledger::Postgres(ledger) => {
+                let push = Arc::new(push);
                 let append = async |pushes: Vec<_>| {
                     let at_once = AppendUntold { pushes: pushes.clone(), now };
                     if ledger.write_at_once(at_once).await? {
@@ -182,7 +183,13 @@ impl Ledger {
                     }
                     self.write(Append { pushes, now }).await
                 };
-                Box::pin(ledger.pushes.join(push, append)).await
+                match Box::pin(ledger.pushes.join(Arc::clone(&push), append)).await {
+                    // Another one of the group may be what is refused.
+                    Err(error) if !error.is_of_the_store() => {
+                        self.write(Append { pushes: vec![push], now }).await
+                    }
+                    appended => appended,
+                }
             }
         }
     }

@@ -20,8 +20,9 @@ use crate::ledger::{Ledger, LedgerError};
 pub const ROWS_AT_ONCE: usize = 64;
 
 impl Ledger {
-    /// Keeps what came of pushes. One that was processed before is passed over. What a crash interrupts
-    /// is done again from the start: no row is stored, told or counted twice.
+    /// Keeps what came of pushes. One that somebody else settled since it was read is passed over; answers
+    /// how many were. What a crash interrupts is done again from the start: no row is stored, told or
+    /// counted twice.
     ///
     /// # Errors
     /// When the ledger does not answer; what was kept before stays.
@@ -29,13 +30,13 @@ impl Ledger {
         &self,
         settled: impl Into<Arc<[(InboxRow, Processed)]>>,
         now: Timestamp,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<usize, LedgerError> {
         let settled = settled.into();
-        let mut next = Some(Reached::default());
-        while let Some(from) = next {
-            next = self.write(Settle { settled: Arc::clone(&settled), from, now }).await?;
+        let mut from = Reached::default();
+        while from.push < settled.len() {
+            from = self.write(Settle { settled: Arc::clone(&settled), from, now }).await?;
         }
-        Ok(())
+        Ok(from.passed_over)
     }
 
     /// Lets a push wait that cannot be processed yet.
@@ -51,13 +52,15 @@ struct Reached {
     push: usize,
     /// Of its attempts, the one that is next.
     attempt: usize,
+    /// Pushes before it that were somebody else's.
+    passed_over: usize,
 }
 
 impl Reached {
     /// After the attempts up to `end` of the push, which `is_done` with them.
     fn after(self, end: usize, is_done: bool) -> Self {
         if is_done {
-            Self { push: self.push + 1, attempt: 0 }
+            Self { push: self.push + 1, attempt: 0, ..self }
         } else {
             Self { attempt: end, ..self }
         }
@@ -106,12 +109,12 @@ struct Settle {
 }
 
 impl Verb for Settle {
-    /// Where the next one goes on; None: all of it is kept.
-    type Answer = Option<Reached>;
+    /// Where the next one goes on.
+    type Answer = Reached;
 
     const HASTE: Haste = Haste::Background;
 
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Reached>, LedgerError> {
+    async fn run<S: Statements>(&self, store: &mut S) -> Result<Reached, LedgerError> {
         let ready = Ready::read(store).await?;
         let (in_hand, reached) = self.take_in_hand(store, ready.rows_at_once()).await?;
         let mut all = About::default();
@@ -149,7 +152,7 @@ impl Verb for Settle {
         for (account, rows) in books {
             count(store, account, rows).await?;
         }
-        Ok(Some(reached).filter(|reached| reached.push < self.settled.len()))
+        Ok(reached)
     }
 }
 
@@ -173,7 +176,10 @@ impl Settle {
                 advance(store, row, end).await?
             };
             reached = reached.after(end, is_all || counted.is_none());
-            let Some(counted) = counted else { continue };
+            let Some(counted) = counted else {
+                reached.passed_over += 1;
+                continue;
+            };
             in_hand.push(InHand { row, processed, attempts: from..end, is_all, counted });
             if !is_all {
                 break;

@@ -98,6 +98,7 @@ async fn what_is_not_pushed_to_the_right_address_is_not_taken() {
     let long = format!("[{}]", " ".repeat(4096));
     assert_eq!(push(&app, &long).await.status, 413);
     until(async || counts(&app).await == (0, 0)).await;
+    assert!(app.recorded(campaign).await.is_empty());
     app.finish().await;
 }
 

@@ -56,7 +56,7 @@ impl InboxProcessor {
                 }
                 Ok(())
             }
-            kept => kept,
+            kept => kept.map(drop),
         }
     }
 
@@ -74,7 +74,9 @@ impl InboxProcessor {
         let mut apart = Apart { push, raw, open, later, refused, until };
         apart.refuse(&places, refusal);
         while let Some(part) = apart.open.pop() {
-            self.settle_part(&mut apart, part).await?;
+            if !self.settle_part(&mut apart, part).await? {
+                return Ok(());
+            }
         }
         let (id, account) = (apart.push.id, apart.push.account.clone());
         let is_kept = self.end_apart(apart).await?;
@@ -86,8 +88,9 @@ impl InboxProcessor {
         Ok(())
     }
 
-    /// Settles some of the rows; the others wait meanwhile.
-    async fn settle_part(&self, apart: &mut Apart, part: Vec<usize>) -> Result<(), LedgerError> {
+    /// Settles some of the rows; the others wait meanwhile. False when somebody else has settled any of the
+    /// push since it was read: then all that is left is theirs.
+    async fn settle_part(&self, apart: &mut Apart, part: Vec<usize>) -> Result<bool, LedgerError> {
         let Shared { ledger, clock, .. } = &*self.gateway.shared;
         let push = &apart.push;
         let call_at = call_look(push, clock.now());
@@ -101,7 +104,8 @@ impl InboxProcessor {
         apart.hold(&mut processed, &later);
         let (is_over, now) = (processed.waiting.is_none(), clock.now());
         match ledger.settle_inbox(vec![(apart.push.clone(), processed)], now).await {
-            Ok(()) => {
+            Ok(1..) => return Ok(false),
+            Ok(0) => {
                 apart.later.extend(later);
                 // Whoever settles a part counts a try, by which the next one is known to be ours.
                 apart.push.tries += i64::from(!is_over);
@@ -109,7 +113,7 @@ impl InboxProcessor {
             Err(error) if error.is_of_the_store() => return Err(error),
             Err(error) => apart.refuse(&part, error),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What is refused waits, or has waited long enough. False when the ledger refuses that, too.
@@ -137,7 +141,7 @@ impl InboxProcessor {
         let mut processed = processed.gathered(&apart.push.body);
         apart.hold(&mut processed, &[]);
         match ledger.settle_inbox(vec![(apart.push, processed)], clock.now()).await {
-            Ok(()) => Ok(true),
+            Ok(_) => Ok(true),
             Err(error) if error.is_of_the_store() => Err(error),
             Err(error) => {
                 tracing::error!(%account, push, %error, "the quarantine does not take pushed rows");

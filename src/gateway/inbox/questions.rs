@@ -215,9 +215,13 @@ impl Asker {
                 later(now + retry::push_wait(tries, clock.random_fraction()), reason)
             }
         };
-        if let (Answer::Later(_, reason) | Answer::Never(reason), _) = &answer {
-            tracing::warn!(account = %self.account, %native, reason,
-                "a push names a campaign that could not be read; its rows wait");
+        let account = &self.account;
+        match &answer {
+            (Answer::Later(_, reason), _) => tracing::warn!(%account, %native, reason,
+                "a push names a campaign that could not be read; its rows wait"),
+            (Answer::Never(reason), _) => tracing::warn!(%account, %native, reason,
+                "a push names a campaign that cannot be read; its rows go to quarantine (`dialbridge inbox`)"),
+            _ => {}
         }
         desk.answer(native, tries, answer);
     }

@@ -94,6 +94,12 @@ impl OutboxWorker {
                 let why = "not sent: a newer revision of the attempt is told";
                 Err(Box::new(unsent(destination, &delivery, (Verdict::Replaced, why))))
             }
+            Err(error) if !error.is_of_the_store() => {
+                tracing::error!(attempt = %told.uuid, %error,
+                    "the newest revision of an attempt cannot be read; its delivery is a dead letter");
+                let why = "what is stored of the attempt cannot be read";
+                Err(Box::new(unsent(destination, &delivery, (Verdict::Dead, why))))
+            }
             Err(error) => {
                 tracing::error!(%error,
                     "the newest revision of an attempt could not be read; the delivery is tried again in 1 s");

@@ -53,10 +53,9 @@ impl<T, A: Clone> Gathering<T, A> {
     /// Those of the work; all of a group learn the same.
     pub async fn join(
         self: &Arc<Self>,
-        item: T,
+        item: Arc<T>,
         work: impl AsyncFnOnce(Vec<Arc<T>>) -> Result<A, LedgerError>,
     ) -> Result<A, LedgerError> {
-        let item = Arc::new(item);
         let leadership = loop {
             let tells = match self.enter(&item) {
                 Ok(leadership) => break leadership,
@@ -164,7 +163,7 @@ mod tests {
         let gathering = Gathering::new(9);
         let groups = Mutex::new(Vec::new());
         let done = join_all((0..5).map(|n| {
-            gathering.join(n, async |group: Vec<Arc<i32>>| {
+            gathering.join(Arc::new(n), async |group: Vec<Arc<i32>>| {
                 tokio::task::yield_now().await;
                 groups.lock().unwrap().push(group.len());
                 Ok(group.iter().map(|n| **n).sum::<i32>())
@@ -178,10 +177,10 @@ mod tests {
     async fn who_leads_and_goes_away_is_replaced_and_loses_nothing() {
         let gathering = Gathering::new(9);
         let whole = async |group: Vec<Arc<i32>>| Ok(group.len());
-        let mut stuck = Box::pin(gathering.join(1, async |_| pending().await));
+        let mut stuck = Box::pin(gathering.join(Arc::new(1), async |_| pending().await));
         assert!(poll!(stuck.as_mut()).is_pending());
-        let mut second = Box::pin(gathering.join(2, async |_| pending().await));
-        let mut third = Box::pin(gathering.join(3, whole));
+        let mut second = Box::pin(gathering.join(Arc::new(2), async |_| pending().await));
+        let mut third = Box::pin(gathering.join(Arc::new(3), whole));
         assert!(poll!(second.as_mut()).is_pending() && poll!(third.as_mut()).is_pending());
         drop(stuck);
         // It leads the third, and goes away as well.
@@ -189,6 +188,6 @@ mod tests {
         drop(second);
         assert_eq!(third.await, Ok(1));
         gathering.calm().await;
-        assert_eq!(gathering.join(4, whole).await, Ok(1));
+        assert_eq!(gathering.join(Arc::new(4), whole).await, Ok(1));
     }
 }

@@ -37,6 +37,10 @@ const MAX_RUNS: u32 = 5;
 const SESSION: &str = "SET synchronous_commit = on; SET statement_timeout = '20s'; \
                        SET idle_in_transaction_session_timeout = '30s'";
 
+/// A migration takes as long as there are rows, and whoever has the lock is idle meanwhile.
+const UNHURRIED: &str =
+    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0";
+
 /// Two that create the table at once collide in the catalogue, whatever IF NOT EXISTS says; hence
 /// the advisory lock around it.
 const CREATE_LOCK: &str = "SELECT pg_advisory_xact_lock(7236874461); \
@@ -158,8 +162,11 @@ pub(super) async fn migrate(url: &str, clock: &Clock) -> Result<(), LedgerError>
     // works; if this process dies the database lets go of both.
     let pool = pool(url, 2)?;
     let mut keeper = checkout(&pool).await?;
-    let lock = lock_row(&mut keeper).await?;
     let mut client = checkout(&pool).await?;
+    for session in [&keeper, &client] {
+        session.batch_execute(UNHURRIED).await.map_err(|error| ledger_error(&error))?;
+    }
+    let lock = lock_row(&mut keeper).await?;
     if schema::needs_migration(schema_version(&client).await?)? {
         let runner = schema::runner(&DIALECT)?;
         let client: &mut Client = &mut client;

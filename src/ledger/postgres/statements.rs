@@ -162,7 +162,7 @@ pub fn ledger_error(error: &tokio_postgres::Error) -> LedgerError {
     let constraint = database.constraint().unwrap_or("no constraint");
     match &code[..2.min(code.len())] {
         "23" => {
-            LedgerError::Conflict(format!("a row contradicts what is kept: {code} ({constraint})"))
+            LedgerError::Refused(format!("a row contradicts what is kept: {code} ({constraint})"))
         }
         // Bad data, too large for an index or a row, against a check of a view, or refused by a trigger.
         "21" | "22" | "44" | "54" | "P0" => LedgerError::Refused(format!("PostgreSQL says {code}")),

@@ -121,7 +121,7 @@ impl ToSql for Value {
 pub fn ledger_error(error: &rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => {
-            LedgerError::Conflict(format!("a row contradicts what is kept: {error}"))
+            LedgerError::Refused(format!("a row contradicts what is kept: {error}"))
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             LedgerError::Damaged(error.to_string())

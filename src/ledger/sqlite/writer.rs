@@ -21,7 +21,7 @@ use crate::ledger::statements::{Haste, Verb};
 use super::contents::Mark;
 use super::files::Watch;
 use super::statements::ledger_error;
-use super::{control, run_verb};
+use super::{BUSY_TIMEOUT, control, run_verb};
 
 /// Verbs that share one commit at most.
 const MAX_BATCH_JOBS: usize = 1024;
@@ -43,8 +43,10 @@ const CALM_AFTER: usize = 32;
 /// of it.
 const SOON_BESIDE_URGENT: usize = 8;
 const BACKGROUND_BESIDE_URGENT: usize = 1;
-/// After this long only what is urgent joins a transaction: whoever waits, waits for all of it.
+/// After this long only what is urgent joins a transaction: whoever waits, waits for all of it. As long as
+/// nobody does it may take longer, for each commit writes the same pages again.
 const TRANSACTION_BUDGET: Duration = Duration::from_millis(20);
+const UNAWAITED_BUDGET: Duration = Duration::from_millis(100);
 /// So many urgent jobs in the last four transactions or so are a burst. While it lasts there is one job in
 /// the background for so many urgent ones; it is over when none comes for so long.
 const BURST_JOBS: usize = 32;
@@ -164,6 +166,8 @@ struct Queue {
     recent: usize,
     /// Urgent jobs since the last one in the background.
     earned: usize,
+    /// Somebody waits for the end of the transaction.
+    is_awaited: bool,
 }
 
 impl Queue {
@@ -180,13 +184,17 @@ impl Queue {
                 Err(_) => self.recent = 0,
             }
         }
-        while self.len() < MAX_QUEUED_JOBS {
-            match jobs.try_recv() {
-                Ok(waiting) => self.put(waiting),
-                Err(_) => break,
-            }
-        }
+        self.take_in(jobs);
         true
+    }
+
+    /// Takes what has come, and does not wait for more.
+    fn take_in(&mut self, jobs: &Receiver<Waiting>) {
+        while self.len() < MAX_QUEUED_JOBS
+            && let Ok(waiting) = jobs.try_recv()
+        {
+            self.put(waiting);
+        }
     }
 
     fn is_burst(&self) -> bool {
@@ -198,6 +206,7 @@ impl Queue {
     }
 
     fn put(&mut self, waiting: Waiting) {
+        self.is_awaited |= waiting.haste != Haste::Background;
         let queue = match waiting.haste {
             Haste::Urgent => &mut self.urgent,
             Haste::Soon => &mut self.soon,
@@ -209,6 +218,7 @@ impl Queue {
     /// A transaction begins.
     fn begin(&mut self) {
         let urgent = self.urgent.len();
+        self.is_awaited = urgent > 0 || !self.soon.is_empty();
         self.calm = if urgent == 0 { self.calm.saturating_add(1) } else { 0 };
         self.recent = self.recent * 3 / 4 + urgent;
         self.earned = self.earned.saturating_add(urgent);
@@ -222,11 +232,12 @@ impl Queue {
         };
     }
 
-    fn next(&mut self, has_time: bool) -> Option<Box<dyn Job>> {
+    /// What joins a transaction that has taken so long.
+    fn next(&mut self, taken: Duration) -> Option<Box<dyn Job>> {
         if let Some(job) = self.urgent.pop_front() {
             return Some(job);
         }
-        if !has_time {
+        if taken >= if self.is_awaited { TRANSACTION_BUDGET } else { UNAWAITED_BUDGET } {
             return None;
         }
         let Queue { soon, background, room, .. } = self;
@@ -253,6 +264,8 @@ pub struct Writer {
     marking: Option<Mark>,
     /// The size of the WAL at which the next checkpoint is asked for.
     asks_at_pages: i32,
+    /// The size at which the writer tries the next time to empty it.
+    empties_at_pages: i32,
 }
 
 /// What the writer and the checkpointer tell each other about the WAL.
@@ -278,9 +291,17 @@ impl Writer {
             Ok(())
         };
         connection.wal_hook(Some(count)).map_err(|error| ledger_error(&error))?;
-        let asks_at_pages = CHECKPOINT_FROM_PAGES;
-        let (marked, marking) = (None, None);
-        Ok(Self { connection, wal, watch, checkpoints, held, marked, marking, asks_at_pages })
+        Ok(Self {
+            connection,
+            wal,
+            watch,
+            checkpoints,
+            held,
+            marked: None,
+            marking: None,
+            asks_at_pages: CHECKPOINT_FROM_PAGES,
+            empties_at_pages: WAL_MAX_PAGES,
+        })
     }
 
     /// Works until every sender is gone and the queue is empty.
@@ -288,16 +309,19 @@ impl Writer {
         let mut queue = Queue::default();
         while queue.wait(jobs) {
             queue.begin();
-            self.commit_together(&mut queue);
+            self.commit_together(&mut queue, jobs);
             self.look_after_wal(queue.is_burst());
         }
     }
 
-    fn commit_together(&mut self, queue: &mut Queue) {
+    fn commit_together(&mut self, queue: &mut Queue, waiting: &Receiver<Waiting>) {
         let mut outcome = self.begin();
         let began = Stopwatch::start();
-        let has_time = || began.elapsed() < TRANSACTION_BUDGET;
-        let mut next = std::iter::from_fn(|| queue.next(has_time())).take(MAX_BATCH_JOBS);
+        let next = || {
+            queue.take_in(waiting);
+            queue.next(began.elapsed())
+        };
+        let mut next = std::iter::from_fn(next).take(MAX_BATCH_JOBS);
         let mut jobs = Vec::new();
         if outcome.is_err() {
             jobs.extend(next);
@@ -386,12 +410,25 @@ impl Writer {
         }
     }
 
+    /// A reader that stays, as a copy of the ledger does, is not waited for: everybody would wait behind it.
+    fn empty_wal(&self) {
+        let set = self.connection.busy_timeout(Duration::ZERO);
+        checkpoint((&self.connection, &self.watch), "RESTART");
+        if let Err(error) = set.and(self.connection.busy_timeout(BUSY_TIMEOUT)) {
+            tracing::warn!(%error, "how long the ledger waits for others could not be set");
+        }
+    }
+
     /// A checkpoint beside the writer never ends where commits never do: what it leaves is copied here,
     /// and as soon as no reader needs the WAL it begins anew, in the same place on the disk.
     fn look_after_wal(&mut self, is_burst: bool) {
         let pages = self.wal.pages.load(Ordering::Relaxed);
-        if pages >= WAL_MAX_PAGES {
-            checkpoint((&self.connection, &self.watch), "RESTART");
+        if pages < WAL_MAX_PAGES {
+            self.empties_at_pages = WAL_MAX_PAGES;
+        }
+        if pages >= self.empties_at_pages {
+            self.empties_at_pages = pages + CHECKPOINT_AGAIN_PAGES;
+            self.empty_wal();
         } else if self.wal.is_nearly_copied.swap(false, Ordering::AcqRel) {
             checkpoint((&self.connection, &self.watch), "PASSIVE");
         }

@@ -112,9 +112,9 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
     };
     assert!(settle(&rows[0], uuid(4242)).await.is_err(), "no such campaign");
     assert_eq!(due(&ledger, 10).await.len(), 3, "nothing of it is kept");
-    assert_eq!(settle(&rows[0], campaign).await, Ok(()));
-    assert_eq!(settle(&rows[0], campaign).await, Ok(()), "another was faster");
-    assert_eq!(settle(&rows[1], campaign).await, Ok(()), "a copy");
+    assert_eq!(settle(&rows[0], campaign).await, Ok(0));
+    assert_eq!(settle(&rows[0], campaign).await, Ok(1), "another was faster");
+    assert_eq!(settle(&rows[1], campaign).await, Ok(0), "a copy");
     assert_eq!(due(&ledger, 10).await, [rows[2].clone()]);
     let scope = AttemptScope::Campaign(campaign);
     let all = AttemptWindow { before: None, limit: 10, include_deleted: true };
@@ -202,15 +202,19 @@ async fn a_part_of_a_push_waits_without_the_rest(place: Place) {
         waiting: Some(waiting),
         ..Processed::default()
     };
-    for _ in 0..2 {
+    for passed_over in 0..2 {
         let settled = vec![(first.clone(), part.clone())];
-        assert_eq!(ledger.settle_inbox(settled, at(2)).await, Ok(()), "once, however often");
+        assert_eq!(
+            ledger.settle_inbox(settled, at(2)).await,
+            Ok(passed_over),
+            "once, however often"
+        );
     }
     assert_eq!(due(&ledger, 59).await, []);
     let rest = due(&ledger, 60).await.remove(0);
     assert_eq!((rest.tries, rest.waiting.as_deref()), (1, Some(&[1, 4][..])));
     let stale = Processed { attempts: vec![(campaign, seen("b"))], ..Processed::default() };
-    ledger.settle_inbox(vec![(first, stale)], at(61)).await.unwrap();
+    assert_eq!(ledger.settle_inbox(vec![(first, stale)], at(61)).await, Ok(1));
     assert_eq!(
         due(&ledger, 61).await.len(),
         1,
@@ -297,8 +301,8 @@ async fn a_large_push_is_kept_in_parts(place: Place) {
             assert_eq!(tally(&ledger).await, kept, "{kind} {broken}");
             assert_eq!(due(&ledger, 0).await, std::slice::from_ref(row));
         }
-        for _ in 0..2 {
-            assert_eq!(settle(None).await, Ok(()), "once, however often");
+        for passed_over in 0..2 {
+            assert_eq!(settle(None).await, Ok(passed_over), "once, however often");
             let kept = [received + 201, stored + 200, merged, quarantined + 1];
             assert_eq!(tally(&ledger).await, kept, "{kind}");
         }
@@ -392,11 +396,7 @@ async fn what_the_store_refuses_is_told_from_a_store_that_is_away(place: Place) 
     assert!(!refused.is_of_the_store(), "{refused:?}");
     // Bad data contradicts nothing that is there already.
     let bad = settle(&["bad"]).await.unwrap_err();
-    let is_read = match &place.at {
-        At::File(_) => matches!(bad, LedgerError::Conflict(_)),
-        At::Database(_) => matches!(bad, LedgerError::Refused(_)),
-    };
-    assert!(is_read, "{bad:?}");
+    assert!(matches!(bad, LedgerError::Refused(_)), "{bad:?}");
     assert_eq!(due(&ledger, 1).await.len(), 1, "nothing of it is kept");
     place.tamper("ALTER TABLE account_tally RENAME TO away");
     let away = settle(&["a"]).await.unwrap_err();
