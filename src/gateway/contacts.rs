@@ -117,19 +117,6 @@ impl WorkerGateway {
         })
     }
 
-    /// Whether contacts that waited in a list were given to a campaign: they are that one's.
-    ///
-    /// # Errors
-    /// When the ledger does not answer.
-    pub async fn was_loaded(&self, list: Uuid) -> Result<bool, GatewayError> {
-        let ledger = &self.shared.ledger;
-        // The oldest are loaded first.
-        let Some(oldest) = ledger.objects_after(list, None, 1).await?.pop() else {
-            return Ok(false);
-        };
-        Ok(ledger.find_contact(oldest.uuid).await?.is_some())
-    }
-
     /// The campaign's contacts: live where the home can list them, else what was added through the
     /// gateway.
     ///

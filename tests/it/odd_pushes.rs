@@ -208,7 +208,9 @@ async fn a_row_that_the_ledger_refuses_waits_alone_and_has_an_end() {
     let list = app.api("/inbox/quarantine?account=cc").await["items"].take();
     let reasons: Vec<&str> =
         list.as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
-    let refused = |reason: &&&str| reason.starts_with("it could not be kept: a row contradicts");
+    let refused = |reason: &&&str| {
+        reason.starts_with("it could not be kept: the ledger does not take it: a row contradicts")
+    };
     assert_eq!(reasons.iter().filter(refused).count(), 2, "{reasons:?}");
     assert!(list.as_array().unwrap().iter().all(|row| row["bytes"].as_u64() < Some(400)));
 

@@ -232,35 +232,26 @@ async fn change_kept(
     Ok(json(kept(&row, call.profile)?))
 }
 
-/// The contacts of a campaign that was made are on its home; the list cannot go elsewhere, not even when
-/// the campaign is gone: they are its contacts for ever.
+/// The contacts of a campaign that was made are on its home; the list cannot go elsewhere.
 async fn refuse_while_in_use(call: &Call<'_>, row: &ObjectRow) -> Result<(), GatewayError> {
-    if is_in_use(call, row).await? {
-        return Err(GatewayError::State(
-            "its contacts are on the campaign's home already".to_owned(),
-        ));
-    }
-    if call.gateway.was_loaded(row.uuid).await? {
-        let reason = "its targets were given to a campaign that is gone; make another outdial";
-        return Err(GatewayError::State(reason.to_owned()));
-    }
-    Ok(())
-}
-
-async fn is_in_use(call: &Call<'_>, row: &ObjectRow) -> Result<bool, GatewayError> {
-    let Some(campaign) = row.parent else { return Ok(false) };
+    let Some(campaign) = row.parent else { return Ok(()) };
     // A campaign calls only the list that it has; what waits in another one is nobody's yet.
     if !call.gateway.calls_list(&call.asked, campaign, &ListName::Kept(row.uuid)).await? {
-        return Ok(false);
+        return Ok(());
     }
     match call.gateway.resolve(&call.asked, CampaignKey::Uuid(campaign)).await {
         Err(GatewayError::NotFound(Noun::Draft)) => {
             let draft = call.gateway.draft(&call.asked, campaign).await?;
-            Ok(draft.state != ObjectState::Draft)
+            if draft.state == ObjectState::Draft {
+                return Ok(());
+            }
         }
-        Err(GatewayError::NotFound(_)) => Ok(false),
-        found => found.map(|_| true),
+        Err(GatewayError::NotFound(_)) => return Ok(()),
+        found => {
+            found?;
+        }
     }
+    Err(GatewayError::State("its contacts are on the campaign's home already".to_owned()))
 }
 
 /// All four members must be there (reference 6.2, since 2026-08-05).

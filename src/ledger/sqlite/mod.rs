@@ -23,13 +23,15 @@ use crate::ledger::{LedgerError, schema};
 mod contents;
 mod files;
 pub mod keeping;
+mod queue;
 pub mod restoring;
 mod statements;
 mod writer;
 
 use files::{Lock, Watch, lock, private_file, unavailable};
+use queue::Waiting;
 use statements::{SqliteStatements, ledger_error};
-use writer::{Waiting, Wal, Writer};
+use writer::{Wal, Writer};
 
 /// Verbs that wait for the writer; more are refused as unavailable.
 const WRITE_QUEUE_JOBS: usize = 4096;

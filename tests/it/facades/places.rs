@@ -229,7 +229,7 @@ async fn an_outdial_of_a_campaign_that_is_gone_is_not_called_again() {
     let to_next = json!({"campaign_id": next});
     let why =
         client.refused("PUT", &format!("/outdials/{outdial}/campaign_id"), Some(to_next)).await;
-    assert!(why.contains("make another outdial"), "{why}");
+    assert!(why.contains("on the campaign's home already"), "{why}");
     app.finish().await;
 }
 

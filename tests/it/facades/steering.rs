@@ -110,6 +110,7 @@ async fn a_job_whose_contacts_the_ledger_refuses_ends_with_the_reason() {
     assert!(made["error"].as_str().unwrap().contains("the ledger does not take it"), "{made}");
     assert_eq!(app.vb_get(&format!("/campaigns/{campaign}")).await["status"], "stop");
     assert!(app.isales.journal.dials().is_empty());
+    app.one_target_is_a_draft();
     app.finish().await;
 }
 
