@@ -100,7 +100,7 @@ async fn a_crowd_of_unfinished_bodies_leaves_files_for_pushes_and_probes() {
             let ready = gateway.answers("GET", gateway.admin, "/readyz", "").await;
             assert_eq!(ready, Some(200), "{head}: {}", gateway.log());
         }
-        assert!(gateway.open_files() < FILES, "{}", gateway.open_files());
+        until(async || gateway.open_files() < FILES).await;
     }
     until(async || gateway.inbox().await["waiting"] == 0).await;
     let mut kept = gateway.kept(campaign).await;
