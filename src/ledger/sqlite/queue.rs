@@ -71,8 +71,16 @@ impl Queue {
         true
     }
 
+    /// As long as nobody waits for the transaction, whoever comes now joins it and ends it soon. Where somebody
+    /// does, the others wait for the next one: if all were in one, nobody would work while it is synced.
+    pub fn look_for_company(&mut self, jobs: &Receiver<Waiting>) {
+        if !self.is_awaited {
+            self.take_in(jobs);
+        }
+    }
+
     /// Takes what has come, and does not wait for more.
-    pub fn take_in(&mut self, jobs: &Receiver<Waiting>) {
+    fn take_in(&mut self, jobs: &Receiver<Waiting>) {
         while self.len() < MAX_QUEUED_JOBS
             && let Ok(waiting) = jobs.try_recv()
         {

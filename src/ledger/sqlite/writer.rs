@@ -192,7 +192,7 @@ impl Writer {
         let mut outcome = self.begin();
         let began = Stopwatch::start();
         let next = || {
-            queue.take_in(waiting);
+            queue.look_for_company(waiting);
             queue.next(began.elapsed())
         };
         let mut next = std::iter::from_fn(next).take(MAX_BATCH_JOBS);
