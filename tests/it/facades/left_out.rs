@@ -44,13 +44,17 @@ impl<'a> Campaign<'a> {
         self.app.cc_ok("GET", &self.path("v1"), None).await["returnObject"].clone()
     }
 
-    /// Tries of the first number and the wait between them, as VoIPBin has them.
-    async fn rules(&self) -> (i64, i64) {
+    /// The path of its outplan on VoIPBin.
+    async fn outplan(&self) -> String {
         let page = self.app.on_voipbin("GET", "/campaigns", None).await;
         let rows = page["result"].as_array().unwrap();
         let row = rows.iter().find(|row| row["name"] == self.name).unwrap();
-        let outplan = format!("/outplans/{}", row["outplan_id"].as_str().unwrap());
-        let outplan = self.app.on_voipbin("GET", &outplan, None).await;
+        format!("/outplans/{}", row["outplan_id"].as_str().unwrap())
+    }
+
+    /// Tries of the first number and the wait between them, as VoIPBin has them.
+    async fn rules(&self) -> (i64, i64) {
+        let outplan = self.app.on_voipbin("GET", &self.outplan().await, None).await;
         let number = |name: &str| outplan[name].as_i64().unwrap();
         (number("max_try_count_0"), number("try_interval"))
     }
@@ -176,5 +180,26 @@ async fn without_a_wait_there_is_one_try() {
     let wait = json!({"policyType": 0, "retryDay": 1, "retryTimes": 5, "callInterval": 60});
     campaign.modify("v2", &json!({ "retryPolicy": wait })).await;
     assert_eq!(campaign.rules().await, (5, 60_000));
+    app.finish().await;
+}
+
+/// Somebody closed all places at the platform itself: what says nothing of tries opens none.
+#[actix_web::test]
+async fn places_that_were_closed_at_the_platform_stay_closed() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let policy = json!({"policyType": 0, "retryDay": 1, "retryTimes": 2, "callInterval": 600});
+    let campaign = Campaign::made(&app, "closed", &json!({ "retryPolicy": policy })).await;
+    assert_eq!(campaign.rules().await, (2, 600_000));
+    let outplan = campaign.outplan().await;
+    let mut dial = app.on_voipbin("GET", &outplan, None).await;
+    for place in 0..5 {
+        dial[format!("max_try_count_{place}")] = json!(0);
+    }
+    app.on_voipbin("PUT", &format!("{outplan}/dial_info"), Some(dial)).await;
+    assert_eq!(campaign.rules().await.0, 0);
+    for version in ["v2", "v1"] {
+        campaign.modify(version, &json!({"description": "said anew"})).await;
+        assert_eq!(campaign.rules().await.0, 0, "{version}");
+    }
     app.finish().await;
 }
