@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::domain::ids::NativeId;
 use crate::domain::phone::PhoneNumber;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -22,11 +23,61 @@ pub struct CallAttempt {
     pub recording: Option<String>,
 }
 
-/// When a call rang and was answered, as far as its platform tells.
+/// The call behind an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallRef {
+    /// What its platform calls it.
+    pub native: NativeId,
+    /// Whether it is an object of its own there, which tells more of the attempt when it is over.
+    pub is_object: bool,
+}
+
+/// When a call rang and was answered, and who ended it, as far as its platform tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallMoments {
     pub ringing_at: Option<Timestamp>,
     pub answered_at: Option<Timestamp>,
+    pub ended_by: Option<EndedBy>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Who was called.
+    Callee,
+    /// The platform, or whoever speaks for it.
+    Platform,
+}
+
+/// What a closer look at a call tells, beside its attempt's row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    pub attempt: CallAttempt,
+    pub moments: CallMoments,
+}
+
+impl CallMoments {
+    /// What one look told, and the other where it told nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            ringing_at: self.ringing_at.or(other.ringing_at),
+            answered_at: self.answered_at.or(other.answered_at),
+            ended_by: self.ended_by.or(other.ended_by),
+        }
+    }
+}
+
+impl EndedBy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndedBy::Callee => "callee",
+            EndedBy::Platform => "platform",
+        }
+    }
+
+    pub fn from_term(term: &str) -> Option<Self> {
+        [EndedBy::Callee, EndedBy::Platform].into_iter().find(|by| by.as_str() == term)
+    }
 }
 
 /// Whether the platform calls the attempt a success.

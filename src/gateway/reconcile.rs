@@ -416,7 +416,7 @@ impl Turn<'_> {
             self.renew().await?;
             let raw = row.raw.as_bytes();
             let explained = match self.home.adapter.explain_attempt(Lane::Enrichment, raw).await {
-                Ok(explained) => explained.map(|explained| explained.attempt),
+                Ok(explained) => explained,
                 // It says nothing of the call for good: the permission, or what answers, may be mended.
                 Err(error) if is_about_one(&error) => {
                     if !self.has_warned.swap(true, Ordering::Relaxed) {

@@ -265,41 +265,37 @@ impl WorkerGateway {
             return self.attempt(asked, id).await;
         }
         let accounts = asked.client.accounts.clone();
-        let row = self.shared.ledger.find_attempt_by_call(accounts, call.to_owned()).await?;
+        let row = self.shared.ledger.find_attempt_by_call(accounts, NativeId::new(call)).await?;
         self.show_one(asked, row).await
     }
 
-    /// The attempt with what only the call itself tells: when it rang and was answered, and why it
-    /// ended, which is kept from now on. Where the home does not answer, with what is known.
+    /// The attempt with what only the call itself tells: when it rang and was answered, who ended it and
+    /// why. It is kept, so the home is asked once. Where that does not answer, with what is known.
     ///
     /// # Errors
     /// When the ledger does not answer.
-    pub async fn explained(
-        &self,
-        mut view: AttemptView,
-    ) -> Result<(AttemptView, CallMoments), GatewayError> {
-        let home = self.homes.get(&view.row.account);
-        let Some(home) = home.filter(|_| view.row.attempt.result != CallResult::InProgress) else {
-            return Ok((view, CallMoments::default()));
+    pub async fn explained(&self, mut view: AttemptView) -> Result<AttemptView, GatewayError> {
+        let row = &view.row;
+        let is_known = row.moments != CallMoments::default();
+        let home = self.homes.get(&row.account);
+        let Some(home) = home.filter(|_| !is_known && row.attempt.result != CallResult::InProgress)
+        else {
+            return Ok(view);
         };
-        let raw = view.row.raw.as_bytes();
-        let explained = match home.adapter.explain_attempt(Lane::FacadeRead, raw).await {
-            Ok(Some(explained)) => explained,
-            Ok(None) => return Ok((view, CallMoments::default())),
-            Err(error) => {
-                tracing::warn!(attempt = %view.row.uuid, %error, "the call is not explained");
-                return Ok((view, CallMoments::default()));
-            }
-        };
+        let explained = home.adapter.explain_attempt(Lane::FacadeRead, row.raw.as_bytes()).await;
+        let explained = explained.unwrap_or_else(|error| {
+            tracing::warn!(attempt = %row.uuid, %error, "the call is not explained");
+            None
+        });
+        if explained.is_none() {
+            return Ok(view);
+        }
         let Shared { ledger, clock, outbox, .. } = &*self.shared;
-        let now = clock.now();
-        if let Some(row) =
-            ledger.explain_attempt(view.row.uuid, Some(explained.attempt), now).await?
-        {
+        if let Some(row) = ledger.explain_attempt(row.uuid, explained, clock.now()).await? {
             view.row = row;
         }
         outbox.tell();
-        Ok((view, explained.moments))
+        Ok(view)
     }
 
     /// The campaign, with everything that its home reports on it in the ledger.

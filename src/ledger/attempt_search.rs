@@ -9,7 +9,7 @@ use crate::domain::listing::{AttemptFilter, Finals, Window};
 use crate::ledger::attempts::{self, AttemptPage, AttemptRow};
 use crate::ledger::counters::allowed_tries;
 use crate::ledger::identity;
-use crate::ledger::statements::{Statements, Value, Verb, placeholders};
+use crate::ledger::statements::{Statements, Value, Verb};
 use crate::ledger::{Ledger, LedgerError};
 
 impl Ledger {
@@ -60,11 +60,11 @@ impl Ledger {
         self.read(Awaited { account, over_before, from, until, limit }).await
     }
 
-    /// The newest attempt of these accounts with `/call/` in its native name.
+    /// The newest attempt of these accounts whose call has this name.
     pub async fn find_attempt_by_call(
         &self,
         accounts: Vec<AccountSlug>,
-        call: String,
+        call: NativeId,
     ) -> Result<Option<AttemptRow>, LedgerError> {
         self.read(FindByCall { accounts, call }).await
     }
@@ -232,35 +232,26 @@ async fn found<S: Statements>(
 
 struct FindByCall {
     accounts: Vec<AccountSlug>,
-    call: String,
+    call: NativeId,
 }
 
 impl Verb for FindByCall {
     type Answer = Option<AttemptRow>;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
-        if self.accounts.is_empty() || self.call.len() > MAX_CALL_BYTES {
-            return Ok(None);
+        let mut newest = None;
+        // One look into the index for each account: no database merges several by itself.
+        for account in &self.accounts {
+            let condition =
+                "t.account_id = (SELECT id FROM account WHERE slug = $1) AND t.call_id = $2";
+            let parameters = vec![account.into(), (&self.call).into()];
+            let window = Window::Offset { offset: 0, limit: 1 };
+            let found = attempts::window(store, condition, parameters, window).await?.pop();
+            newest = newest.into_iter().chain(found).max_by_key(|row: &AttemptRow| row.list_at);
         }
-        let mut parameters: Vec<Value> = self.accounts.iter().map(Value::from).collect();
-        let accounts = placeholders(1, parameters.len());
-        let mut pattern = String::from("%/");
-        for c in self.call.chars() {
-            if matches!(c, '%' | '_' | '!') {
-                pattern.push('!');
-            }
-            pattern.push(c);
-        }
-        pattern.push_str("/%");
-        parameters.push(pattern.as_str().into());
-        let condition =
-            format!("a.slug IN ({accounts}) AND t.native LIKE ${} ESCAPE '!'", parameters.len());
-        let window = Window::Offset { offset: 0, limit: 1 };
-        Ok(attempts::page(store, &condition, parameters, window).await?.attempts.pop())
+        Ok(newest)
     }
 }
 
 /// Attempts in one answer.
 pub const MAX_FOUND: u32 = 2000;
-/// Longest name of a call that is looked for.
-const MAX_CALL_BYTES: usize = 256;

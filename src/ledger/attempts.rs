@@ -7,7 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use crate::domain::call::{
+    CallAttempt, CallMoments, CallRef, CallResult, Disposition, DispositionFlags, EndedBy,
+    Explained,
+};
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::domain::listing::{AttemptWindow, Window};
 use crate::domain::phone::PhoneNumber;
@@ -26,8 +29,7 @@ pub struct SeenAttempt {
     pub attempt: CallAttempt,
     /// The row as the platform sent it.
     pub raw: String,
-    /// The call behind it, where that is an object of its own.
-    pub call: Option<NativeId>,
+    pub call: Option<CallRef>,
     /// The contact that was called, where the home names it by an id of its own.
     pub contact: Option<Uuid>,
 }
@@ -42,6 +44,8 @@ pub struct AttemptRow {
     /// The contact that was called, where the home told which one it was.
     pub contact: Option<Uuid>,
     pub attempt: CallAttempt,
+    /// What a closer look at its call told.
+    pub moments: CallMoments,
     /// The row that gave the disposition, as the platform sent it.
     pub raw: String,
     /// Immutable and unique among all attempts: when it was dialled, or first heard of, made unique
@@ -121,10 +125,10 @@ impl Ledger {
     pub async fn explain_attempt(
         &self,
         uuid: Uuid,
-        attempt: Option<CallAttempt>,
+        explained: Option<Explained>,
         now: Timestamp,
     ) -> Result<Option<AttemptRow>, LedgerError> {
-        self.write(ExplainAttempt { uuid, attempt, now }).await
+        self.write(ExplainAttempt { uuid, explained, now }).await
     }
 
     /// Marks an attempt as deleted; doing it again changes nothing. False when there is none.
@@ -187,7 +191,7 @@ const TABLES: &str = "attempt t JOIN account a ON a.id = t.account_id JOIN campa
 const COLUMNS: &str = "t.uuid, a.slug, c.uuid, t.native, k.uuid, t.raw, t.list_at, t.revision, \
      t.deleted_at, t.erased_at IS NOT NULL, t.contact_reference, t.called, t.caller, t.dialed_at, t.ended_at, t.result, t.disposition, \
      t.live_person, t.number_reusable, t.contact_reusable, t.counts_as_attempt, t.is_final, \
-     t.native_code, t.try_number, t.recording";
+     t.native_code, t.try_number, t.recording, t.ringing_at, t.answered_at, t.ended_by";
 
 pub(super) async fn find<S: Statements>(
     store: &mut S,
@@ -228,6 +232,11 @@ fn read_attempt(row: &mut Row) -> Result<AttemptRow, LedgerError> {
             native_code: row.text()?,
             try_number: row.optional_int()?,
             recording: row.optional_text()?,
+        },
+        moments: CallMoments {
+            ringing_at: row.optional_time()?,
+            answered_at: row.optional_time()?,
+            ended_by: row.optional_text()?.as_deref().and_then(EndedBy::from_term),
         },
     })
 }
@@ -271,7 +280,7 @@ impl Verb for ListAttempts {
 }
 
 /// The attempts `t` that meet a condition, newest first.
-async fn window<S: Statements>(
+pub(super) async fn window<S: Statements>(
     store: &mut S,
     condition: &str,
     parameters: Vec<Value>,
@@ -312,20 +321,9 @@ async fn count<S: Statements>(
     store.row(&sql, parameters).await?.map_or(Ok(0), |mut row| row.count())
 }
 
-/// A window of them, newest first, with their number in all.
-pub(super) async fn page<S: Statements>(
-    store: &mut S,
-    condition: &str,
-    parameters: Vec<Value>,
-    wanted: Window,
-) -> Result<AttemptPage, LedgerError> {
-    let total = count(store, condition, &parameters).await?;
-    Ok(AttemptPage { attempts: window(store, condition, parameters, wanted).await?, total })
-}
-
 struct ExplainAttempt {
     uuid: Uuid,
-    attempt: Option<CallAttempt>,
+    explained: Option<Explained>,
     now: Timestamp,
 }
 
@@ -335,7 +333,7 @@ impl Verb for ExplainAttempt {
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<AttemptRow>, LedgerError> {
         let about = About { campaigns: Vec::new(), attempts: vec![self.uuid] };
         let mut recorder = Ready::read(store).await?.begin(store, about, self.now).await?;
-        let explained = recorder.explain(store, self.uuid, self.attempt.as_ref()).await?;
+        let explained = recorder.explain(store, self.uuid, self.explained.as_ref()).await?;
         recorder.close(store).await?;
         Ok(explained)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::call::CallAttempt;
+use crate::domain::call::Explained;
 use crate::domain::destination::RAW;
 use crate::domain::ids::{AccountSlug, NativeId};
 use crate::ledger::attempts::SeenAttempt;
@@ -103,7 +103,7 @@ pub struct Processed {
     /// Rows for which one body in quarantine stands, beside itself.
     pub gathered: usize,
     /// What a closer look at calls found out about attempts.
-    pub explained: Vec<(Uuid, CallAttempt)>,
+    pub explained: Vec<(Uuid, Explained)>,
     /// It is about nothing of ours, and not kept.
     pub is_foreign: bool,
     /// What is not settled by this.

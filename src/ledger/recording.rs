@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::call::{CallAttempt, Disposition};
+use crate::domain::call::{CallAttempt, CallMoments, Disposition, EndedBy, Explained};
 use crate::domain::ids::{AccountSlug, MAX_KEY_BYTES, NativeId, key};
 use crate::domain::verbatim::Document;
 use crate::ledger::LedgerError;
@@ -166,18 +166,26 @@ impl Recorder {
         &mut self,
         store: &mut S,
         uuid: Uuid,
-        explained: Option<&CallAttempt>,
+        explained: Option<&Explained>,
     ) -> Result<Option<AttemptRow>, LedgerError> {
         let sql = format!("SELECT id FROM attempt WHERE uuid = $1{}", S::ROW_LOCK);
         let Some(mut id) = store.row(&sql, &[uuid.into()]).await? else { return Ok(None) };
         let attempt = id.int()?;
-        let Some(known) = find(store, uuid).await? else { return Ok(None) };
-        let sql = "UPDATE attempt SET is_explained = TRUE WHERE id = $1 AND NOT is_explained";
-        store.execute(sql, &[attempt.into()]).await?;
+        let Some(mut known) = find(store, uuid).await? else { return Ok(None) };
+        if let Some(explained) = explained {
+            known.moments = explained.moments.or(known.moments);
+        }
+        let CallMoments { ringing_at, answered_at, ended_by } = known.moments;
+        let sql = "UPDATE attempt SET is_explained = TRUE, ringing_at = $2, answered_at = $3, \
+                   ended_by = $4 WHERE id = $1";
+        let ended_by = Value::optional_text(ended_by.map(EndedBy::as_str));
+        let (ringing, answered) =
+            (Value::optional_time(ringing_at), Value::optional_time(answered_at));
+        store.execute(sql, &[attempt.into(), ringing, answered, ended_by]).await?;
         let Some(explained) = explained.filter(|_| !known.is_erased) else {
             return Ok(Some(known));
         };
-        let explained = &*keyed_attempt(explained);
+        let explained = &*keyed_attempt(&explained.attempt);
         let is_ours = explained.try_number.is_none();
         let explained = completed(explained, &known.attempt);
         if explained == known.attempt {
@@ -289,7 +297,12 @@ fn keyed_attempt(attempt: &CallAttempt) -> Cow<'_, CallAttempt> {
 
 /// An attempt as a report made it. Why a call that has an object of its own failed is told by that.
 fn news_of<'a>(row: &'a AttemptRow, seen: &'a SeenAttempt) -> AttemptNews<'a> {
-    AttemptNews { row, words: &seen.raw, may_be_explained: seen.call.is_some() }
+    AttemptNews { row, words: &seen.raw, may_be_explained: tells_more(seen) }
+}
+
+/// Whether the call tells more of the attempt, which is to be looked at when it is over.
+fn tells_more(seen: &SeenAttempt) -> bool {
+    seen.call.as_ref().is_some_and(|call| call.is_object)
 }
 
 /// As it was just inserted.
@@ -305,6 +318,7 @@ fn new_row(
         native: seen.native.clone(),
         contact: seen.contact,
         attempt,
+        moments: CallMoments::default(),
         raw: seen.raw.clone(),
         list_at,
         revision: 1,
@@ -361,8 +375,9 @@ async fn insert<S: Statements>(
             1.into(),
         ];
         parameters.extend(attempt_values(attempt, &seen.raw));
-        parameters.push(Value::optional_text(seen.call.as_ref().map(NativeId::as_str)));
+        parameters.push(Value::optional_text(seen.call.as_ref().map(|call| call.native.as_str())));
         parameters.push(seen.contact.into());
+        parameters.push((seen.call.is_some() && !tells_more(seen)).into());
         if let Some(id) = store.insert(INSERT, &parameters).await? {
             return Ok(Some((id, list_at)));
         }
@@ -382,9 +397,9 @@ async fn insert<S: Statements>(
 const INSERT: &str = "INSERT INTO attempt (uuid, account_id, native, campaign_id, list_at, \
      revision, contact_reference, called, caller, dialed_at, ended_at, result, disposition, \
      live_person, number_reusable, contact_reusable, counts_as_attempt, is_final, native_code, \
-     try_number, recording, raw, call_id, contact_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+     try_number, recording, raw, call_id, contact_id, is_explained) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
      $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
-     (SELECT id FROM contact WHERE uuid = $24)) ON CONFLICT DO NOTHING";
+     (SELECT id FROM contact WHERE uuid = $24), $25) ON CONFLICT DO NOTHING";
 
 async fn find_for_update<S: Statements>(
     store: &mut S,

@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 27;
+pub const VERSION: i64 = 29;
 
-const MIGRATIONS: [(&str, &str); 19] = [
+const MIGRATIONS: [(&str, &str); 20] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -30,6 +30,7 @@ const MIGRATIONS: [(&str, &str); 19] = [
     ("V24__sessions", include_str!("migrations/V24__sessions.sql")),
     ("V26__progress", include_str!("migrations/V26__progress.sql")),
     ("V27__wishes", include_str!("migrations/V27__wishes.sql")),
+    ("V29__calls", include_str!("migrations/V29__calls.sql")),
 ];
 
 /// What the migrations call differently on the two stores.
@@ -38,6 +39,8 @@ pub struct Dialect {
     pub surrogate: &'static str,
     /// The type of a UUID column.
     pub public_id: &'static str,
+    /// Answers from which character on one text stands in another one; 0: nowhere.
+    pub position: &'static str,
     /// What keeps a table's rows in the order of its key; may be nothing.
     pub clustered: &'static str,
 }
@@ -50,6 +53,7 @@ pub fn runner(dialect: &Dialect) -> Result<Runner, LedgerError> {
             let sql = sql
                 .replace("SURROGATE", dialect.surrogate)
                 .replace("PUBLIC_ID", dialect.public_id)
+                .replace("POSITION(", &format!("{}(", dialect.position))
                 .replace("CLUSTERED;", &format!("{};", dialect.clustered));
             Migration::unapplied(name, &sql)
         })

@@ -8,14 +8,15 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
+use crate::domain::call::Explained;
 use crate::domain::campaign::CampaignDefinition;
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignKey, CampaignPart, NativeId};
 use crate::mapping::table::Tables;
 use crate::platforms::{
     self, AddedContacts, AttemptPage, AttemptQuery, Bindings, CallbackAddresses, CampaignPage,
-    ContactName, ContactPage, ConvertContext, Exchange, Explained, FetchedCampaign, FetchedPart,
-    Made, NewCampaign, Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence,
+    ContactName, ContactPage, ConvertContext, Exchange, FetchedCampaign, FetchedPart, Made,
+    NewCampaign, Operation, PassThrough, PassedBack, PlatformError, PlatformKind, Presence,
     PublicNames, Push, PushAddress, PushError, Pushed, PushedRow, Released, Steered, Support,
     isales, support, voipbin,
 };

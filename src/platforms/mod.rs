@@ -15,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::domain::call::{CallAttempt, CallMoments, Disposition, DispositionFlags};
+use crate::domain::call::{CallAttempt, CallRef, Disposition, DispositionFlags};
 use crate::domain::campaign::{CampaignDefinition, CampaignStatus};
 use crate::domain::contact::Contact;
 use crate::domain::ids::{CampaignPart, NativeId, PublicPair};
@@ -251,8 +251,7 @@ pub struct FetchedAttempt {
     pub attempt: CallAttempt,
     /// The contact that was called, by the platform's own id, where attempts tell it.
     pub contact: Option<NativeId>,
-    /// The call behind it, where that is an object of its own.
-    pub call: Option<NativeId>,
+    pub call: Option<CallRef>,
     pub raw: Bytes,
 }
 
@@ -298,13 +297,6 @@ pub enum PushedRow {
         reason: &'static str,
         raw: Bytes,
     },
-}
-
-/// What a closer look at a call tells besides its attempt's row.
-#[derive(Debug, Clone)]
-pub struct Explained {
-    pub attempt: CallAttempt,
-    pub moments: CallMoments,
 }
 
 /// The account that `translate` assumes without configuration: times in UTC, trunk prefix `0`,

@@ -367,8 +367,10 @@ impl WorkerGateway {
         match (known, look_at) {
             (Some(known), _) if is_over(&known) => {
                 let explained = home.adapter.explain_by(known.raw.as_bytes(), &raw);
-                let attempt = explained.map(|explained| explained.attempt);
-                reading.processed.explained.extend(attempt.map(|attempt| (known.uuid, attempt)));
+                reading
+                    .processed
+                    .explained
+                    .extend(explained.map(|explained| (known.uuid, explained)));
             }
             (_, Some(at)) => {
                 let reason = "its attempt is not known yet".to_owned();

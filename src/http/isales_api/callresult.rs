@@ -13,7 +13,6 @@ use jiff::{Timestamp, ToSpan};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::domain::call::CallMoments;
 use crate::domain::ids::{CampaignKey, PublicPair};
 use crate::domain::listing::{AttemptFilter, Finals};
 use crate::domain::moment;
@@ -111,8 +110,8 @@ pub async fn detail(facade: Data<Facade>, request: HttpRequest, body: Body) -> H
             });
             let is_recorded = refused.is_some();
             let view = view.map_err(|error| refused.unwrap_or(error))?;
-            let (view, moments) = call.gateway.explained(view).await?;
-            let data = render_detail(&view, moments)?;
+            let view = call.gateway.explained(view).await?;
+            let data = render_detail(&view)?;
             let answer = Success::new("Query Success!")?.with("data", &data)?;
             let mut response = super::json(answer.bytes());
             if is_recorded {
@@ -270,10 +269,8 @@ fn render(view: &AttemptView) -> Result<Bytes, GatewayError> {
 
 /// One result in detail (reference 5.2): rung, answered, hung up; empty where that did not happen or
 /// nobody tells.
-fn render_detail(
-    view: &AttemptView,
-    moments: CallMoments,
-) -> Result<serde_json::Value, GatewayError> {
+fn render_detail(view: &AttemptView) -> Result<serde_json::Value, GatewayError> {
+    let moments = view.row.moments;
     let row: wire::ResultRow = serde_json::from_slice(&render(view)?).map_err(unreadable)?;
     let local = |at: Timestamp| {
         at.to_zoned(view.context.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()

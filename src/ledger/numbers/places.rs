@@ -246,7 +246,7 @@ pub const EXCUSED: [Excused; 38] = [
     Excused { table: "contact", columns: &["native"], why: AN_ID },
     Excused { table: "contact", columns: &["state"], why: OURS },
     Excused { table: "attempt", columns: &["native", "call_id"], why: AN_ID },
-    Excused { table: "attempt", columns: &["result", "disposition"], why: OURS },
+    Excused { table: "attempt", columns: &["result", "disposition", "ended_by"], why: OURS },
     Excused {
         table: "contact_state",
         columns: &["reference"],

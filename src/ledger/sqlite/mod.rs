@@ -48,6 +48,7 @@ const PAGE_CACHE_KIB: i64 = 8 * 1024;
 const DIALECT: schema::Dialect = schema::Dialect {
     surrogate: "INTEGER PRIMARY KEY",
     public_id: "BLOB",
+    position: "instr",
     clustered: " WITHOUT ROWID",
 };
 

@@ -353,7 +353,7 @@ impl Client {
         let attempt = FetchedAttempt {
             native: requests::attempt_id(&path, row, &self.shared.signer),
             contact: None,
-            call: None,
+            call: requests::call_of(row),
             attempt: convert::call_to_domain(row, &self.shared.context).value,
             raw,
         };
@@ -380,7 +380,7 @@ impl Client {
                 row.is_result().then(|| FetchedAttempt {
                     native: requests::attempt_id(&path, &row, &self.shared.signer),
                     contact: None,
-                    call: None,
+                    call: requests::call_of(&row),
                     attempt: convert::call_to_domain(&row, &self.shared.context).value,
                     raw: raw.clone(),
                 })

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::auth::Signer;
 use super::wire;
+use crate::domain::call::CallRef;
 use crate::domain::ids::{NativeId, VdnId};
 use crate::domain::moment;
 use crate::platforms::{AttemptQuery, Operation, PlatformError, PlatformErrorKind};
@@ -118,6 +119,12 @@ pub fn attempt_id(path: &CampaignPath, row: &wire::ResultRow, signer: &Signer) -
     }
     let number = signer.fingerprint(text(&row.called).as_bytes());
     NativeId::new(format!("{path}//{call_time}/{}/{number}", text(&row.session_id)))
+}
+
+/// The call, which tells nothing beside its row.
+pub fn call_of(row: &wire::ResultRow) -> Option<CallRef> {
+    let id = row.call_id.as_deref().filter(|id| !id.is_empty())?;
+    Some(CallRef { native: NativeId::new(id), is_object: false })
 }
 
 /// `place of the VDN:page`, both of our own making.

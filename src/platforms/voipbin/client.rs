@@ -20,6 +20,7 @@ use super::{answer, convert, creation, refusal};
 use crate::clock::Clock;
 use crate::config::{AccountConfig, PlatformSettings};
 use crate::decoding;
+use crate::domain::call::Explained;
 use crate::domain::campaign::CampaignDefinition;
 use crate::domain::contact::Contact;
 use crate::domain::ids::NativeId;
@@ -27,8 +28,8 @@ use crate::domain::json;
 use crate::platforms::merge::merge;
 use crate::platforms::{
     AddedContacts, AttemptPage, AttemptQuery, CallbackAddresses, CampaignPage, ContactPage,
-    ConvertContext, Exchange, Explained, FetchedAttempt, FetchedCampaign, FetchedContact,
-    Operation, PlatformError, PlatformErrorKind, PlatformKind, Steered,
+    ConvertContext, Exchange, FetchedAttempt, FetchedCampaign, FetchedContact, Operation,
+    PlatformError, PlatformErrorKind, PlatformKind, Steered,
 };
 use crate::transport::pacing::Lane;
 use crate::transport::{Access, Connection, Endpoint, Request, SetupError};
@@ -377,7 +378,7 @@ impl Client {
             PlatformError::malformed(operation, Access::Read, "the attempt's row is no object")
         })?;
         let Some(call) = convert::call_behind(&row) else { return Ok(None) };
-        let path = format!("/calls/{}", segment(call.as_str()));
+        let path = format!("/calls/{}", segment(call.native.as_str()));
         match self.get(operation, lane, &path, None).await {
             Ok(body) => {
                 let call: wire::Call = read_row(&body).ok_or_else(|| {

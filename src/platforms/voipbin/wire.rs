@@ -302,6 +302,8 @@ pub struct Call {
     pub id: String,
     #[serde(deserialize_with = "null_as_default")]
     pub hangup_reason: String,
+    #[serde(deserialize_with = "null_as_default")]
+    pub hangup_by: String,
     pub tm_ringing: Option<String>,
     pub tm_progressing: Option<String>,
     pub tm_hangup: Option<String>,

@@ -94,18 +94,18 @@ async fn records_added_as_numbers_are_called_on_voipbin() {
         (&row["campaignId"], &row["vdnId"]),
         (&json!(number.to_string()), &json!(VIRTUAL_VDN))
     );
-    let detail = format!(
+    let detail_path = format!(
         "v1/openapi/campaigns/{VIRTUAL_VDN}/callresultdetail/{}",
         row["callId"].as_str().unwrap()
     );
-    let detail = app.cc_ok("GET", &detail, None).await;
+    let detail = app.cc_ok("GET", &detail_path, None).await;
     let detail = &detail["data"];
     // When it rang and was answered is the call object's to tell.
     let calls = format!("/campaigns/{}/campaigncalls", ids.campaign);
     let calls = app.on_voipbin("GET", &calls, None).await;
     let of = calls["result"].as_array().unwrap().iter().find(|call| call["id"] == row["callId"]);
-    let call = format!("/calls/{}", of.unwrap()["reference_id"].as_str().unwrap());
-    let call = app.on_voipbin("GET", &call, None).await;
+    let call_path = format!("/calls/{}", of.unwrap()["reference_id"].as_str().unwrap());
+    let call = app.on_voipbin("GET", &call_path, None).await;
     for (shown, own) in [
         ("ackBeginTime", "tm_ringing"),
         ("callBeginTime", "tm_progressing"),
@@ -117,6 +117,10 @@ async fn records_added_as_numbers_are_called_on_voipbin() {
     // Why it ended, too, and from now on in every row.
     let again = app.cc_ok("POST", &query, Some(body)).await;
     assert_eq!(detail["failCode"], again["data"][0]["failCode"]);
+    let asked = || app.voipbin.journal.calls("GET", &format!("/v1.0{call_path}"));
+    let before = asked();
+    assert_eq!(app.cc_ok("GET", &detail_path, None).await["data"], *detail);
+    assert_eq!(asked(), before, "what the call told is kept");
     app.finish().await;
 }
 

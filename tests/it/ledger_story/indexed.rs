@@ -1,6 +1,7 @@
 //! Texts that have an index, whatever a platform or a client puts there: PostgreSQL takes no more than 2,704
 //! bytes into one.
 
+use dialbridge::domain::call::{CallMoments, CallRef, Explained};
 use dialbridge::domain::contact::Contact;
 use dialbridge::domain::ids::{MAX_KEY_BYTES, NativeId, key};
 use dialbridge::domain::listing::AttemptFilter;
@@ -96,7 +97,7 @@ async fn a_text_of_any_length_is_found_by_again(place: Place) {
     for (seen, call) in [(&mut one, long("call")), (&mut other, long("another call"))] {
         seen.attempt.contact_reference = Some(long("contact"));
         seen.attempt.native_code = long("code");
-        seen.call = Some(NativeId::new(call));
+        seen.call = Some(CallRef { native: NativeId::new(call), is_object: true });
     }
     for stored in [2, 0] {
         let push = NewPush {
@@ -124,6 +125,7 @@ async fn a_text_of_any_length_is_found_by_again(place: Place) {
     assert_eq!(ledger.contact_totals(campaign).await.unwrap().contacts, 1);
     // What a closer look found out goes through the same door.
     let explained = one.attempt.clone();
+    let explained = Explained { attempt: explained, moments: CallMoments::default() };
     let known = ledger.explain_attempt(one.proposed_uuid, Some(explained), at(4)).await.unwrap();
     let reference = known.unwrap().attempt.contact_reference.unwrap();
     assert_eq!(reference, key(long("contact")));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use dialbridge::domain::call::{
+    CallAttempt, CallMoments, CallRef, CallResult, Disposition, DispositionFlags, Explained,
+};
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::AttemptWindow;
 use dialbridge::ledger::Ledger;
@@ -319,7 +321,7 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
     let ledger = place.ledger().await;
     let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
     let mut seen = report(("x", "ann", 1), Disposition::Failed, true);
-    seen.call = Some(NativeId::new("call-1"));
+    seen.call = Some(CallRef { native: NativeId::new("call-1"), is_object: true });
     record(&ledger, campaign, vec![seen.clone(), report(("y", "ann", 2), Disposition::Busy, true)])
         .await;
     let of = async |call: &str| {
@@ -346,7 +348,8 @@ async fn the_end_of_a_call_finds_its_attempt(place: Place) {
         ledger.append_inbox(push(body), at(1)).await.unwrap();
     }
     let rows = ledger.due_inbox(super::inbox::page(10), at(2)).await.unwrap();
-    let busy = report(("x", "ann", 1), Disposition::Busy, true).attempt;
+    let attempt = report(("x", "ann", 1), Disposition::Busy, true).attempt;
+    let busy = Explained { attempt, moments: CallMoments::default() };
     let explained = Processed { explained: vec![(found.uuid, busy)], ..Processed::default() };
     let foreign = Processed { is_foreign: true, ..Processed::default() };
     let settled: Vec<_> = rows.into_iter().zip([explained, foreign]).collect();

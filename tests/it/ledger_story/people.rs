@@ -1,6 +1,8 @@
 //! Contacts and attempts.
 
-use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use dialbridge::domain::call::{
+    CallAttempt, CallMoments, CallResult, Disposition, DispositionFlags, EndedBy, Explained,
+};
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::{AttemptWindow, Window};
@@ -256,7 +258,17 @@ async fn a_closer_look_is_not_undone_by_the_same_report(place: Place) {
     let mut closer = told.attempt.clone();
     closer.disposition = Disposition::Machine;
     closer.contact_reference = None;
-    let explained = ledger.explain_attempt(row.uuid, Some(closer), at(900)).await.unwrap().unwrap();
+    let moments =
+        CallMoments { ringing_at: Some(at(5)), answered_at: None, ended_by: Some(EndedBy::Callee) };
+    let closer = Explained { attempt: closer, moments };
+    let explained =
+        ledger.explain_attempt(row.uuid, Some(closer.clone()), at(900)).await.unwrap().unwrap();
+    assert_eq!(explained.moments, moments);
+    let less = CallMoments { answered_at: Some(at(6)), ..CallMoments::default() };
+    let again = Explained { moments: less, ..closer };
+    let again = ledger.explain_attempt(row.uuid, Some(again), at(901)).await.unwrap().unwrap();
+    assert_eq!(again.moments, CallMoments { answered_at: Some(at(6)), ..moments });
+    let explained = AttemptRow { moments: again.moments, ..explained };
     assert_eq!((explained.attempt.disposition, explained.revision), (Disposition::Machine, 2));
     assert_eq!(explained.attempt.contact_reference, told.attempt.contact_reference);
     assert_eq!(report(&ledger, campaign, vec![told]).await.first(), Some(&explained));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use dialbridge::domain::call::Disposition;
+use dialbridge::domain::call::{CallMoments, CallRef, Disposition, Explained};
 use dialbridge::domain::destination::{
     Destination, DestinationFilter, DestinationState, SecretVersions,
 };
@@ -172,7 +172,7 @@ async fn a_failure_waits_for_its_reason_where_ends_alone_are_told(place: Place) 
     }
     let mut waits = seen("waits");
     waits.attempt.disposition = Disposition::Failed;
-    waits.call = Some(NativeId::new("call"));
+    waits.call = Some(CallRef { native: NativeId::new("call"), is_object: true });
     let (mut bare, known) = (seen("bare"), seen("known"));
     bare.attempt.disposition = Disposition::Failed;
     let ids = [&waits, &bare, &known].map(|seen| seen.proposed_uuid);
@@ -201,6 +201,7 @@ async fn a_failure_waits_for_its_reason_where_ends_alone_are_told(place: Place) 
     // It is explained: what was due at last is out of date, and says so.
     let mut busy = seen("waits").attempt;
     busy.disposition = Disposition::Busy;
+    let busy = Explained { attempt: busy, moments: CallMoments::default() };
     ledger.explain_attempt(ids[0], Some(busy), at(9)).await.unwrap().unwrap();
     assert_eq!((awaited(at(0)).await, others(None).await), (vec![], vec![]));
     let early = due(&ledger, 1, at(0) + REASON_WAITS - Duration::from_millis(1)).await;

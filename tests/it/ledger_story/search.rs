@@ -1,6 +1,6 @@
 //! Attempts are found by what platforms let their clients ask.
 
-use dialbridge::domain::call::{CallAttempt, CallResult, Disposition, DispositionFlags};
+use dialbridge::domain::call::{CallAttempt, CallRef, CallResult, Disposition, DispositionFlags};
 use dialbridge::domain::contact::{Contact, ContactNumber};
 use dialbridge::domain::ids::NativeId;
 use dialbridge::domain::listing::{AttemptFilter, Finals};
@@ -17,6 +17,7 @@ stories! {
     contacts_of_one_subscriber_are_told_apart,
     a_result_is_final_when_nobody_calls_again,
     an_attempt_is_found_by_its_call,
+    calls_are_found_that_were_recorded_before,
 }
 
 async fn attempts_are_searched_by_contact_label_day_and_last(place: Place) {
@@ -128,22 +129,64 @@ async fn a_result_is_final_when_nobody_calls_again(place: Place) {
 async fn an_attempt_is_found_by_its_call(place: Place) {
     let ledger = place.ledger().await;
     let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let of_call = |native: &str, call: &str, at_s| SeenAttempt {
+        call: Some(CallRef { native: NativeId::new(call), is_object: false }),
+        ..seen(native, None, at_s, CallResult::Fail)
+    };
     let attempts = vec![
-        seen("11/1/call_1/t", None, 10, CallResult::Fail),
-        seen("11/1/call-10/t", None, 20, CallResult::Fail),
+        of_call("11/1/call_1/t", "call_1", 10),
+        of_call("11/1/call_1/u", "call_1", 30),
+        of_call("11/1/call-10/t", "call-10", 20),
     ];
     ledger.record_attempts(slug("pairs"), campaign, attempts, at(100)).await.unwrap();
+    let looked_at = ledger.unexplained_attempts(slug("pairs"), at(1000), None, 10).await.unwrap();
+    assert!(looked_at.is_empty(), "their calls tell nothing more");
     let found = async |accounts: &[&str], call: &str| {
         let accounts = accounts.iter().map(|name| slug(name)).collect();
-        let row = ledger.find_attempt_by_call(accounts, call.to_owned()).await.unwrap();
+        let row = ledger.find_attempt_by_call(accounts, NativeId::new(call)).await.unwrap();
         row.map(|row| row.native.to_string())
     };
-    assert_eq!(found(&["pairs"], "call_1").await.as_deref(), Some("11/1/call_1/t"));
+    assert_eq!(
+        found(&["uuids", "pairs"], "call_1").await.as_deref(),
+        Some("11/1/call_1/u"),
+        "the newest"
+    );
     for nothing in ["call", "call-1", "%", "", "call-1_"] {
         assert_eq!(found(&["pairs"], nothing).await, None, "{nothing}");
     }
     assert_eq!(found(&["uuids"], "call_1").await, None, "another account's");
     assert_eq!(found(&[], "call_1").await, None);
+}
+
+/// What a program for schema 27 has written, made anew by the migration.
+async fn calls_are_found_that_were_recorded_before(place: Place) {
+    let ledger = place.ledger().await;
+    let campaign = sight(&ledger, "pairs", paired(1)).await.identity.uuid;
+    let natives = ["11/1/call-1/2026-10-01 08:00:00", "11/1/a/b/", "11/1//2026-10-01/s/n", "cut"];
+    let attempts =
+        natives.iter().zip(1..).map(|(native, s)| seen(native, None, s, CallResult::Fail));
+    ledger.record_attempts(slug("pairs"), campaign, attempts.collect(), at(100)).await.unwrap();
+    drop(ledger);
+    place.tamper(
+        "ALTER TABLE attempt DROP COLUMN ringing_at; ALTER TABLE attempt DROP COLUMN answered_at; \
+         ALTER TABLE attempt DROP COLUMN ended_by; \
+         DELETE FROM refinery_schema_history WHERE version > 27",
+    );
+    place.migrate().await.unwrap();
+    let ledger = place.open().await.unwrap();
+    for (call, native) in [
+        ("call-1", Some(natives[0])),
+        ("a/b", Some(natives[1])),
+        ("", None),
+        ("cut", None),
+        ("2026-10-01 08:00:00", None),
+    ] {
+        let call = NativeId::new(call);
+        let found = ledger.find_attempt_by_call(vec![slug("pairs")], call.clone()).await.unwrap();
+        assert_eq!(found.map(|row| row.native), native.map(NativeId::new), "{call}");
+    }
+    let looked_at = ledger.unexplained_attempts(slug("pairs"), at(1000), None, 10).await.unwrap();
+    assert!(looked_at.is_empty(), "their calls tell nothing more");
 }
 
 async fn keys(ledger: &Ledger, campaign: Uuid, filter: AttemptFilter) -> String {

@@ -4,14 +4,17 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::domain::call::{CallAttempt, CallMoments, CallResult, Disposition, DispositionFlags};
+use crate::domain::call::{
+    CallAttempt, CallMoments, CallRef, CallResult, Disposition, DispositionFlags, EndedBy,
+    Explained,
+};
 use crate::domain::ids::NativeId;
 use crate::domain::phone::PhoneNumber;
 use crate::mapping::engine::{Finding, Outcome};
 use crate::mapping::table::{Kind, Table};
 use crate::platforms::voipbin::convert::{PLATFORM, address, read_address};
 use crate::platforms::voipbin::wire::{self, NIL_UUID};
-use crate::platforms::{ConvertContext, Converted, Explained, disposition_of};
+use crate::platforms::{ConvertContext, Converted, disposition_of};
 
 const DONE: &str = "done";
 const DIALING: &str = "dialing";
@@ -51,9 +54,9 @@ pub fn call_to_domain(
 }
 
 /// The call that a campaigncall refers to, where it has one (reference 4.1).
-pub fn call_behind(row: &wire::Campaigncall) -> Option<NativeId> {
+pub fn call_behind(row: &wire::Campaigncall) -> Option<CallRef> {
     let is_call = row.reference_type == CALL && !wire::is_unset(&row.reference_id);
-    is_call.then(|| NativeId::new(row.reference_id.clone()))
+    is_call.then(|| CallRef { native: NativeId::new(row.reference_id.clone()), is_object: true })
 }
 
 /// What campaigncall and call say together. A reason that no table knows explains nothing.
@@ -65,8 +68,15 @@ pub fn explained(row: &wire::Campaigncall, call: &wire::Call, ctx: &ConvertConte
         _ => known,
     };
     attempt.ended_at = at(&call.tm_hangup).or(attempt.ended_at);
-    let moments =
-        CallMoments { ringing_at: at(&call.tm_ringing), answered_at: at(&call.tm_progressing) };
+    let moments = CallMoments {
+        ringing_at: at(&call.tm_ringing),
+        answered_at: at(&call.tm_progressing),
+        ended_by: match &*call.hangup_by {
+            "remote" => Some(EndedBy::Callee),
+            "local" => Some(EndedBy::Platform),
+            _ => None,
+        },
+    };
     Explained { attempt, moments }
 }
 
