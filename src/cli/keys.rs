@@ -90,11 +90,7 @@ fn rotate(file: &Path) -> anyhow::Result<()> {
     }
     let mut key = [0; KEY_BYTES];
     Clock::real().fill_random(&mut key);
-    write!(text, "{} ", newest + 1)?;
-    for byte in key {
-        write!(text, "{byte:02x}")?;
-    }
-    text.push('\n');
+    writeln!(text, "{} {}", newest + 1, const_hex::encode(key))?;
     let beside = file.with_extension("new");
     let mut options = OpenOptions::new();
     let mut written = options.write(true).create_new(true).mode(0o600).open(&beside)?;

@@ -215,11 +215,7 @@ pub fn key(text: String) -> String {
     }
     let mut key = text[..text.floor_char_boundary(KEY_BEGINNING_BYTES)].to_owned();
     key.push('~');
-    for byte in Sha256::digest(text.as_bytes()) {
-        for digit in [byte >> 4, byte & 15] {
-            key.extend(char::from_digit(u32::from(digit), 16));
-        }
-    }
+    key.push_str(&const_hex::encode(Sha256::digest(text.as_bytes())));
     key
 }
 

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::GatewayError;
-use crate::gateway::sessions::hexadecimal;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
 use crate::ledger::journal::JournalEntry;
@@ -73,7 +72,7 @@ impl Keyed {
         })?;
         // A path holds no line end.
         let digest = Sha256::new().chain_update(path).chain_update(b"\n").chain_update(body);
-        let fingerprint = hexadecimal(&digest.finalize());
+        let fingerprint = const_hex::encode(digest.finalize());
         let (key, kept) = (key.to_owned(), KEPT);
         Ok(Self { key, fingerprint, kept, subject: None, again: Again::Told })
     }

@@ -1,7 +1,6 @@
 //! Sessions of clients that log in: a random token, of which only the hash is kept.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ impl WorkerGateway {
     pub async fn open_session(&self, session: Session) -> Result<String, GatewayError> {
         let mut random = [0; TOKEN_BYTES];
         self.shared.clock.fill_random(&mut random);
-        let token = hexadecimal(&random);
+        let token = const_hex::encode(random);
         let now = self.shared.clock.now();
         let Session { client, login } = session;
         let row = SessionRow { token_hash: hash(&token), client, login };
@@ -115,13 +114,5 @@ impl SessionMemory {
 
 /// SHA-256, in hexadecimal.
 fn hash(token: &str) -> String {
-    hexadecimal(&Sha256::digest(token.as_bytes()))
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a text never fails.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
+    const_hex::encode(Sha256::digest(token.as_bytes()))
 }

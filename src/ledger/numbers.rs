@@ -20,7 +20,6 @@ use crate::ledger::attempts;
 use crate::ledger::inbox::Content;
 use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::progress::Contacts;
-use crate::ledger::quarantine;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::turns;
 use crate::ledger::{Ledger, LedgerError};
@@ -348,7 +347,7 @@ impl Look {
                     continue;
                 }
             };
-            let bytes = content.as_ref().and_then(|_| quarantine::from_hex(&before));
+            let bytes = content.as_ref().and_then(|_| const_hex::decode(&before).ok());
             let says = match (&content, &bytes) {
                 (Some(content), Some(bytes)) => Said::Bytes(bytes, content),
                 _ if column.holds == Holds::Number => Said::Number(&before),

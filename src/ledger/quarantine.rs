@@ -204,34 +204,13 @@ fn written(what: &Quarantined) -> [Value; 4] {
 pub(super) fn encoded(bytes: &[u8]) -> (&'static str, String) {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => ("text", text.to_owned()),
-        _ => ("hex", in_hex(bytes)),
+        _ => ("hex", const_hex::encode(bytes)),
     }
 }
 
 /// The bytes that were kept so; None when they are not.
 pub(super) fn decoded(encoding: &str, body: String) -> Option<Vec<u8>> {
-    if encoding == "hex" { from_hex(&body) } else { Some(body.into_bytes()) }
-}
-
-pub(super) fn in_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-    }
-    text
-}
-
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let pairs = text.as_bytes().chunks(2);
-    let digit = |digit: &u8| char::from(*digit).to_digit(16);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
-            _ => None,
-        })
-        .collect()
+    if encoding == "hex" { const_hex::decode(body).ok() } else { Some(body.into_bytes()) }
 }
 
 /// The oldest give way where there is too much.

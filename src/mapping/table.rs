@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -232,10 +231,7 @@ impl Tables {
             digest.update(source.text.as_bytes());
             digest.update([0]);
         }
-        let mut version = String::new();
-        for byte in digest.finalize().iter().take(6) {
-            let _ = write!(version, "{byte:02x}");
-        }
+        let version = const_hex::encode(&digest.finalize()[..6]);
         Ok(Self { tables, version })
     }
 

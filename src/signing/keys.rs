@@ -5,8 +5,6 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use super::hex;
-
 /// Shortest key, in characters: what `openssl rand -hex 16` prints.
 const MIN_KEY_CHARS: usize = 32;
 /// Hexadecimal digits of a token: 160 bits.
@@ -100,7 +98,7 @@ impl MasterKeys {
     pub fn fingerprints(&self) -> impl Iterator<Item = (u32, String)> {
         self.versions.iter().map(|(version, master)| {
             let print = mac(master.expose_secret().as_bytes(), FINGERPRINT_LABEL.as_bytes());
-            (*version, hex_text(&print))
+            (*version, const_hex::encode(print))
         })
     }
 
@@ -121,7 +119,7 @@ impl MasterKeys {
     pub fn number_hashes(&self, e164: &str) -> Vec<String> {
         let hash = |(_, master): &(u32, SecretString)| {
             let subkey = mac(master.expose_secret().as_bytes(), NUMBER_LABEL.as_bytes());
-            hex_text(&mac(&subkey, e164.as_bytes()))
+            const_hex::encode(mac(&subkey, e164.as_bytes()))
         };
         self.versions.iter().map(hash).collect()
     }
@@ -152,13 +150,8 @@ fn token((version, master): (u32, &SecretString), account: &str, campaign: Optio
         Some(campaign) => (format!("{account}\n{campaign}"), format!("{version}.{campaign}")),
         None => (account.to_owned(), version.to_string()),
     };
-    let digits = hex(&mac(&subkey, message.as_bytes()));
-    let digits = digits.iter().take(TOKEN_DIGITS).map(|&digit| char::from(digit));
-    format!("{name}-{}", digits.collect::<String>())
-}
-
-fn hex_text(mac: &hmac::digest::Output<Sha256>) -> String {
-    hex(mac).iter().map(|&digit| char::from(digit)).collect()
+    let digits = const_hex::encode(mac(&subkey, message.as_bytes()));
+    format!("{name}-{}", &digits[..TOKEN_DIGITS])
 }
 
 fn mac(key: &[u8], message: &[u8]) -> hmac::digest::Output<Sha256> {

@@ -14,11 +14,8 @@ use sha2::Sha256;
 
 /// Lower-case hex of a MAC, without an allocation: it is compared and written on every request.
 fn hex(mac: &Output<Sha256>) -> [u8; 64] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(mac.iter()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
+    #[expect(clippy::expect_used, reason = "a MAC has 32 bytes")]
+    const_hex::encode_to_slice(mac, &mut text).expect("a MAC has 32 bytes");
     text
 }
