@@ -349,13 +349,14 @@ impl Run<'_> {
         let job = (self.row.uuid, self.row.fence);
         let in_doubt = self.row.in_doubt;
         let now = shared.clock.now();
-        shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await?;
+        let begun = shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await;
+        begun.map_err(of_lease)?;
         self.row.in_doubt = true;
         let done = work(in_doubt).await.map_err(|error| self.stop_for(&error))?;
         let checkpoint = serde_json::to_string(&done)
             .map_err(|_| Stop::Failed("a checkpoint cannot be written".to_owned()))?;
         let now = shared.clock.now();
-        shared.ledger.end_step(job, checkpoint.clone(), now).await?;
+        shared.ledger.end_step(job, checkpoint.clone(), now).await.map_err(of_lease)?;
         self.row.in_doubt = false;
         self.row.checkpoint = Some(checkpoint);
         shared.board.news.notify_waiters();
@@ -379,6 +380,15 @@ impl Stop {
             Stop::Later { .. } | Stop::Passing(_) => true,
             Stop::Failed(_) => false,
         }
+    }
+}
+
+/// A lease that is somebody else's by now ends this turn and not the job: who has it goes on, so nothing that
+/// was made may be taken away.
+fn of_lease(error: LedgerError) -> Stop {
+    match error {
+        LedgerError::Conflict(why) => Stop::Passing(why),
+        error => error.into(),
     }
 }
 
