@@ -333,9 +333,6 @@ impl Change<'_> {
     async fn see_to_rules(&self, after: &CampaignView) -> Result<(), GatewayError> {
         let Change { gateway, asked, .. } = *self;
         let identity = &after.identity;
-        if !gateway.must_look_at_running(identity) {
-            return Ok(());
-        }
         let is_running = after.fetched.status == CampaignStatus::Running;
         let entry = gateway.shared.ledger.find_entry(identity.uuid).await?;
         if is_running || entry.is_some_and(|entry| entry.desired == CampaignStatus::Running) {

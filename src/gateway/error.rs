@@ -266,6 +266,8 @@ impl From<LedgerError> for GatewayError {
         match error {
             LedgerError::Conflict(reason) => GatewayError::Duplicate(reason),
             LedgerError::Moved => GatewayError::unavailable("the campaign has moved; ask again"),
+            // Who has the job goes on: nothing of it has failed, and nothing may be taken away.
+            error @ LedgerError::NotLeased(_) => GatewayError::unavailable(&error.to_string()),
             LedgerError::Missing("campaign") => GatewayError::NotFound(Noun::Campaign),
             error => GatewayError::Ledger(error),
         }

@@ -350,13 +350,13 @@ impl Run<'_> {
         let in_doubt = self.row.in_doubt;
         let now = shared.clock.now();
         let begun = shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await;
-        begun.map_err(of_lease)?;
+        begun?;
         self.row.in_doubt = true;
         let done = work(in_doubt).await.map_err(|error| self.stop_for(&error))?;
         let checkpoint = serde_json::to_string(&done)
             .map_err(|_| Stop::Failed("a checkpoint cannot be written".to_owned()))?;
         let now = shared.clock.now();
-        shared.ledger.end_step(job, checkpoint.clone(), now).await.map_err(of_lease)?;
+        shared.ledger.end_step(job, checkpoint.clone(), now).await?;
         self.row.in_doubt = false;
         self.row.checkpoint = Some(checkpoint);
         shared.board.news.notify_waiters();
@@ -383,16 +383,8 @@ impl Stop {
     }
 }
 
-/// A lease that is somebody else's by now ends this turn and not the job: who has it goes on, so nothing that
-/// was made may be taken away.
-fn of_lease(error: LedgerError) -> Stop {
-    match error {
-        LedgerError::Conflict(why) => Stop::Passing(why),
-        error => error.into(),
-    }
-}
-
-/// What the ledger does not take or cannot read it will not the next time; that it is away passes.
+/// What the ledger does not take or cannot read it will not the next time; that it is away passes, and that
+/// somebody else has the job by now ends this turn only.
 impl From<LedgerError> for Stop {
     fn from(error: LedgerError) -> Self {
         GatewayError::from(error).into()

@@ -137,7 +137,7 @@ impl WorkerGateway {
         if desire == Desire::Run {
             // The wish is in the ledger before the rules are read: of a start here and a change in
             // another process, one sees the other.
-            if let Err(error) = Box::pin(self.check_rules(steering.by_whom(), &identity)).await {
+            if let Err(error) = Box::pin(self.check_wished(&steering)).await {
                 self.take_back(&steering, "refused").await?;
                 return Err(error);
             }
@@ -498,6 +498,18 @@ impl WorkerGateway {
                 desire.operation().as_str(),
             )
         }
+    }
+
+    /// The rules of a campaign that is wanted running. What is kept in its home's own words, or not at
+    /// all, its home enforces.
+    async fn check_wished(&self, steering: &Steering) -> Result<(), GatewayError> {
+        let Steering { identity, wished, .. } = steering;
+        let own = self.home(identity)?.adapter.platform().as_str();
+        let kept_in = wished.as_ref().map(|wished| wished.kept_in.as_deref().unwrap_or(own));
+        if kept_in == Some(own) {
+            return self.watch_end(steering.by_whom(), identity, Vec::new()).await;
+        }
+        self.check_rules(steering.by_whom(), identity).await
     }
 
     /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped

@@ -136,7 +136,7 @@ impl Ledger {
     /// Keeps a lease until then.
     ///
     /// # Errors
-    /// `Conflict` when it is somebody else's now.
+    /// `NotLeased` when it is somebody else's now.
     pub async fn renew_lease(&self, job: (Uuid, i64), until: Timestamp) -> Result<(), LedgerError> {
         self.write(RenewLease { job, until }).await
     }
@@ -154,7 +154,7 @@ impl Ledger {
     /// Records that a write is about to be made, and keeps the lease until `until`.
     ///
     /// # Errors
-    /// `Conflict` when the job is somebody else's by now.
+    /// `NotLeased` when the job is somebody else's by now.
     pub async fn begin_step(
         &self,
         job: (Uuid, i64),
@@ -282,8 +282,7 @@ async fn leased<S: Statements>(
         S::ROW_LOCK
     );
     let row = store.row(&sql, &[uuid.into(), fence.into()]).await?;
-    let gone = || LedgerError::Conflict(format!("job {uuid} is somebody else's by now"));
-    row.ok_or_else(gone)?.int()
+    row.ok_or(LedgerError::NotLeased(uuid))?.int()
 }
 
 struct SubmitJob {

@@ -75,6 +75,9 @@ pub enum LedgerError {
     /// The campaign's home is another than the verb was told.
     #[error("the campaign has moved")]
     Moved,
+    /// The lease that the verb was told is not the job's any more: somebody else works on it, or may.
+    #[error("job {0} is somebody else's by now")]
+    NotLeased(uuid::Uuid),
     #[error("{0}")]
     Conflict(String),
     /// The store takes none such, whoever asks and however often.
@@ -98,6 +101,7 @@ impl LedgerError {
             | LedgerError::Damaged(_) => true,
             LedgerError::Missing(_)
             | LedgerError::Moved
+            | LedgerError::NotLeased(_)
             | LedgerError::Conflict(_)
             | LedgerError::Refused(_)
             | LedgerError::Corrupt(_) => false,

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use crate::domain::ids::AccountSlug;
 use crate::domain::listing::Window;
 use crate::ledger::identity::{account_id, free_list_at, lock};
-use crate::ledger::journal;
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+use crate::ledger::{journal, steering};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ObjectKind {
@@ -268,6 +268,16 @@ fn read(mut row: Row) -> Result<ObjectRow, LedgerError> {
     })
 }
 
+/// In whose words a client's document of a campaign is kept; that never changes.
+pub(super) async fn shape_of_campaign<S: Statements>(
+    store: &mut S,
+    campaign: Uuid,
+) -> Result<Option<String>, LedgerError> {
+    let sql =
+        "SELECT shape FROM object WHERE uuid = $1 AND kind = 'campaign' AND deleted_at IS NULL";
+    store.row(sql, &[campaign.into()]).await?.map(|mut row| row.text()).transpose()
+}
+
 async fn find<S: Statements>(store: &mut S, uuid: Uuid) -> Result<Option<ObjectRow>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE o.uuid = $1");
     store.row(&sql, &[uuid.into()]).await?.map(read).transpose()
@@ -287,6 +297,9 @@ impl Verb for InsertObject {
         lock(store).await?;
         if let Some(known) = find(store, new.uuid).await? {
             return Ok(known);
+        }
+        if new.kind == ObjectKind::Campaign {
+            steering::hold(store, new.uuid).await?;
         }
         let list_at = free_list_at(store, self.now).await?;
         store

@@ -14,10 +14,10 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{AccountSlug, CampaignIdentity};
 use crate::ledger::directory::{OF_CAMPAIGN, Snapshot, refresh};
-use crate::ledger::identity;
 use crate::ledger::journal::{self, JournalEntry, Wishes};
 use crate::ledger::statements::{Row, Statements, Value, Verb, placeholders};
 use crate::ledger::{Ledger, LedgerError, MAX_WINDOW_ROWS};
+use crate::ledger::{identity, objects};
 
 mod standing;
 
@@ -58,6 +58,9 @@ pub struct Wished {
     /// What was wanted until now.
     pub before: CampaignStatus,
     pub turn: SteeringTurn,
+    /// In whose words a client's document of the campaign is kept; None: there is none. Whoever keeps
+    /// another one after this finds the wish.
+    pub kept_in: Option<String>,
 }
 
 /// How a campaign stands after something was recorded.
@@ -301,8 +304,16 @@ impl Verb for RecordDesired {
         // Journalled even when it is the old one: somebody acted.
         let wishes = Wishes { replaced: state.wish, ended: None };
         let number = wish(store, &state, (&before, &self.entry), wishes).await?;
-        Ok(Wished { number, before: CampaignStatus::from_term(&before), turn })
+        let kept_in = objects::shape_of_campaign(store, self.campaign).await?;
+        Ok(Wished { number, before: CampaignStatus::from_term(&before), turn, kept_in })
     }
+}
+
+/// Until the transaction ends, nobody records a wish of this campaign: what is kept of it now is found by
+/// the wishes after it, and those before it are found by whoever keeps it.
+pub(super) async fn hold<S: Statements>(store: &mut S, campaign: Uuid) -> Result<(), LedgerError> {
+    let sql = format!("SELECT 1 {OF_CAMPAIGN}{}", S::ROW_LOCK);
+    store.row(&sql, &[campaign.into()]).await.map(drop)
 }
 
 /// Journals that the state is wanted in the place of the one before, and keeps it; answers the name of

@@ -7,6 +7,7 @@ mod chaining;
 mod contacts_and_results;
 pub mod isales_life;
 mod isales_rules;
+mod leases;
 mod left_out;
 pub mod limits;
 mod login;

@@ -17,7 +17,7 @@ stories!(
     objects_are_gone_through_from_the_oldest,
 );
 
-fn object(n: i64, kind: ObjectKind) -> NewObject {
+pub(super) fn object(n: i64, kind: ObjectKind) -> NewObject {
     NewObject {
         uuid: uuid(7000 + n),
         kind,

@@ -3,10 +3,12 @@
 
 use dialbridge::domain::campaign::CampaignStatus;
 use dialbridge::ledger::jobs::{NewJob, Turn};
+use dialbridge::ledger::objects::{NewObject, ObjectKind};
 use dialbridge::ledger::steering::{Claim, SteeringTurn};
 
 use super::identity::journal_entry;
-use super::{Place, at, paired, sight, slug, stories, uuid};
+use super::objects::object;
+use super::{At, Place, at, paired, sight, slug, stories, uuid};
 
 stories!(
     one_at_a_time_has_the_turn,
@@ -16,6 +18,8 @@ stories!(
     what_is_seen_in_a_turn_is_not_from_outside,
     a_turn_does_not_end_with_what_nobody_wants,
     what_a_job_sees_to_keeps_nobody_else_from_being_seen_to,
+    a_wish_says_in_whose_words_the_campaign_is_kept,
+    of_a_wish_and_a_document_one_finds_the_other,
 );
 
 fn claim(n: i64, until: i64) -> Claim {
@@ -256,4 +260,55 @@ async fn what_a_job_sees_to_keeps_nobody_else_from_being_seen_to(place: Place) {
         ledger.end_turn((job.uuid, job.fence), done, at(51)).await.unwrap();
     }
     assert_eq!(unsettled().await, campaigns[..1], "its job is over, and it is the oldest");
+}
+
+async fn a_wish_says_in_whose_words_the_campaign_is_kept(place: Place) {
+    let ledger = place.ledger().await;
+    let identity = sight(&ledger, "pairs", paired(1)).await.identity;
+    let kept_in = async || {
+        let entry = journal_entry("wish", 1);
+        let wished = ledger.record_desired_status(&identity, CampaignStatus::Running, entry, None);
+        wished.await.unwrap().kept_in
+    };
+    assert_eq!(kept_in().await, None);
+    let of_another = object(1, ObjectKind::Campaign);
+    ledger.insert_object(of_another.clone(), at(1)).await.unwrap();
+    assert_eq!(kept_in().await, None);
+    let kept = NewObject { uuid: identity.uuid, ..of_another };
+    let shape = kept.shape.clone();
+    ledger.insert_object(kept, at(2)).await.unwrap();
+    assert_eq!(kept_in().await, Some(shape));
+    ledger.delete_object(identity.uuid, at(3)).await.unwrap();
+    assert_eq!(kept_in().await, None);
+}
+
+/// A wish takes long to be committed, and meanwhile all that was committed before is read.
+const SLOW_WISHES: &str = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS \
+     'BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END'; \
+     CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON journal DEFERRABLE INITIALLY DEFERRED \
+     FOR EACH ROW EXECUTE FUNCTION wait()";
+
+/// Two processes at once: one starts the campaign, one keeps a client's document of it and looks whether
+/// it is wanted running.
+async fn of_a_wish_and_a_document_one_finds_the_other(place: Place) {
+    let ledger = place.ledger().await;
+    if matches!(place.at, At::Database(_)) {
+        place.tamper(SLOW_WISHES);
+    }
+    for n in 1..=20 {
+        let identity = sight(&ledger, "pairs", paired(n)).await.identity;
+        let kept = NewObject { uuid: identity.uuid, ..object(n, ObjectKind::Campaign) };
+        let start = async {
+            let entry = journal_entry("wish", 1);
+            let wished =
+                ledger.record_desired_status(&identity, CampaignStatus::Running, entry, None);
+            wished.await.unwrap().kept_in.is_some()
+        };
+        let keep = async {
+            ledger.insert_object(kept, at(2)).await.unwrap();
+            ledger.wish(identity.uuid).await.unwrap().desired == CampaignStatus::Running
+        };
+        let (finds_document, finds_wish) = tokio::join!(start, keep);
+        assert!(finds_document || finds_wish, "campaign {n}");
+    }
 }

@@ -122,9 +122,10 @@ async fn who_lost_the_lease_changes_nothing(place: Place) {
         ledger.begin_step(key, "x".to_owned(), at(600), at(501)).await,
         ledger.end_step(key, "x".to_owned(), at(501)).await,
         ledger.end_turn(key, Turn::Done { answer: None }, at(501)).await,
+        ledger.renew_lease(key, at(600)).await,
     ];
     for outcome in refused {
-        assert!(matches!(outcome, Err(LedgerError::Conflict(_))), "{outcome:?}");
+        assert_eq!(outcome, Err(LedgerError::NotLeased(old.uuid)));
     }
     assert_eq!(ledger.find_job(old.uuid).await.unwrap().unwrap(), new);
 }
