@@ -58,8 +58,8 @@ pub struct Wished {
     /// What was wanted until now.
     pub before: CampaignStatus,
     pub turn: SteeringTurn,
-    /// In whose words a client's document of the campaign is kept; None: there is none. Whoever keeps
-    /// another one after this finds the wish.
+    /// In whose words a client's document is kept of a campaign that is to run; None: there is none.
+    /// Whoever keeps a first one after this finds the wish.
     pub kept_in: Option<String>,
 }
 
@@ -220,18 +220,34 @@ struct State {
     by: Option<Uuid>,
     until: Option<Timestamp>,
     fetched_at: Timestamp,
-    home_epoch: i64,
 }
 
 impl State {
     async fn lock<S: Statements>(store: &mut S, campaign: Uuid) -> Result<Self, LedgerError> {
+        Self::lock_at(store, campaign, None).await
+    }
+
+    /// # Errors
+    /// `Moved` when the campaign's home has another epoch than this one.
+    async fn lock_at<S: Statements>(
+        store: &mut S,
+        campaign: Uuid,
+        home_epoch: Option<i64>,
+    ) -> Result<Self, LedgerError> {
+        let epoch = match home_epoch {
+            Some(_) => "(SELECT home_epoch FROM campaign WHERE id = campaign_id)",
+            None => "CAST(NULL AS BIGINT)",
+        };
         let sql = format!(
-            "SELECT campaign_id, last_entry, desired, actual, wish, steered_by, steered_until, \
-             fetched_at, (SELECT home_epoch FROM campaign WHERE id = campaign_id) {OF_CAMPAIGN}{}",
+            "SELECT {epoch}, campaign_id, last_entry, desired, actual, wish, steered_by, \
+             steered_until, fetched_at {OF_CAMPAIGN}{}",
             S::ROW_LOCK
         );
         let row = store.row(&sql, &[campaign.into()]).await?;
         let mut row = row.ok_or(LedgerError::Missing("campaign"))?;
+        if row.optional_int()? != home_epoch {
+            return Err(LedgerError::Moved);
+        }
         Ok(Self {
             id: row.int()?,
             last_entry: row.optional_int()?,
@@ -241,7 +257,6 @@ impl State {
             by: row.optional_uuid()?,
             until: row.optional_time()?,
             fetched_at: row.time()?,
-            home_epoch: row.int()?,
         })
     }
 
@@ -292,10 +307,7 @@ impl Verb for RecordDesired {
     type Answer = Wished;
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Wished, LedgerError> {
-        let mut state = State::lock(store, self.campaign).await?;
-        if state.home_epoch != self.home_epoch {
-            return Err(LedgerError::Moved);
-        }
+        let mut state = State::lock_at(store, self.campaign, Some(self.home_epoch)).await?;
         let turn = match self.claim {
             Some(claim) => state.take(claim, self.entry.at),
             None => SteeringTurn::NotWanted,
@@ -304,7 +316,10 @@ impl Verb for RecordDesired {
         // Journalled even when it is the old one: somebody acted.
         let wishes = Wishes { replaced: state.wish, ended: None };
         let number = wish(store, &state, (&before, &self.entry), wishes).await?;
-        let kept_in = objects::shape_of_campaign(store, self.campaign).await?;
+        let kept_in = match self.desired {
+            CampaignStatus::Running => objects::shape_of_campaign(store, self.campaign).await?,
+            _ => None,
+        };
         Ok(Wished { number, before: CampaignStatus::from_term(&before), turn, kept_in })
     }
 }
@@ -445,10 +460,7 @@ impl Verb for ClaimSteering {
     type Answer = (SteeringTurn, Wish);
 
     async fn run<S: Statements>(&self, store: &mut S) -> Result<Self::Answer, LedgerError> {
-        let mut state = State::lock(store, self.campaign).await?;
-        if state.home_epoch != self.home_epoch {
-            return Err(LedgerError::Moved);
-        }
+        let mut state = State::lock_at(store, self.campaign, Some(self.home_epoch)).await?;
         let wish = state.wish();
         if self.if_wanted.as_ref().is_some_and(|wanted| *wanted != wish.desired) {
             return Ok((SteeringTurn::NotWanted, wish));

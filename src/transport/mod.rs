@@ -164,7 +164,8 @@ impl Endpoint {
             .http1_only()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            // None at most, or each request would be copied for the retry that never comes.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .referer(false)
             .tcp_nodelay(true)
             .pool_idle_timeout(IDLE_CONNECTION_TIMEOUT)

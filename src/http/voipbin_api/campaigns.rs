@@ -464,16 +464,45 @@ fn native(view: &CampaignView, profile: &Profile) -> Result<Bytes, GatewayError>
 }
 
 fn translated(view: &CampaignView, profile: &Profile) -> Result<Bytes, GatewayError> {
-    shown(bundle(view, profile).campaign, profile)
+    shown(completed(converted(view).campaign, view, profile), profile)
 }
 
 /// A campaign of another platform with its parts, ids and timestamps filled in.
 pub fn bundle(view: &CampaignView, profile: &Profile) -> wire::CampaignBundle {
     let identity = &view.identity;
-    let fetched = &view.fetched;
-    let mut bundle =
-        convert::campaign_from_domain(&fetched.definition, &fetched.status, &view.context).value;
-    let campaign = &mut bundle.campaign;
+    let mut bundle = converted(view);
+    bundle.campaign = completed(bundle.campaign, view, profile);
+    let created = bundle.campaign.tm_create.clone();
+    if let Some(outplan) = &mut bundle.outplan {
+        outplan.id = part_id(identity, CampaignPart::DialingRules);
+        NIL_UUID.clone_into(&mut outplan.customer_id);
+        outplan.tm_create.clone_from(&created);
+        outplan.tm_update = profile.never();
+        outplan.tm_delete = profile.never();
+    }
+    if let Some(outdial) = &mut bundle.outdial {
+        outdial.id = part_id(identity, CampaignPart::ContactList);
+        NIL_UUID.clone_into(&mut outdial.customer_id);
+        outdial.campaign_id = identity.uuid.to_string();
+        outdial.tm_create = created;
+        outdial.tm_update = profile.never();
+        outdial.tm_delete = profile.never();
+    }
+    bundle
+}
+
+fn converted(view: &CampaignView) -> wire::CampaignBundle {
+    let CampaignView { fetched, context, .. } = view;
+    convert::campaign_from_domain(&fetched.definition, &fetched.status, context).value
+}
+
+/// The campaign with what its client wrote of it, and with ids and timestamps.
+fn completed(
+    mut campaign: wire::Campaign,
+    view: &CampaignView,
+    profile: &Profile,
+) -> wire::Campaign {
+    let CampaignView { identity, fetched, .. } = view;
     campaign.outplan_id = part_id(identity, CampaignPart::DialingRules);
     campaign.outdial_id = part_id(identity, CampaignPart::ContactList);
     if is_answered_by_unnamed_agents(&fetched.definition) {
@@ -482,30 +511,15 @@ pub fn bundle(view: &CampaignView, profile: &Profile) -> wire::CampaignBundle {
     if let Some(written) = &view.written
         && let Ok(written) = serde_json::from_value::<wire::Campaign>(written.clone())
     {
-        *campaign = wire::Campaign { status: campaign.status.clone(), ..written };
+        campaign = wire::Campaign { status: campaign.status, ..written };
     }
     campaign.id = identity.uuid.to_string();
     NIL_UUID.clone_into(&mut campaign.customer_id);
-    let created = profile.timestamp(fetched.created_at.unwrap_or(identity.list_at));
-    campaign.tm_create = Some(created.clone());
+    let created = fetched.created_at.unwrap_or(identity.list_at);
+    campaign.tm_create = Some(profile.timestamp(created));
     campaign.tm_update = profile.at_or_never(view.deleted_at);
     campaign.tm_delete = profile.at_or_never(view.deleted_at);
-    if let Some(outplan) = &mut bundle.outplan {
-        outplan.id = part_id(identity, CampaignPart::DialingRules);
-        NIL_UUID.clone_into(&mut outplan.customer_id);
-        outplan.tm_create = Some(created.clone());
-        outplan.tm_update = profile.never();
-        outplan.tm_delete = profile.never();
-    }
-    if let Some(outdial) = &mut bundle.outdial {
-        outdial.id = part_id(identity, CampaignPart::ContactList);
-        NIL_UUID.clone_into(&mut outdial.customer_id);
-        outdial.campaign_id = identity.uuid.to_string();
-        outdial.tm_create = Some(created);
-        outdial.tm_update = profile.never();
-        outdial.tm_delete = profile.never();
-    }
-    bundle
+    campaign
 }
 
 /// Agents whose group no binding names: they are shown as a queue of the campaign's own.

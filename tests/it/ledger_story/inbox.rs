@@ -13,6 +13,7 @@ use dialbridge::ledger::quarantine::{
     MAX_UNPROVED, MAX_UNPROVED_BYTES, QuarantineFilter, QuarantineRow,
 };
 use dialbridge::ledger::{Ledger, LedgerError};
+use futures_util::future::join_all;
 use uuid::Uuid;
 
 use super::receivers::receiver;
@@ -31,6 +32,7 @@ stories! {
     a_page_ends_with_its_rows_or_its_bytes,
     what_the_store_refuses_is_told_from_a_store_that_is_away,
     a_part_that_waits_takes_along_what_is_counted,
+    a_push_that_is_refused_takes_no_others_along,
 }
 
 const BODY: &str = "[{\"called\":\"013100000001\"}]";
@@ -100,7 +102,7 @@ async fn a_push_is_processed_once_and_as_a_whole(place: Place) {
     let rows = due(&ledger, 2).await;
     let bodies: Vec<&str> = rows.iter().map(|row| &row.body[..1]).collect();
     assert_eq!(bodies, ["0", "1", "2"], "oldest first");
-    assert!(!format!("{rows:?}").contains("0131"), "a push is not printed");
+    assert!(!format!("{rows:?}").contains("01310000"), "a push is not printed");
 
     let settle = async |row: &InboxRow, campaign: Uuid| {
         let processed = Processed {
@@ -427,4 +429,30 @@ async fn a_part_that_waits_takes_along_what_is_counted(place: Place) {
     }
     assert_eq!(tally(&ledger).await, [200, 200, 0, 0]);
     assert_eq!(due(&ledger, 1000).await, []);
+}
+
+/// Pushes that come at once are committed together.
+async fn a_push_that_is_refused_takes_no_others_along(place: Place) {
+    let ledger = place.ledger().await;
+    place.tamper(match &place.at {
+        At::File(_) => {
+            "CREATE TRIGGER poison BEFORE INSERT ON inbox WHEN NEW.body LIKE '%poison%' \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END;"
+        }
+        At::Database(_) => {
+            "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN RAISE EXCEPTION ''refused'' USING ERRCODE = ''22003''; END'; \
+             CREATE TRIGGER poison BEFORE INSERT ON inbox FOR EACH ROW \
+             WHEN (NEW.body LIKE '%poison%') EXECUTE FUNCTION poison();"
+        }
+    });
+    let bodies = (0..40).map(|n| if n % 10 == 7 { format!("poison {n}") } else { n.to_string() });
+    let appended = bodies.clone().map(|body| ledger.append_inbox(push("pairs", body), at(0)));
+    let told = join_all(appended).await;
+    for (body, told) in bodies.zip(told) {
+        let is_refused = matches!(told, Err(LedgerError::Refused(_)));
+        assert_eq!(is_refused, body.starts_with("poison"), "{body}: {told:?}");
+        assert_eq!(told.is_ok(), !is_refused, "{body}: {told:?}");
+    }
+    assert_eq!(ledger.due_inbox(page(99), at(0)).await.unwrap().len(), 36);
 }
