@@ -25,6 +25,8 @@ pub fn start(format: LogFormat, default_filter: &str) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Where a line cannot be written (full disk, closed pipe) saying so would panic in its writer.
+        .log_internal_errors(false)
         .with_span_events(FmtSpan::NONE);
     let started = match format {
         LogFormat::Text => builder.try_init(),

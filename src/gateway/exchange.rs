@@ -50,13 +50,18 @@ impl WorkerGateway {
     }
 
     /// Whether a campaign is still there, as far as is known: some homes go on showing what was deleted.
+    /// While the ledger is away nobody knows; a stop must not wait for that.
     ///
     /// # Errors
     /// `NotFound` when it is known to be deleted.
     pub async fn check_exists(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
-        match self.shared.ledger.find_entry(identity.uuid).await? {
-            Some(entry) if entry.snapshot.deleted => Err(GatewayError::NotFound(Noun::Campaign)),
-            _ => Ok(()),
+        match self.shared.ledger.find_entry(identity.uuid).await {
+            Ok(Some(entry)) if entry.snapshot.deleted => {
+                Err(GatewayError::NotFound(Noun::Campaign))
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.is_of_the_store() => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
+use crate::ledger::LedgerError;
 use crate::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
 use crate::ledger::journal::JournalEntry;
 
@@ -124,18 +125,21 @@ impl WorkerGateway {
         let (client, now) = (asked.client.name.clone(), self.shared.clock.now());
         let request = KeyedRequest { client, key: key.clone(), fingerprint, subject, kept };
         let ledger = &self.shared.ledger;
-        let begun = ledger.begin_idempotent(request.clone(), now).await;
-        let mut known = match begun {
-            // Whether it came before cannot be told; a stop may be done again.
+        let begun = async {
+            let known = ledger.begin_idempotent(request.clone(), now).await?;
+            if !self.is_due_again(asked, again, &known).await {
+                return Ok::<_, LedgerError>(known);
+            }
+            ledger.begin_idempotent_again(request, now).await?;
+            Ok(Idempotency::New)
+        };
+        let known = match begun.await {
+            // Whether it came before cannot be told, or not be kept; a stop may be done again.
             Err(error) if error.is_of_the_store() && matches!(again, Again::ToldOrStopped(_)) => {
                 return work.await;
             }
-            begun => begun?,
+            known => known?,
         };
-        if self.is_due_again(asked, again, &known).await {
-            ledger.begin_idempotent_again(request, now).await?;
-            known = Idempotency::New;
-        }
         match known {
             Idempotency::New => {}
             Idempotency::UnderWay => {

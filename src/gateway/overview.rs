@@ -214,10 +214,18 @@ impl WorkerGateway {
         key: CampaignKey,
         desire: Desire,
     ) -> Result<CampaignOverview, GatewayError> {
-        let (known, _) = self.overview_of(accounts, key).await?;
-        if matches!(known.state, OverviewState::Draft) {
-            return Err(GatewayError::State("a draft is started by its client".to_owned()));
-        }
+        let (campaign, platform) = match self.overview_of(accounts, key).await {
+            Ok((known, _)) if matches!(known.state, OverviewState::Draft) => {
+                return Err(GatewayError::State("a draft is started by its client".to_owned()));
+            }
+            Ok((known, _)) => (known.uuid, known.home),
+            // A stop is sent also while the ledger is away, to a campaign that is remembered.
+            Err(error) if desire == Desire::Stop && error.is_of_the_store() => {
+                let identity = self.find(key).await?.ok_or(error)?;
+                (identity.uuid, self.home(&identity)?.adapter.platform())
+            }
+            Err(error) => return Err(error),
+        };
         let client = Client {
             name: operator.to_owned(),
             accounts: accounts.to_vec(),
@@ -226,10 +234,10 @@ impl WorkerGateway {
         };
         let asked = Asked {
             client: Arc::new(client),
-            platform: known.home,
+            platform,
             request_id: self.shared.clock.new_uuid().to_string(),
         };
-        let key = CampaignKey::Uuid(known.uuid);
+        let key = CampaignKey::Uuid(campaign);
         self.set_desired(&asked, key, desire, Repeat::Done).await?;
         Ok(self.overview_of(accounts, key).await?.0)
     }

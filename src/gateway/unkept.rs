@@ -12,6 +12,7 @@ use crate::gateway::rules::{self, End, Stated};
 use crate::gateway::{WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
+use crate::ledger::steering::SteeringTurn;
 use crate::platforms::{self, Operation, PlatformErrorKind};
 use crate::transport::pacing::Lane;
 
@@ -101,8 +102,19 @@ pub(super) async fn run(run: &mut Run<'_>) -> Result<Option<String>, Stop> {
     };
     let home = gateway.homes.get(&identity.home);
     let home = home.ok_or_else(|| Stop::Failed("the account is not configured".to_owned()))?;
-    let native = &identity.native;
-    match home.adapter.campaign(Lane::Stop, native).await {
+    let (ledger, native) = (&gateway.shared.ledger, &identity.native);
+    // What its home shows says nothing while a start is on its way that read the rules before they changed.
+    let (claim, now) = (gateway.claim(&identity, run.row.uuid)?, gateway.shared.clock.now());
+    let (turn, _) = ledger.claim_steering(&identity, claim, None, now).await?;
+    if let SteeringTurn::Others(until) = turn {
+        return Err(settling::not_yet(until, now));
+    }
+    let found = home.adapter.campaign(Lane::Stop, native).await;
+    if !found.as_ref().is_ok_and(|found| found.status == CampaignStatus::Running) {
+        ledger.end_steering(subject, run.row.uuid, None).await?;
+        gateway.shared.steered.notify_waiters();
+    }
+    match found {
         Ok(found) if found.status == CampaignStatus::Running => {}
         Ok(_) => return Ok(None),
         Err(error) if error.kind == PlatformErrorKind::NotFound => return Ok(None),

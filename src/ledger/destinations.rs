@@ -192,7 +192,21 @@ impl Verb for List {
                    old_secrets, state, reason, is_receiver, requires_receipt, created_at, \
                    created_total, delivered_total, dead_total FROM destination WHERE state <> 'removed' \
                    ORDER BY name";
-        store.rows(sql, &[]).await?.into_iter().map(|mut row| read(&mut row)).collect()
+        let mut readable = Vec::new();
+        for mut row in store.rows(sql, &[]).await? {
+            match read(&mut row) {
+                Ok(row) => readable.push(row),
+                // What it is to get waits; the others are none the worse.
+                Err(LedgerError::Corrupt(why)) => {
+                    tracing::error!(
+                        why,
+                        "a stored destination cannot be read; nothing is sent there"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(readable)
     }
 }
 

@@ -267,9 +267,14 @@ fn read(mut row: Row) -> Result<JobRow, LedgerError> {
     })
 }
 
-async fn find<S: Statements>(store: &mut S, uuid: Uuid) -> Result<Option<JobRow>, LedgerError> {
-    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE j.uuid = $1");
-    store.row(&sql, &[uuid.into()]).await?.map(read).transpose()
+type Found = Result<Option<JobRow>, LedgerError>;
+async fn find<S: Statements>(store: &mut S, uuid: Uuid) -> Found {
+    find_by(store, "j.uuid", uuid.into()).await
+}
+
+async fn find_by<S: Statements>(store: &mut S, column: &str, value: Value) -> Found {
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE {column} = $1");
+    store.row(&sql, &[value]).await?.map(read).transpose()
 }
 
 /// The job's row, if the lease with this fence is the one that counts.
@@ -282,7 +287,7 @@ async fn leased<S: Statements>(
         S::ROW_LOCK
     );
     let row = store.row(&sql, &[uuid.into(), fence.into()]).await?;
-    row.ok_or(LedgerError::NotLeased(uuid))?.int()
+    row.map_or(Err(LedgerError::NotLeased(uuid)), |mut row| row.int())
 }
 
 struct SubmitJob {
@@ -349,7 +354,7 @@ impl Verb for LeaseJobs {
         let named = placeholders(parameters.len() + 1, self.kinds.len());
         parameters.extend(self.kinds.iter().map(|kind| Value::from(*kind)));
         let sql = format!(
-            "SELECT id, uuid FROM job WHERE ((state = 'waiting' AND run_at <= $1) \
+            "SELECT id FROM job WHERE ((state = 'waiting' AND run_at <= $1) \
              OR (state = 'running' AND lease_until <= $1)) AND kind IN ({named}) \
              ORDER BY run_at, id LIMIT $2{}",
             S::ROW_LOCK_OR_SKIP
@@ -357,11 +362,11 @@ impl Verb for LeaseJobs {
         let due = store.rows(&sql, &parameters).await?;
         let mut jobs = Vec::with_capacity(due.len());
         for mut row in due {
-            let (id, uuid) = (row.int()?, row.uuid()?);
+            let id = row.int()?;
             let sql = "UPDATE job SET state = 'running', lease_owner = $2, lease_until = $3, \
                        fence = fence + 1 WHERE id = $1";
             store.execute(sql, &[id.into(), self.owner.into(), self.until.into()]).await?;
-            match find(store, uuid).await {
+            match find_by(store, "j.id", id.into()).await {
                 Ok(job) => jobs.extend(job),
                 // It ends by itself: the others that are due are none the worse.
                 Err(LedgerError::Corrupt(why)) => {

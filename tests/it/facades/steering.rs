@@ -1,8 +1,17 @@
 //! A stop is not lost, whatever is under way when it comes; and the journal knows what was ours.
 
+use std::time::Duration;
+
+use dialbridge::clock::Clock;
 use dialbridge::config::LedgerConfig;
+use dialbridge::domain::campaign::CampaignStatus;
+use dialbridge::domain::ids::CampaignKey;
+use dialbridge::ledger::Ledger;
+use dialbridge::ledger::journal::JournalEntry;
+use dialbridge::ledger::steering::Claim;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::voipbin_draft::{QUEUE, on_isales};
 use super::widening::{self, refused_for};
@@ -233,6 +242,53 @@ async fn a_rule_that_another_process_was_told_counts_at_once() {
     let refused = steer_at(&app, &other, &id, "run").await;
     refused_for(&refused, "service_level");
     replica.stop().await;
+    app.finish().await;
+}
+
+/// The start has read the rules, and its home answers after they were changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_a_change_of_rules_overtook_is_stopped() {
+    let database = Database::create();
+    let url = SecretString::from(database.url());
+    let app = TestApp::simulators(|config| {
+        on_isales(config);
+        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+    })
+    .await;
+    let app = app.serve().await;
+    let id = widening::draft(&app, &json!({}), &json!({})).await;
+    assert_eq!(steer(&app, &id, "run").await.status, 200);
+    no_job_is_left(&app).await;
+    assert_eq!(steer(&app, &id, "stop").await.status, 200);
+    let number = app.number_of(VDN, "c").await;
+    until(async || status_there(&app, number).await == 3).await;
+
+    // Another process has begun a start.
+    let ledger = Ledger::open_postgres(&database.url(), 1).await.unwrap();
+    let key = CampaignKey::Uuid(id.parse().unwrap());
+    let identity = ledger.find_campaign(key).await.unwrap().unwrap();
+    let now = Clock::real().now();
+    let (by, until_then) = (Uuid::from_u128(1), now + Duration::from_secs(60));
+    let claim = Claim { by, until: until_then };
+    let entry = JournalEntry::new(now, "both", "campaign-start");
+    let running = CampaignStatus::Running;
+    ledger.record_desired_status(&identity, running, entry, Some(claim)).await.unwrap();
+
+    let slower = Some(json!({"service_level": 50}));
+    let changed = app.vb("PUT", &format!("/campaigns/{id}/service_level"), slower).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    let job = async || {
+        let jobs = app.api("/jobs").await["items"].as_array().unwrap().clone().into_iter();
+        jobs.filter(|job| job["kind"] == "campaign.unkept_rule").collect::<Vec<_>>()
+    };
+    until(async || job().await.iter().any(|job| job["attempts"] != 0)).await;
+    assert_ne!(job().await[0]["state"], "done", "the start is not answered yet");
+    let resume = format!("v1/openapi/campaigns/{VDN}/{number}/resume");
+    app.on_isales("PUT", &resume, None).await;
+    ledger.end_steering(identity.uuid, by, None).await.unwrap();
+    until(async || status_there(&app, number).await == 3).await;
+    no_job_is_left(&app).await;
+    assert_eq!(job().await[0]["state"], "done");
     app.finish().await;
 }
 

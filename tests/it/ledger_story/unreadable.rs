@@ -18,6 +18,7 @@ stories! {
     an_event_that_cannot_be_read_keeps_none_of_the_others,
     a_push_whose_row_cannot_be_read_keeps_none_of_the_others,
     a_job_that_cannot_be_read_keeps_none_of_the_others,
+    a_destination_that_cannot_be_read_keeps_none_of_the_others,
 }
 
 async fn an_event_that_cannot_be_read_keeps_none_of_the_others(place: Place) {
@@ -104,20 +105,23 @@ async fn a_push_whose_row_cannot_be_read_keeps_none_of_the_others(place: Place) 
     }
 }
 
+fn job(n: i64) -> NewJob {
+    NewJob {
+        uuid: uuid(5000 + n),
+        kind: "kind".to_owned(),
+        subject: Some(uuid(n)),
+        account: slug("pairs"),
+        actor: "crm".to_owned(),
+        request_id: None,
+        input: "{}".to_owned(),
+        run_at: at(n),
+    }
+}
+
 async fn a_job_that_cannot_be_read_keeps_none_of_the_others(place: Place) {
     let ledger = place.ledger().await;
     for n in 1..=3 {
-        let job = NewJob {
-            uuid: uuid(5000 + n),
-            kind: "kind".to_owned(),
-            subject: Some(uuid(n)),
-            account: slug("pairs"),
-            actor: "crm".to_owned(),
-            request_id: None,
-            input: "{}".to_owned(),
-            run_at: at(n),
-        };
-        ledger.submit_job(job, at(0)).await.unwrap();
+        ledger.submit_job(job(n), at(0)).await.unwrap();
     }
     let second = |created_at: i64| {
         let second = "(SELECT id FROM job ORDER BY id LIMIT 1 OFFSET 1)";
@@ -133,4 +137,36 @@ async fn a_job_that_cannot_be_read_keeps_none_of_the_others(place: Place) {
     let failed = ledger.find_job(uuid(5002)).await.unwrap().unwrap();
     assert_eq!(failed.state, JobState::Failed);
     assert_eq!(failed.error.as_deref(), Some("what is stored of it cannot be read"));
+}
+
+/// Not even its id; PostgreSQL takes no such.
+#[tokio::test]
+async fn a_job_without_a_name_keeps_none_of_the_others() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    for n in 1..=2 {
+        ledger.submit_job(job(n), at(0)).await.unwrap();
+    }
+    place.tamper("UPDATE job SET uuid = 'no uuid' WHERE id = (SELECT MIN(id) FROM job)");
+    let leased = ledger.lease_jobs(uuid(1), vec!["kind"], 10, at(1000), at(100)).await.unwrap();
+    let leased: Vec<_> = leased.into_iter().map(|row| row.uuid).collect();
+    assert_eq!(leased, [uuid(5002)]);
+    let again = ledger.lease_jobs(uuid(1), vec!["kind"], 10, at(3000), at(2000)).await.unwrap();
+    assert_eq!(again.len(), 1, "it has failed, once");
+}
+
+async fn a_destination_that_cannot_be_read_keeps_none_of_the_others(place: Place) {
+    let ledger = place.ledger().await;
+    for n in 1..=2 {
+        let destination =
+            Destination { is_receiver: false, ..receiver(n, &format!("http://{n}.example.com/")) };
+        let entry = JournalEntry::new(at(1), "operator", "destination");
+        ledger.add_destination(destination, entry).await.unwrap();
+    }
+    let all = ledger.destinations().await.unwrap();
+    place.tamper(
+        "UPDATE destination SET concurrency = -1 WHERE id = (SELECT MIN(id) FROM destination)",
+    );
+    let left = ledger.destinations().await.unwrap();
+    assert_eq!(left, all[1..]);
 }
