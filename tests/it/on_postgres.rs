@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::ledger_story::cluster::Database;
 use crate::support::sink::Sink;
-use crate::support::{TestApp, VDN, until};
+use crate::support::{TestApp, VDN, VIRTUAL_VDN, until};
 
 const PUSHES: u64 = 60;
 
@@ -155,6 +155,44 @@ async fn a_stop_that_cannot_be_recorded_is_sent() {
         assert_eq!(status_there(*number).await, 3, "{name}");
         assert_eq!(app.row_of(name).await["status"], "stop", "{name}");
     }
+    app.finish().await;
+}
+
+/// While the ledger is away: a client of the other language than the campaign's home, and an operator.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_sent_while_the_ledger_is_away() {
+    let database = Database::create();
+    let app = gateway(&database, 8).await;
+    app.voipbin_campaign("there").await;
+    let number = app.isales_campaign("autumn").await;
+    let app = app.serve().await;
+    let there = app.uuid_of("there").await;
+    let autumn = app.uuid_of("autumn").await;
+    let away = app.number_of(VIRTUAL_VDN, "there").await;
+    let path = |verb: &str| format!("v1/openapi/campaigns/{VIRTUAL_VDN}/{away}{verb}");
+    app.cc_ok("PUT", &path("/resume"), None).await;
+    app.cc_ok("PUT", &format!("v1/openapi/campaigns/{VDN}/{number}/resume"), None).await;
+    let operate = async |id: &str, verb: &str| {
+        app.ask_api("operator", ("POST", &format!("/campaigns/{id}/{verb}")), None).await
+    };
+    let stops = || {
+        let writes = app.voipbin.journal.writes().into_iter().chain(app.isales.journal.writes());
+        writes.filter(|w| w.path.ends_with("/status") || w.path.ends_with("/pause")).count()
+    };
+    database.set_away(true);
+    database.end_sessions();
+    let before = stops();
+    let said = app.cc("PUT", &path("/pause"), None).await;
+    assert_eq!((said.status, stops()), (503, before + 1), "{}", said.text);
+    for (n, id) in [&there, &autumn].into_iter().enumerate() {
+        let said = operate(id, "stop").await;
+        assert_eq!((said.status, stops()), (503, before + 2 + n), "{}", said.text);
+        assert_eq!(operate(id, "start").await.status, 503);
+    }
+    assert_eq!(stops(), before + 3, "no start was sent");
+    database.set_away(false);
+    until(async || operate(&there, "stop").await.status == 200).await;
+    assert_eq!(operate(&autumn, "stop").await.status, 200);
     app.finish().await;
 }
 

@@ -69,6 +69,12 @@ impl Database {
         self.cluster.psql("postgres", &sql);
     }
 
+    /// Whether nobody is let in, as while the server is away; sessions that there are go on.
+    pub fn set_away(&self, is_away: bool) {
+        let sql = format!("ALTER DATABASE {} ALLOW_CONNECTIONS {}", self.name, !is_away);
+        self.cluster.psql("postgres", &sql);
+    }
+
     pub fn end_sessions(&self) {
         let name = &self.name;
         let sql = format!(
