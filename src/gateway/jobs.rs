@@ -349,8 +349,7 @@ impl Run<'_> {
         let job = (self.row.uuid, self.row.fence);
         let in_doubt = self.row.in_doubt;
         let now = shared.clock.now();
-        let begun = shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await;
-        begun?;
+        shared.ledger.begin_step(job, name.to_owned(), now + LEASE, now).await?;
         self.row.in_doubt = true;
         let done = work(in_doubt).await.map_err(|error| self.stop_for(&error))?;
         let checkpoint = serde_json::to_string(&done)

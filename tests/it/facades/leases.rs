@@ -1,7 +1,5 @@
 //! Jobs that another process took over while the first one was still at work.
 
-use dialbridge::config::LedgerConfig;
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::isales_life::{bound, document};
@@ -13,10 +11,9 @@ use crate::support::{TestApp, VIRTUAL_VDN, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_lease_takes_nothing_away_that_was_made() {
     let database = Database::create();
-    let url = SecretString::from(database.url());
     let app = TestApp::simulators(|config| {
         bound(config);
-        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+        config.ledger = database.ledger();
     });
     let app = app.await.serve().await;
     let replica = app.replica().await;

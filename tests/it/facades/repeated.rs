@@ -506,10 +506,9 @@ async fn numbers_that_were_added_are_not_added_again_whatever_came_since() {
 #[actix_web::test]
 async fn of_two_processes_one_does_a_signed_write() {
     let database = Database::create();
-    let url = SecretString::from(database.url());
     let app = TestApp::simulators(|config| {
         bound(config);
-        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+        config.ledger = database.ledger();
     });
     let app = app.await.serve().await;
     let replica = app.replica().await;

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use dialbridge::clock::Clock;
-use dialbridge::config::LedgerConfig;
 use dialbridge::domain::campaign::CampaignStatus;
 use dialbridge::domain::ids::CampaignKey;
 use dialbridge::ledger::Ledger;
 use dialbridge::ledger::journal::JournalEntry;
 use dialbridge::ledger::steering::Claim;
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -202,9 +200,8 @@ async fn after_the_last_stop_nothing_dials() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_through_another_process_is_not_lost_either() {
     let database = Database::create();
-    let url = SecretString::from(database.url());
     let app = TestApp::simulators(|config| {
-        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+        config.ledger = database.ledger();
     })
     .await;
     let there = with_people(&app).await;
@@ -221,10 +218,9 @@ async fn a_stop_through_another_process_is_not_lost_either() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rule_that_another_process_was_told_counts_at_once() {
     let database = Database::create();
-    let url = SecretString::from(database.url());
     let app = TestApp::simulators(|config| {
         on_isales(config);
-        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+        config.ledger = database.ledger();
     })
     .await;
     let app = app.serve().await;
@@ -249,10 +245,9 @@ async fn a_rule_that_another_process_was_told_counts_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_a_change_of_rules_overtook_is_stopped() {
     let database = Database::create();
-    let url = SecretString::from(database.url());
     let app = TestApp::simulators(|config| {
         on_isales(config);
-        config.ledger = LedgerConfig::Postgres { url, connections: 8 };
+        config.ledger = database.ledger();
     })
     .await;
     let app = app.serve().await;

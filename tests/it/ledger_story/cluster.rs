@@ -11,6 +11,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dialbridge::config::LedgerConfig;
+use secrecy::SecretString;
+
 /// How often, and with what pause between, the new server is asked whether it is up.
 const START_TRIES: u32 = 600;
 const START_INTERVAL: Duration = Duration::from_millis(50);
@@ -54,6 +57,11 @@ impl Database {
     pub fn url(&self) -> String {
         let directory = self.cluster.directory.display();
         format!("postgresql:///{}?host={directory}&user=postgres", self.name)
+    }
+
+    /// A gateway's ledger here, with as many connections as it has by itself.
+    pub fn ledger(&self) -> LedgerConfig {
+        LedgerConfig::Postgres { url: SecretString::from(self.url()), connections: 8 }
     }
 
     pub fn run(&self, sql: &str) {
