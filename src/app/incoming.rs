@@ -112,6 +112,7 @@ where
         async move {
             let Some((serving, admission)) = serving else { return Ok(()) };
             tokio::select! {
+                biased;
                 served = serving => served,
                 () = admission.over() => Ok(()),
             }

@@ -185,16 +185,20 @@ impl Opened {
             Some(workers) => server.workers(workers),
             None => server,
         };
-        let (gate, shutdown) = (Arc::clone(gate), server.graceful_shutdown_signal());
+        let (of_workers, gate) = (Arc::clone(gate), Arc::clone(gate));
+        let shutdown = server.graceful_shutdown_signal();
         let (name, tls) = (gate.name(), tls.map(Acceptor::new));
         let server = server.listen(name, socket, move || {
-            incoming::serve(&gate, tls.clone(), shutdown.clone(), app().into_factory())
+            incoming::serve(&of_workers, tls.clone(), shutdown.clone(), app().into_factory())
         })?;
         let server = server.run();
         self.servers.push(server.handle());
         self.listeners.push(spawn(name, async move {
-            if let Err(error) = server.await {
-                tracing::error!(listener = name, %error, "a listener failed; the process stops");
+            tokio::select! {
+                ended = server => if let Err(error) = ended {
+                    tracing::error!(listener = name, %error, "a listener failed; the process stops");
+                },
+                never = gate.close_quiet() => match never {},
             }
         }));
         Ok(())

@@ -2,15 +2,20 @@
 //! that has proved nothing makes room for the new one; a flood of silent connections closes its own.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use futures_util::task::AtomicWaker;
 
 use super::Side;
 use super::peers::{Proxies, network};
 use super::refusals::{Reason, Refusals};
+use crate::clock::Stopwatch;
 use crate::config::ListenerLimits;
 
 /// Where connections of one listener come in.
@@ -25,7 +30,14 @@ struct Open {
     proxies: Proxies,
     next: u64,
     count: usize,
-    peers: HashMap<IpAddr, BTreeMap<u64, Arc<Connection>>>,
+    peers: HashMap<IpAddr, BTreeMap<u64, Present>>,
+}
+
+/// A connection that is open, and since when it has been seen without any happening.
+struct Present {
+    connection: Arc<Connection>,
+    activity: u64,
+    quiet: Stopwatch,
 }
 
 /// What is known of a connection.
@@ -38,7 +50,15 @@ pub struct Connection {
     requests: AtomicU32,
     /// Grows whenever something happens that a silent client does not bring about.
     activity: AtomicU64,
-    closed: CancellationToken,
+    closed: Closed,
+}
+
+/// Whether a connection has to end. Whoever serves it asks at each of its wakings, so that asking has to
+/// cost next to nothing.
+#[derive(Default)]
+struct Closed {
+    is_so: AtomicBool,
+    waker: AtomicWaker,
 }
 
 /// A connection that may stay; it is closed and forgotten when this is dropped.
@@ -113,12 +133,25 @@ impl Gate {
         open.next += 1;
         open.count += 1;
         let connection = Arc::<Connection>::default();
-        open.peers.entry(peer).or_default().insert(number, Arc::clone(&connection));
+        let present = Present::new(&connection);
+        open.peers.entry(peer).or_default().insert(number, present);
         drop(open);
         if makes_room.is_some() {
             self.refusals.note(self.side, Reason::MadeRoom, Some(address));
         }
         Some(Admission { gate: Arc::clone(self), peer, number, connection })
+    }
+
+    /// Closes the connections on which nothing happens for the listener's `idle_timeout` (at most twice
+    /// that), for as long as this is polled. What a client sends is no happening: a head that never ends
+    /// keeps nothing open. A request that is being answered has deadlines of its own.
+    #[expect(clippy::disallowed_methods, reason = "sockets live in the machine's time")]
+    pub async fn close_quiet(&self) -> Infallible {
+        loop {
+            let idle = self.limits().idle_timeout;
+            tokio::time::sleep(idle).await;
+            self.lock().close_quiet(idle);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -130,22 +163,31 @@ impl Open {
     /// The address that has most connections that could make room.
     fn heaviest(&self) -> Option<IpAddr> {
         let closable = self.peers.iter().map(|(peer, connections)| {
-            (connections.values().filter(|connection| connection.may_be_closed()).count(), *peer)
+            let closable = connections.values().filter(|of| of.connection.may_be_closed());
+            (closable.count(), *peer)
         });
         closable.max().filter(|(count, _)| *count > 0).map(|(_, peer)| peer)
     }
 
     fn close_oldest(&mut self, peer: IpAddr) -> bool {
         let Some(connections) = self.peers.get(&peer) else { return false };
-        let mut closable = connections.iter().filter(|(_, connection)| connection.may_be_closed());
+        let mut closable = connections.iter().filter(|(_, of)| of.connection.may_be_closed());
         let Some((&number, _)) = closable.next() else { return false };
-        if let Some(connection) = self.remove(peer, number) {
-            connection.closed.cancel();
+        if let Some(present) = self.remove(peer, number) {
+            present.connection.closed.close();
         }
         true
     }
 
-    fn remove(&mut self, peer: IpAddr, number: u64) -> Option<Arc<Connection>> {
+    fn close_quiet(&mut self, idle: Duration) {
+        for present in self.peers.values_mut().flat_map(BTreeMap::values_mut) {
+            if present.is_quiet(idle) {
+                present.connection.closed.close();
+            }
+        }
+    }
+
+    fn remove(&mut self, peer: IpAddr, number: u64) -> Option<Present> {
         let connections = self.peers.get_mut(&peer)?;
         let removed = connections.remove(&number)?;
         if connections.is_empty() {
@@ -163,21 +205,44 @@ impl Drop for Admission {
 }
 
 impl Admission {
-    /// Ends when the connection has to make room, or nothing happens on it for the listener's
-    /// `idle_timeout` (at most twice that). What a client sends is no happening: a head that never
-    /// ends keeps nothing open. A request that is being answered has deadlines of its own.
+    /// Ends when the connection has to make room, or was quiet for too long.
     pub async fn over(&self) {
-        let (connection, idle) = (&self.connection, self.gate.limits().idle_timeout);
-        loop {
-            let before = connection.activity.load(Ordering::Relaxed);
-            if tokio::time::timeout(idle, connection.closed.cancelled()).await.is_ok() {
-                return;
-            }
-            let is_quiet = connection.activity.load(Ordering::Relaxed) == before;
-            if is_quiet && connection.requests.load(Ordering::Relaxed) == 0 {
-                return;
-            }
+        self.connection.closed.wait().await;
+    }
+}
+
+impl Present {
+    fn new(connection: &Arc<Connection>) -> Self {
+        Self { connection: Arc::clone(connection), activity: 0, quiet: Stopwatch::start() }
+    }
+
+    /// Whether nothing has happened since it was seen so, `idle` ago.
+    fn is_quiet(&mut self, idle: Duration) -> bool {
+        let activity = self.connection.activity.load(Ordering::Relaxed);
+        if activity != self.activity {
+            (self.activity, self.quiet) = (activity, Stopwatch::start());
         }
+        let is_answered = self.connection.requests.load(Ordering::Relaxed) > 0;
+        !is_answered && self.quiet.elapsed() >= idle
+    }
+}
+
+impl Closed {
+    fn close(&self) {
+        self.is_so.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn is_so(&self) -> bool {
+        self.is_so.load(Ordering::Acquire)
+    }
+
+    async fn wait(&self) {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            if self.is_so() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
@@ -240,7 +305,7 @@ mod tests {
     }
 
     fn is_closed(admission: &Admission) -> bool {
-        admission.connection.closed.is_cancelled()
+        admission.connection.closed.is_so()
     }
 
     #[test]
@@ -278,11 +343,18 @@ mod tests {
         let idle_timeout = std::time::Duration::from_millis(5);
         let limits = ListenerLimits { idle_timeout, ..gate.limits() };
         gate.limit(limits, Proxies::default());
-        admit(&gate, "192.0.2.1").unwrap().over().await;
+        let quiet = admit(&gate, "192.0.2.1").unwrap();
         let busy = admit(&gate, "192.0.2.1").unwrap();
         let request = busy.connection.begin();
-        assert!(tokio::time::timeout(20 * idle_timeout, busy.over()).await.is_err());
-        drop(request);
-        busy.over().await;
+        let story = async {
+            quiet.over().await;
+            assert!(tokio::time::timeout(20 * idle_timeout, busy.over()).await.is_err());
+            drop(request);
+            busy.over().await;
+        };
+        tokio::select! {
+            () = story => {}
+            never = gate.close_quiet() => match never {},
+        }
     }
 }
