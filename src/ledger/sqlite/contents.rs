@@ -17,10 +17,10 @@ use std::time::Duration;
 const HEADER_BYTES: usize = 100;
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// The header of the log, and what it begins with, but for the last bit.
-const LOG_HEADER_BYTES: usize = 32;
-const LOG_MAGIC: u32 = 0x377f_0682;
+pub(super) const LOG_HEADER_BYTES: usize = 32;
+pub(super) const LOG_MAGIC: u32 = 0x377f_0682;
 /// What stands in the log before each page.
-const FRAME_HEADER_BYTES: usize = 24;
+pub(super) const FRAME_HEADER_BYTES: usize = 24;
 /// What is read of the index: twice the same header, and what checkpoints have done.
 const INDEX_HEADER_BYTES: usize = 48;
 const INDEX_BYTES: usize = 136;
@@ -70,11 +70,11 @@ struct Main {
 
 /// Of the index of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Index {
-    page_bytes: u64,
+pub(super) struct Index {
+    pub page_bytes: u64,
     /// In the log, committed.
-    frames: u32,
-    salts: [u8; 8],
+    pub frames: u32,
+    pub salts: [u8; 8],
     /// Frames that checkpoints have copied into the ledger file, and those that the last one began with.
     copied: u32,
     begun: u32,
@@ -176,7 +176,7 @@ fn read_main(file: &File) -> io::Result<Main> {
 }
 
 /// None while it is being written.
-fn read_index(file: &File) -> io::Result<Option<Index>> {
+pub(super) fn read_index(file: &File) -> io::Result<Option<Index>> {
     let mut index = [0; INDEX_BYTES];
     let is_there = read_at(file, &mut index, 0)?;
     let [header, copy] = [0, INDEX_HEADER_BYTES].map(|at| &index[at..at + INDEX_HEADER_BYTES]);
@@ -205,7 +205,7 @@ fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
     }
 }
 
-fn big(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn big(bytes: &[u8], at: usize) -> u32 {
     word(bytes, at).map_or(0, u32::from_be_bytes)
 }
 

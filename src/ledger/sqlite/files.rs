@@ -19,6 +19,7 @@ use url::Url;
 
 use super::BUSY_TIMEOUT;
 use super::contents::{Contents, Mark, Overwritten};
+use super::log::{self, CutShort};
 use super::statements::ledger_error;
 use crate::ledger::LedgerError;
 
@@ -206,6 +207,24 @@ pub fn open_unchanged(itself: &Path) -> Result<Connection, LedgerError> {
     let connection = opened.map_err(|error| ledger_error(&error))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(|error| ledger_error(&error))?;
     Ok(connection)
+}
+
+/// Reads the log through, before SQLite drops what it cannot read of it. Only under the ledger's lock.
+///
+/// # Errors
+/// `Damaged` when commits that were answered as done cannot be read any more.
+pub fn check_log(path: &Path) -> Result<(), LedgerError> {
+    let itself = resolved(path);
+    let [log, index] = COMPANIONS.map(|suffix| with_suffix(&itself, suffix));
+    let found = log::cut_short(&log, &index).map_err(|error| unavailable(&log, &error))?;
+    let Some(CutShort { readable, committed }) = found else { return Ok(()) };
+    Err(LedgerError::Damaged(format!(
+        "{} was overwritten: {readable} of its {committed} pages can be read, and what was committed in \
+         the others is lost; put a copy of the ledger in its place with `dialbridge restore COPY \
+         --replace`, or delete {} to go on with what is left",
+        log.display(),
+        index.display()
+    )))
 }
 
 /// Reads the file through, if that takes seconds and not minutes.

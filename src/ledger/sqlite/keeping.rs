@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::files::{check_sound, hold_shared, open_unchanged, private_file, resolved, unavailable};
+use super::files::{
+    check_log, check_sound, hold_shared, open_unchanged, private_file, resolved, unavailable,
+};
 use super::statements::ledger_error;
 use super::{ReadJob, SqliteLedger, closing, connect, read_in_snapshot, schema_version, submit};
 use crate::ledger::keys::{Check, KeyFingerprint};
@@ -101,6 +103,9 @@ pub fn inspect(path: &Path, keys: Vec<KeyFingerprint>) -> Result<Inspection, Led
     };
     // Shared, and held to the end: nobody begins to write while the file is read as one that is at rest.
     let is_in_use = !hold_shared(&file, path)?;
+    if !is_in_use {
+        check_log(path)?;
+    }
     let mut connection = open_unchanged(&itself)?;
     check_sound(&connection, path, "integrity_check")?;
     schema::check_usable(schema_version(&connection)?)?;

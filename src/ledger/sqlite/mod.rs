@@ -23,6 +23,7 @@ use crate::ledger::{LedgerError, schema};
 mod contents;
 mod files;
 pub mod keeping;
+mod log;
 mod queue;
 pub mod restoring;
 mod statements;
@@ -78,6 +79,7 @@ impl SqliteLedger {
         if !path.exists() {
             schema::check_usable(0)?;
         }
+        files::check_log(path)?;
         let connection = connect(path)?;
         schema::check_usable(schema_version(&connection)?)?;
         files::check_when_opened(&connection, path)?;
@@ -147,6 +149,7 @@ pub(super) fn migrate(path: &Path, clock: &Clock) -> Result<(), LedgerError> {
     // Made before it is locked: what is locked is the file.
     private_file(path).map_err(|error| unavailable(path, &error))?;
     let _lock = lock(path)?;
+    files::check_log(path)?;
     let mut connection = connect(path)?;
     if schema::needs_migration(schema_version(&connection)?)? {
         let runner = schema::runner(&DIALECT)?;
