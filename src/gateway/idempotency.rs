@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::GatewayError;
+use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
@@ -133,11 +134,11 @@ impl WorkerGateway {
             ledger.begin_idempotent_again(request, now).await?;
             Ok(Idempotency::New)
         };
-        let known = match begun.await {
+        let is_stop = matches!(again, Again::ToldOrStopped(_));
+        let begun = if is_stop { in_time(begun).await } else { begun.await };
+        let known = match begun {
             // Whether it came before cannot be told, or not be kept; a stop may be done again.
-            Err(error) if error.is_of_the_store() && matches!(again, Again::ToldOrStopped(_)) => {
-                return work.await;
-            }
+            Err(error) if is_stop && error.is_of_the_store() => return work.await,
             known => known?,
         };
         match known {

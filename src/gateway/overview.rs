@@ -14,6 +14,7 @@ use crate::gateway::drafts::NOT_MADE;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::merged::{Listed, Source, SourcePage, merged};
 use crate::gateway::route::{Route, route};
+use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::steering::{Desire, Repeat};
 use crate::gateway::{Asked, Client, Gateway, Shared, WorkerGateway};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
@@ -214,7 +215,11 @@ impl WorkerGateway {
         key: CampaignKey,
         desire: Desire,
     ) -> Result<CampaignOverview, GatewayError> {
-        let (campaign, platform) = match self.overview_of(accounts, key).await {
+        let looked_up = match desire {
+            Desire::Run => self.overview_of(accounts, key).await,
+            Desire::Stop => in_time(self.overview_of(accounts, key)).await,
+        };
+        let (campaign, platform) = match looked_up {
             Ok((known, _)) if matches!(known.state, OverviewState::Draft) => {
                 return Err(GatewayError::State("a draft is started by its client".to_owned()));
             }

@@ -6,6 +6,8 @@
 //! turn in the ledger. A stop waits for a start that is on its way and is sent after it; a start that a
 //! newer stop overtook is followed by a pause.
 
+pub(super) mod unrecorded;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::End;
+use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::{Asked, Shared, WorkerGateway, retry};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
@@ -117,24 +120,40 @@ impl WorkerGateway {
             Desire::Run => Some(self.shared.turns.take(identity.uuid).await),
             Desire::Stop => None,
         };
-        let steering = match self.begin_steering(asked, &identity, (desire, repeat)).await {
-            Err(error) if desire == Desire::Stop && error.is_of_the_store() => {
-                return Err(Box::pin(self.stop_unrecorded(asked, &identity, error)).await);
-            }
-            begun => begun?,
+        let beginning = self.begin_steering(asked, &identity, (desire, repeat));
+        let begun = match desire {
+            Desire::Run => beginning.await,
+            Desire::Stop => in_time(beginning).await,
         };
-        if desire == Desire::Stop {
+        match begun {
+            Ok(steering) => self.steer(steering).await,
+            Err(error) if desire == Desire::Stop && error.is_of_the_store() => {
+                Err(Box::pin(self.stop_unrecorded(asked, &identity, error)).await)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks the home for what the ledger says is wanted, when it is our turn.
+    async fn steer(&self, steering: Steering) -> Result<CampaignView, GatewayError> {
+        let Steering { asked, identity, desire, repeat, wished, .. } = &steering;
+        if *desire == Desire::Stop {
             // Whoever loads it looks at what is wanted after it said so.
             self.shared.loading.end(identity.uuid);
         }
-        let has_turn = steering.wished.as_ref().is_some_and(|w| w.turn == SteeringTurn::Ours);
-        let looks = desire == Desire::Stop && repeat == Repeat::Refused;
-        if (!has_turn || looks)
-            && let Some(view) = Box::pin(self.await_turn(&steering)).await?
-        {
-            return Ok(view);
+        let has_turn = wished.as_ref().is_some_and(|wished| wished.turn == SteeringTurn::Ours);
+        let looks = *desire == Desire::Stop && *repeat == Repeat::Refused;
+        if !has_turn || looks {
+            match Box::pin(self.await_turn(&steering)).await {
+                Ok(None) => {}
+                Ok(Some(view)) => return Ok(view),
+                Err(error) if *desire == Desire::Stop && error.is_of_the_store() => {
+                    return Err(Box::pin(self.stop_unrecorded(asked, identity, error)).await);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        if desire == Desire::Run {
+        if *desire == Desire::Run {
             // The wish is in the ledger before the rules are read: of a start here and a change in
             // another process, one sees the other.
             if let Err(error) = Box::pin(self.check_wished(&steering)).await {
@@ -174,37 +193,6 @@ impl WorkerGateway {
         }
         steering.wished = Some(recorded?);
         Ok(steering)
-    }
-
-    /// A stop that the ledger cannot keep is sent all the same: in doubt nobody is called. After that the
-    /// campaign stands still though it is wanted running, so its client is asked to stop it once more.
-    async fn stop_unrecorded(
-        &self,
-        asked: &Asked,
-        identity: &CampaignIdentity,
-        error: GatewayError,
-    ) -> GatewayError {
-        error.log_untold();
-        let stopped = match self.home(identity) {
-            Ok(home) => home.adapter.stop_campaign(Lane::Stop, &identity.native).await,
-            Err(error) => return error,
-        };
-        let campaign = identity.uuid;
-        let told = match stopped {
-            Ok(_) => {
-                tracing::warn!(%campaign, client = %asked.client.name, request = %asked.request_id,
-                    "the home stopped the campaign, and the ledger cannot keep that it is wanted so; \
-                     its client is told to stop it again");
-                "the platform stopped the campaign, and the ledger cannot keep it; stop it again later"
-            }
-            Err(error) => {
-                tracing::error!(%campaign, client = %asked.client.name, request = %asked.request_id, %error,
-                    "the ledger cannot keep a stop, and the home did not confirm it: the campaign may go on \
-                     dialling; stop it at its platform");
-                "neither the ledger nor the platform took the stop; the campaign may go on dialling"
-            }
-        };
-        GatewayError::unavailable(told)
     }
 
     /// The turn to ask a campaign's home, for as long as a request to it may take.

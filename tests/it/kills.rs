@@ -133,22 +133,25 @@ isales = "5"
     }
 
     async fn start(&mut self) {
-        let config = self.directory.path().join("dialbridge.toml");
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_dialbridge"))
-            .args([Path::new("serve"), Path::new("--migrate"), Path::new("--config"), &config])
-            .env("RUST_LOG", &self.filter)
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        self.child = Some(self.spawn(log.into()));
         self.await_ports().await;
         let url = format!("http://127.0.0.1:{}/readyz", self.admin);
         until(async || {
             self.app.try_send("GET", &url, &[], None).await.is_some_and(|r| r.status == 200)
         })
         .await;
+    }
+
+    fn spawn(&self, log: Stdio) -> Child {
+        let config = self.directory.path().join("dialbridge.toml");
+        Command::new(env!("CARGO_BIN_EXE_dialbridge"))
+            .args([Path::new("serve"), Path::new("--migrate"), Path::new("--config"), &config])
+            .env("RUST_LOG", &self.filter)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap()
     }
 
     /// Learns where it listens.
@@ -188,11 +191,17 @@ isales = "5"
         reply.json()
     }
 
-    async fn try_cc(&self, path: &str, body: &Value) -> Option<Reply> {
+    /// The address of a request in CC-iSales' words, and its signature.
+    fn signed(&self, method: &str, path: &str, body: &str) -> (String, String) {
         let url = format!("http://127.0.0.1:{}/rest/isales/{path}", self.facades);
         let (key, secret) = Caller::Both.keys();
         let keys = c2::Credentials::new(key, &SecretString::from(secret)).unwrap();
-        let signed = signature(&keys, "POST", &url, &body.to_string());
+        let signed = signature(&keys, method, &url, body);
+        (url, signed)
+    }
+
+    async fn try_cc(&self, path: &str, body: &Value) -> Option<Reply> {
+        let (url, signed) = self.signed("POST", path, &body.to_string());
         let headers = [("authorization", signed), ("idempotency-key", "the-one".to_owned())];
         self.app.try_send("POST", &url, &headers, Some(body.to_string())).await
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::ledger_story::cluster::Database;
 use crate::support::sink::Sink;
-use crate::support::{TestApp, VDN, VIRTUAL_VDN, until};
+use crate::support::{Reply, TestApp, VDN, VIRTUAL_VDN, until};
 
 const PUSHES: u64 = 60;
 
@@ -158,42 +158,88 @@ async fn a_stop_that_cannot_be_recorded_is_sent() {
     app.finish().await;
 }
 
+/// A campaign on either home, both running: one that a client of the other language steers, and one for
+/// the operator.
+struct Running {
+    app: TestApp,
+    there: String,
+    autumn: String,
+    pause: String,
+}
+
+impl Running {
+    async fn on(database: &Database) -> Self {
+        let app = gateway(database, 8).await;
+        app.voipbin_campaign("there").await;
+        let number = app.isales_campaign("autumn").await;
+        let app = app.serve().await;
+        let (there, autumn) = (app.uuid_of("there").await, app.uuid_of("autumn").await);
+        let away = app.number_of(VIRTUAL_VDN, "there").await;
+        let path = |verb: &str| format!("v1/openapi/campaigns/{VIRTUAL_VDN}/{away}{verb}");
+        app.cc_ok("PUT", &path("/resume"), None).await;
+        app.cc_ok("PUT", &format!("v1/openapi/campaigns/{VDN}/{number}/resume"), None).await;
+        let pause = path("/pause");
+        Self { app, there, autumn, pause }
+    }
+
+    async fn operate(&self, id: &str, verb: &str) -> Reply {
+        self.app.ask_api("operator", ("POST", &format!("/campaigns/{id}/{verb}")), None).await
+    }
+
+    /// What the homes were sent.
+    fn stops(&self) -> usize {
+        let Self { app, .. } = self;
+        let writes = app.voipbin.journal.writes().into_iter().chain(app.isales.journal.writes());
+        writes.filter(|w| w.path.ends_with("/status") || w.path.ends_with("/pause")).count()
+    }
+}
+
 /// While the ledger is away: a client of the other language than the campaign's home, and an operator.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_is_sent_while_the_ledger_is_away() {
     let database = Database::create();
-    let app = gateway(&database, 8).await;
-    app.voipbin_campaign("there").await;
-    let number = app.isales_campaign("autumn").await;
-    let app = app.serve().await;
-    let there = app.uuid_of("there").await;
-    let autumn = app.uuid_of("autumn").await;
-    let away = app.number_of(VIRTUAL_VDN, "there").await;
-    let path = |verb: &str| format!("v1/openapi/campaigns/{VIRTUAL_VDN}/{away}{verb}");
-    app.cc_ok("PUT", &path("/resume"), None).await;
-    app.cc_ok("PUT", &format!("v1/openapi/campaigns/{VDN}/{number}/resume"), None).await;
-    let operate = async |id: &str, verb: &str| {
-        app.ask_api("operator", ("POST", &format!("/campaigns/{id}/{verb}")), None).await
-    };
-    let stops = || {
-        let writes = app.voipbin.journal.writes().into_iter().chain(app.isales.journal.writes());
-        writes.filter(|w| w.path.ends_with("/status") || w.path.ends_with("/pause")).count()
-    };
+    let running = Running::on(&database).await;
+    let Running { app, there, autumn, pause } = &running;
     database.set_away(true);
     database.end_sessions();
-    let before = stops();
-    let said = app.cc("PUT", &path("/pause"), None).await;
-    assert_eq!((said.status, stops()), (503, before + 1), "{}", said.text);
-    for (n, id) in [&there, &autumn].into_iter().enumerate() {
-        let said = operate(id, "stop").await;
-        assert_eq!((said.status, stops()), (503, before + 2 + n), "{}", said.text);
-        assert_eq!(operate(id, "start").await.status, 503);
+    let before = running.stops();
+    let said = app.cc("PUT", pause, None).await;
+    assert_eq!((said.status, running.stops()), (503, before + 1), "{}", said.text);
+    for (n, id) in [there, autumn].into_iter().enumerate() {
+        let said = running.operate(id, "stop").await;
+        assert_eq!((said.status, running.stops()), (503, before + 2 + n), "{}", said.text);
+        assert_eq!(running.operate(id, "start").await.status, 503);
     }
-    assert_eq!(stops(), before + 3, "no start was sent");
+    assert_eq!(running.stops(), before + 3, "no start was sent");
     database.set_away(false);
-    until(async || operate(&there, "stop").await.status == 200).await;
-    assert_eq!(operate(&autumn, "stop").await.status, 200);
-    app.finish().await;
+    until(async || running.operate(there, "stop").await.status == 200).await;
+    assert_eq!(running.operate(autumn, "stop").await.status, 200);
+    running.app.finish().await;
+}
+
+/// The server is there and does not answer: somebody holds the tables, for a migration or by mistake.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_sent_while_the_ledger_does_not_answer() {
+    let database = Database::create();
+    let running = Running::on(&database).await;
+    let held = database.begin("LOCK TABLE campaign, campaign_state, idempotency, meta");
+    let ready = format!("{}/readyz", running.app.admin());
+    until(async || running.app.send("GET", &ready, &[], None).await.status == 503).await;
+    let before = running.stops();
+    let (paused, stopped) = tokio::join!(
+        running.app.cc("PUT", &running.pause, None),
+        running.operate(&running.autumn, "stop")
+    );
+    for (n, said) in [&paused, &stopped].into_iter().enumerate() {
+        assert_eq!(said.status, 503, "{}", said.text);
+        assert!(said.text.contains("the platform stopped the campaign"), "{n}: {}", said.text);
+    }
+    assert_eq!(running.stops(), before + 2);
+    drop(held);
+    for id in [&running.there, &running.autumn] {
+        until(async || running.operate(id, "stop").await.status == 200).await;
+    }
+    running.app.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

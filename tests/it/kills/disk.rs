@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
@@ -49,6 +49,18 @@ impl Gateway<'_> {
         self.await_ports().await;
         PathBuf::from(format!("/proc/{process}/root{}", root.join("filler").display()))
     }
+
+    /// Starts it with its log in a pipe; answers who reads that.
+    async fn start_with_reader(&mut self) -> Child {
+        let mut child = self.spawn(Stdio::piped());
+        let mut reader = Command::new("cat");
+        reader.stdin(child.stderr.take().unwrap());
+        reader.stdout(fs::File::create(self.directory.path().join("log")).unwrap());
+        self.child = Some(child);
+        let reader = reader.spawn().unwrap();
+        self.await_ports().await;
+        reader
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,6 +97,35 @@ async fn a_full_disk_refuses_and_forgets_nothing() {
     let lost = answered.iter().filter(|call| !kept.contains(call)).count();
     assert_eq!(lost, 0, "of {}: {}", answered.len(), gateway.log());
     assert!(answered.len() > 20, "{}", answered.len());
+}
+
+/// Neither the ledger nor the log can be written: what the platform says is all that the client learns,
+/// and the same request that comes again is sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_sent_though_nothing_can_be_written() {
+    let app = TestApp::simulators(|_| {}).await;
+    let number = app.isales_campaign("running").await;
+    let mut gateway = Gateway::new(&app, "cc");
+    let mut reader = gateway.start_with_reader().await;
+    let request = |verb: &str| {
+        let path = format!("v1/openapi/campaigns/{VDN}/{number}/{verb}");
+        let (url, signed) = gateway.signed("PUT", &path, "");
+        (url, [("authorization", signed)])
+    };
+    let (url, signed) = request("resume");
+    until(async || app.send("PUT", &url, &signed, None).await.status == 200).await;
+    reader.kill().unwrap();
+    reader.wait().unwrap();
+    fs::remove_file(gateway.directory.path().join("ledger.db")).unwrap();
+    let sent = || app.isales.journal.writes().iter().filter(|w| w.path.ends_with("/pause")).count();
+    let (url, signed) = request("pause");
+    let before = sent();
+    for n in 1..4 {
+        let said = app.send("PUT", &url, &signed, None).await;
+        assert_eq!((said.status, sent()), (503, before + n), "{}", said.text);
+    }
+    let ended = gateway.child.as_mut().unwrap().try_wait().unwrap();
+    assert!(ended.is_none(), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
