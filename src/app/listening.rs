@@ -227,7 +227,7 @@ pub(super) fn configure_receiver(
 }
 
 fn say_unavailable(cfg: &mut ServiceConfig, error: &anyhow::Error) {
-    tracing::error!(%error, "a worker has no connection to the platforms");
+    tracing::error!(%error, "a worker cannot reach the platforms and answers 503; the error says why; start again when it is mended");
     cfg.default_service(web::to(async || HttpResponse::ServiceUnavailable()));
 }
 

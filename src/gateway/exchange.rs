@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::config::{ClientScope, WritePolicy};
 use crate::domain::ids::{AccountSlug, CampaignIdentity, CampaignKey, VdnId};
 use crate::gateway::error::{GatewayError, Noun, Refusal};
+use crate::gateway::patience::answered_soon;
 use crate::gateway::route::{Route, route};
-use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::journal::JournalEntry;
 use crate::platforms::{ConvertContext, Effect, Exchange, Operation};
@@ -56,7 +56,7 @@ impl WorkerGateway {
     /// # Errors
     /// `NotFound` when it is known to be deleted.
     pub async fn check_exists(&self, identity: &CampaignIdentity) -> Result<(), GatewayError> {
-        match in_time(self.shared.ledger.find_entry(identity.uuid)).await {
+        match answered_soon(self.shared.ledger.find_entry(identity.uuid)).await {
             Ok(Some(entry)) if entry.snapshot.deleted => {
                 Err(GatewayError::NotFound(Noun::Campaign))
             }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignKey;
 use crate::gateway::error::GatewayError;
-use crate::gateway::steering::unrecorded::in_time;
+use crate::gateway::patience::answered_soon;
 use crate::gateway::{Asked, WorkerGateway};
 use crate::ledger::LedgerError;
 use crate::ledger::idempotency::{Idempotency, KEPT, KeyedRequest};
@@ -135,7 +135,7 @@ impl WorkerGateway {
             Ok(Idempotency::New)
         };
         let is_stop = matches!(again, Again::ToldOrStopped(_));
-        let begun = if is_stop { in_time(begun).await } else { begun.await };
+        let begun = if is_stop { answered_soon(begun).await } else { begun.await };
         let known = match begun {
             // Whether it came before cannot be told, or not be kept; a stop may be done again.
             Err(error) if is_stop && error.is_of_the_store() => return work.await,

@@ -35,6 +35,7 @@ pub mod outcomes;
 pub mod overview;
 pub mod parts;
 pub mod passthrough;
+mod patience;
 pub mod pushes;
 mod read_cache;
 pub mod reconcile;

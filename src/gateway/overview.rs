@@ -13,8 +13,8 @@ use crate::domain::listing::Window;
 use crate::gateway::drafts::NOT_MADE;
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::merged::{Listed, Source, SourcePage, merged};
+use crate::gateway::patience::answered_soon;
 use crate::gateway::route::{Route, route};
-use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::steering::{Desire, Repeat};
 use crate::gateway::{Asked, Client, Gateway, Shared, WorkerGateway};
 use crate::ledger::directory::{DirectoryEntry, DirectoryFilter};
@@ -217,7 +217,7 @@ impl WorkerGateway {
     ) -> Result<CampaignOverview, GatewayError> {
         let looked_up = match desire {
             Desire::Run => self.overview_of(accounts, key).await,
-            Desire::Stop => in_time(self.overview_of(accounts, key)).await,
+            Desire::Stop => answered_soon(self.overview_of(accounts, key)).await,
         };
         let (campaign, platform) = match looked_up {
             Ok((known, _)) if matches!(known.state, OverviewState::Draft) => {

@@ -1,7 +1,7 @@
 //! Sessions of clients that log in: a random token, of which only the hash is kept.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gateway::WorkerGateway;
 use crate::gateway::error::GatewayError;
+use crate::gateway::patience::answered_soon;
 use crate::ledger::sessions::SessionRow;
 
 /// How long a session lasts.
@@ -29,10 +30,17 @@ pub struct Session {
     pub login: String,
 }
 
-/// Sessions that were found lately, by hash: whose they are, and until when that is believed.
+/// Sessions that were found here, by hash.
 #[derive(Default)]
 pub(super) struct SessionMemory {
-    found: Mutex<HashMap<String, (Session, Timestamp)>>,
+    found: Mutex<HashMap<String, Found>>,
+}
+
+struct Found {
+    /// None when it has ended.
+    session: Option<Session>,
+    /// It is looked up again from then on.
+    until: Timestamp,
 }
 
 impl WorkerGateway {
@@ -51,7 +59,8 @@ impl WorkerGateway {
         Ok(token)
     }
 
-    /// Whose session this is; None when there is no such session any more.
+    /// Whose session this is; None when there is no such session any more. While the ledger is away one that
+    /// was found before and not ended here is believed: a stop must not wait for that.
     ///
     /// # Errors
     /// When the ledger does not answer.
@@ -64,12 +73,23 @@ impl WorkerGateway {
         if let Some(session) = self.shared.sessions.find(&hash, now) {
             return Ok(Some(session));
         }
-        let found = self.shared.ledger.find_session(hash.clone(), now).await?;
-        let found = found.map(|row| Session { client: row.client, login: row.login });
-        if let Some(session) = &found {
-            self.shared.sessions.remember(hash, session.clone(), now + SESSION_REMEMBERED);
+        let sessions = &self.shared.sessions;
+        match answered_soon(self.shared.ledger.find_session(hash.clone(), now)).await {
+            Ok(Some(SessionRow { client, login, .. })) => {
+                let session = Session { client, login };
+                sessions.remember(hash, session.clone(), now + SESSION_REMEMBERED);
+                Ok(Some(session))
+            }
+            Ok(None) => {
+                sessions.end(&hash);
+                Ok(None)
+            }
+            Err(error) if error.is_of_the_store() => match sessions.believed(&hash) {
+                Some(session) => Ok(Some(session)),
+                None => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
         }
-        Ok(found)
     }
 
     /// Whether this was the token of a session a while ago: whoever bears it does not guess.
@@ -84,31 +104,41 @@ impl WorkerGateway {
     pub async fn end_session(&self, token: &str) -> Result<(), GatewayError> {
         let hash = hash(token);
         self.shared.ledger.end_session(hash.clone()).await?;
-        self.shared.sessions.forget(&hash);
+        self.shared.sessions.end(&hash);
         Ok(())
     }
 }
 
 impl SessionMemory {
     fn find(&self, hash: &str, now: Timestamp) -> Option<Session> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.get(hash).filter(|(_, until)| now < *until).map(|(session, _)| session.clone())
+        self.lock().get(hash).filter(|found| now < found.until)?.session.clone()
+    }
+
+    /// As far as is known here, whenever it was found.
+    fn believed(&self, hash: &str) -> Option<Session> {
+        self.lock().get(hash)?.session.clone()
     }
 
     fn was_found(&self, hash: &str) -> bool {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).contains_key(hash)
+        self.lock().contains_key(hash)
     }
 
     fn remember(&self, hash: String, session: Session, until: Timestamp) {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.lock();
         if found.len() >= MAX_REMEMBERED_SESSIONS {
             found.clear();
         }
-        found.insert(hash, (session, until));
+        found.insert(hash, Found { session: Some(session), until });
     }
 
-    fn forget(&self, hash: &str) {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+    fn end(&self, hash: &str) {
+        if let Some(found) = self.lock().get_mut(hash) {
+            found.session = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

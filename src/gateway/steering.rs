@@ -6,7 +6,7 @@
 //! turn in the ledger. A stop waits for a start that is on its way and is sent after it; a start that a
 //! newer stop overtook is followed by a pause.
 
-pub(super) mod unrecorded;
+mod unrecorded;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
+use crate::gateway::patience::answered_soon;
 use crate::gateway::route::{Route, route};
 use crate::gateway::rules::End;
-use crate::gateway::steering::unrecorded::in_time;
 use crate::gateway::{Asked, Shared, WorkerGateway, retry};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
@@ -123,7 +123,7 @@ impl WorkerGateway {
         let beginning = self.begin_steering(asked, &identity, (desire, repeat));
         let begun = match desire {
             Desire::Run => beginning.await,
-            Desire::Stop => in_time(beginning).await,
+            Desire::Stop => answered_soon(beginning).await,
         };
         match begun {
             Ok(steering) => self.steer(steering).await,
@@ -269,7 +269,8 @@ impl WorkerGateway {
     async fn turn(&self, steering: &Steering, waits: bool) -> Result<Turned, GatewayError> {
         let Steering { identity, by, .. } = steering;
         if !waits {
-            return Ok(Turned::Ours(self.shared.ledger.wish(identity.uuid).await?));
+            let wish = self.shared.ledger.wish(identity.uuid);
+            return Ok(Turned::Ours(answered_soon(wish).await?));
         }
         Ok(match self.await_claim(identity, (*by, None), PATIENCE).await? {
             (SteeringTurn::Ours, wish) => Turned::Ours(wish),
@@ -290,7 +291,8 @@ impl WorkerGateway {
         loop {
             let news = steered.notified();
             let (claim, now) = (self.claim(identity, by)?, clock.now());
-            let claimed = ledger.claim_steering(identity, claim, only_if.clone(), now).await?;
+            let claimed = ledger.claim_steering(identity, claim, only_if.clone(), now);
+            let claimed = answered_soon(claimed).await?;
             if !matches!(claimed.0, SteeringTurn::Others(_)) || now >= deadline {
                 return Ok(claimed);
             }
@@ -415,7 +417,8 @@ impl WorkerGateway {
         }
     }
 
-    /// How the campaign stands at its home, whatever is shown of it. A stop does not wait for that behind what others load and read.
+    /// How the campaign stands at its home, whatever is shown of it. A stop does not wait for that behind
+    /// what others load and read.
     async fn look(&self, steering: &Steering) -> Result<CampaignView, GatewayError> {
         let Steering { asked, identity, desire, .. } = steering;
         let lane = match desire {

@@ -5,9 +5,13 @@
 //! public ids. One story suite (`tests/it/ledger_story.rs`) runs on both implementations.
 //!
 //! The verbs stand in a file per noun: `identity` (accounts, campaigns and their ids), `directory`
-//! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`, `objects` (emulated documents),
-//! `jobs`, `idempotency`, `sessions`, `keys` (of the operator), `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`, `reconcile`, `numbers` (finding and erasing them), `journal`; `turns` says in which order they take rows. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`]; `sqlite/` and `postgres/`
-//! know how to run a verb and nothing of what it does (docs/decisions/0001-ledger-and-identity.md).
+//! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`,
+//! `objects` (emulated documents), `jobs`, `idempotency`, `sessions`, `keys` (of the operator),
+//! `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`,
+//! `reconcile`, `numbers` (finding and erasing them), `journal`; `turns` says in which order they take
+//! rows. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`];
+//! `sqlite/` and `postgres/` know how to run a verb and nothing of what it does
+//! (docs/decisions/0001-ledger-and-identity.md).
 
 use std::path::Path;
 

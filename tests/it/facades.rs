@@ -10,7 +10,7 @@ mod isales_rules;
 mod leases;
 mod left_out;
 pub mod limits;
-mod login;
+pub mod login;
 mod passthrough;
 mod places;
 mod refusals;

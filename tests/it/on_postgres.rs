@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use crate::facades::login::{logins, token};
 use crate::ledger_story::cluster::Database;
 use crate::support::sink::Sink;
 use crate::support::{Reply, TestApp, VDN, VIRTUAL_VDN, until};
@@ -19,7 +20,11 @@ const PUSHES: u64 = 60;
 
 async fn gateway(database: &Database, connections: u32) -> TestApp {
     let url = SecretString::from(database.url());
-    TestApp::simulators(|config| config.ledger = LedgerConfig::Postgres { url, connections }).await
+    TestApp::simulators(|config| {
+        config.ledger = LedgerConfig::Postgres { url, connections };
+        logins(config);
+    })
+    .await
 }
 
 /// One after the other and in no order; each push tells of two campaigns.
@@ -186,11 +191,13 @@ impl Running {
         self.app.ask_api("operator", ("POST", &format!("/campaigns/{id}/{verb}")), None).await
     }
 
-    /// What the homes were sent.
-    fn stops(&self) -> usize {
+    /// Starts and stops that the homes were sent.
+    fn sent(&self) -> usize {
         let Self { app, .. } = self;
         let writes = app.voipbin.journal.writes().into_iter().chain(app.isales.journal.writes());
-        writes.filter(|w| w.path.ends_with("/status") || w.path.ends_with("/pause")).count()
+        let steers =
+            |path: &str| ["/status", "/pause", "/resume"].iter().any(|end| path.ends_with(end));
+        writes.filter(|write| steers(&write.path)).count()
     }
 }
 
@@ -202,15 +209,15 @@ async fn a_stop_is_sent_while_the_ledger_is_away() {
     let Running { app, there, autumn, pause } = &running;
     database.set_away(true);
     database.end_sessions();
-    let before = running.stops();
+    let before = running.sent();
     let said = app.cc("PUT", pause, None).await;
-    assert_eq!((said.status, running.stops()), (503, before + 1), "{}", said.text);
+    assert_eq!((said.status, running.sent()), (503, before + 1), "{}", said.text);
     for (n, id) in [there, autumn].into_iter().enumerate() {
         let said = running.operate(id, "stop").await;
-        assert_eq!((said.status, running.stops()), (503, before + 2 + n), "{}", said.text);
+        assert_eq!((said.status, running.sent()), (503, before + 2 + n), "{}", said.text);
         assert_eq!(running.operate(id, "start").await.status, 503);
     }
-    assert_eq!(running.stops(), before + 3, "no start was sent");
+    assert_eq!(running.sent(), before + 3, "no start was sent");
     database.set_away(false);
     until(async || running.operate(there, "stop").await.status == 200).await;
     assert_eq!(running.operate(autumn, "stop").await.status, 200);
@@ -222,10 +229,18 @@ async fn a_stop_is_sent_while_the_ledger_is_away() {
 async fn a_stop_is_sent_while_the_ledger_does_not_answer() {
     let database = Database::create();
     let running = Running::on(&database).await;
-    let held = database.begin("LOCK TABLE campaign, campaign_state, idempotency, meta");
+    let token = token(&running.app).await;
+    let status =
+        format!("{}/v1.0/campaigns/{}/status?token={token}", running.app.facades(), running.autumn);
+    let ask = async |status: &str, url: &str| {
+        let body = json!({"status": status}).to_string();
+        running.app.send("PUT", url, &[], Some(body)).await
+    };
+    assert_eq!(ask("run", &status).await.status, 200);
+    let held = database.begin("LOCK TABLE campaign, campaign_state, idempotency, meta, session");
     let ready = format!("{}/readyz", running.app.admin());
     until(async || running.app.send("GET", &ready, &[], None).await.status == 503).await;
-    let before = running.stops();
+    let before = running.sent();
     let (paused, stopped) = tokio::join!(
         running.app.cc("PUT", &running.pause, None),
         running.operate(&running.autumn, "stop")
@@ -234,7 +249,12 @@ async fn a_stop_is_sent_while_the_ledger_does_not_answer() {
         assert_eq!(said.status, 503, "{}", said.text);
         assert!(said.text.contains("the platform stopped the campaign"), "{n}: {}", said.text);
     }
-    assert_eq!(running.stops(), before + 2);
+    assert_eq!(running.sent(), before + 2);
+    // By now nobody knows whether the session has ended elsewhere; one that was never seen opens nothing.
+    let stopped = ask("stop", &status).await;
+    assert_eq!((stopped.status, running.sent()), (503, before + 3), "{}", stopped.text);
+    let unknown = status.replace(&token, &"0".repeat(token.len()));
+    assert_eq!((ask("stop", &unknown).await.status, running.sent()), (503, before + 3));
     drop(held);
     for id in [&running.there, &running.autumn] {
         until(async || running.operate(id, "stop").await.status == 200).await;

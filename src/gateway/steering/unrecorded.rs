@@ -1,30 +1,9 @@
 //! Stops while the ledger is away or does not answer: in doubt nobody is called.
 
-use std::future::Future;
-use std::time::Duration;
-
 use crate::domain::ids::CampaignIdentity;
 use crate::gateway::error::GatewayError;
 use crate::gateway::{Asked, WorkerGateway};
-use crate::ledger::LedgerError;
 use crate::transport::pacing::Lane;
-
-/// What a stop waits for each answer of the ledger. It asks a few times before it is sent, and its client
-/// is answered within 25 s; a database that is locked or hangs takes longer than that.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(3);
-
-/// What the ledger answers to a stop; one that does not answer in time is away.
-///
-/// # Errors
-/// `Unclear` when it did not answer in time: what was asked may still be done.
-pub(in crate::gateway) async fn in_time<T, E: From<LedgerError>>(
-    asked: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    tokio::time::timeout(LEDGER_PATIENCE, asked).await.unwrap_or_else(|_| {
-        let why = format!("it did not answer within {} s", LEDGER_PATIENCE.as_secs());
-        Err(LedgerError::Unclear(why).into())
-    })
-}
 
 impl WorkerGateway {
     /// A stop that the ledger cannot keep is sent all the same: in doubt nobody is called. After that the

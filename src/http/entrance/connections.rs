@@ -108,13 +108,12 @@ impl Gate {
 
     /// Lets a connection in, if need be in the place of another; None when all others stay.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
-        let peer = network(address);
         let mut open = self.lock();
         // Behind a proxy are many: their requests are counted, not its connections.
-        let most = if open.proxies.trust(address) {
-            open.limits.connections
+        let (peer, most) = if open.proxies.trust(address) {
+            (address, open.limits.connections)
         } else {
-            open.limits.connections_per_peer
+            (network(address), open.limits.connections_per_peer)
         };
         let of_peer = open.peers.get(&peer).map_or(0, BTreeMap::len);
         let makes_room = if of_peer >= most {

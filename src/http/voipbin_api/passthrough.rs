@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -16,7 +17,7 @@ use url::form_urlencoded;
 use crate::config::PassRule;
 use crate::gateway::Asked;
 use crate::gateway::error::GatewayError;
-use crate::http::entrance::{Reason, Unread};
+use crate::http::entrance::{Connection, Reason, Unread};
 use crate::http::voipbin_api::auth::Caller;
 use crate::http::voipbin_api::error::{self, Doing, Refused};
 use crate::http::voipbin_api::{Facade, with_request_id};
@@ -100,7 +101,7 @@ impl Facade {
         let (method, query) = (rule.method(), query(request.query_string()));
         let passed = PassThrough { method, path: path.to_owned(), query, headers, body };
         match self.gateway.pass_through(&asked, rule.as_str(), passed).await {
-            Ok(back) => answer(back),
+            Ok(back) => answer(back, request),
             Err(_) if too_large.get() => Err(refused()),
             Err(error) => Err(error.into()),
         }
@@ -182,7 +183,8 @@ fn limited(
     chunks.map(count).boxed_local()
 }
 
-fn answer(back: PassedBack) -> Result<HttpResponse, Refused> {
+/// The request is being answered until all of the body was passed on, however slowly it comes.
+fn answer(back: PassedBack, request: &HttpRequest) -> Result<HttpResponse, Refused> {
     let PassedBack { status, headers, length_bytes, body } = back;
     let status = StatusCode::from_u16(status).map_err(|_| {
         GatewayError::Internal("the home answers with a status that is none".to_owned())
@@ -197,7 +199,10 @@ fn answer(back: PassedBack) -> Result<HttpResponse, Refused> {
     if let Some(length) = length_bytes {
         response.no_chunking(length);
     }
-    Ok(response.streaming(body))
+    let answering = request.conn_data::<Arc<Connection>>().map(Connection::begin);
+    Ok(response.streaming(body.inspect(move |_| {
+        let _until_the_end = &answering;
+    })))
 }
 
 #[cfg(test)]

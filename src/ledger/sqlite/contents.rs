@@ -75,9 +75,10 @@ pub(super) struct Index {
     /// In the log, committed.
     pub frames: u32,
     pub salts: [u8; 8],
-    /// Frames that checkpoints have copied into the ledger file, and those that the last one began with.
-    copied: u32,
-    begun: u32,
+    /// Frames that checkpoints have copied into the ledger file (`nBackfill`), and those that the last one
+    /// began with (`nBackfillAttempted`).
+    pub copied: u32,
+    pub begun: u32,
 }
 
 impl Contents {
@@ -116,6 +117,10 @@ impl Contents {
             };
         }
         found
+    }
+
+    pub fn sync_index(&self) -> io::Result<()> {
+        self.index.sync_all()
     }
 
     /// What the next commit is to put into the ledger file, if it is the first after a checkpoint.

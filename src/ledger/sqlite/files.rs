@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use url::Url;
 
 use super::BUSY_TIMEOUT;
 use super::contents::{Contents, Mark, Overwritten};
-use super::log::{self, CutShort};
+use super::log::{self, CutShort, WayOn};
 use super::statements::ledger_error;
 use crate::ledger::LedgerError;
 
@@ -131,6 +132,13 @@ impl Watch {
         self.contents.mark()
     }
 
+    /// Has the index of an emptied log reach the disk: after a power failure an older one would tell of pages
+    /// that are nowhere any more.
+    pub fn sync_index(&self) -> Result<(), LedgerError> {
+        let [.., (index, _)] = &self.files;
+        self.contents.sync_index().map_err(|error| unavailable(index, &error))
+    }
+
     fn lose(&self, name: &Path, what: &str) -> LedgerError {
         let why = format!(
             "{} {what} while it was in use; stop this process, put the file or a copy of it back \
@@ -212,19 +220,36 @@ pub fn open_unchanged(itself: &Path) -> Result<Connection, LedgerError> {
 /// Reads the log through, before SQLite drops what it cannot read of it. Only under the ledger's lock.
 ///
 /// # Errors
-/// `Damaged` when commits that were answered as done cannot be read any more.
+/// `Damaged` when commits that were answered as done cannot be read any more, with what is left to do.
 pub fn check_log(path: &Path) -> Result<(), LedgerError> {
     let itself = resolved(path);
     let [log, index] = COMPANIONS.map(|suffix| with_suffix(&itself, suffix));
     let found = log::cut_short(&log, &index).map_err(|error| unavailable(&log, &error))?;
-    let Some(CutShort { readable, committed }) = found else { return Ok(()) };
+    let Some(cut_short) = found else { return Ok(()) };
+    let CutShort { committed, readable, .. } = cut_short;
+    let (lost, log, index) = (cut_short.lost(), log.display(), index.display());
+    let way_on = match cut_short.way_on() {
+        WayOn::WithLog => format!(", or delete {index} to go on with what is left"),
+        WayOn::WithoutLog => {
+            format!(", or delete {log} and {index} to go on with what is in the ledger file")
+        }
+        WayOn::Nowhere => String::new(),
+    };
     Err(LedgerError::Damaged(format!(
-        "{} was overwritten: {readable} of its {committed} pages can be read, and what was committed in \
-         the others is lost; put a copy of the ledger in its place with `dialbridge restore COPY \
-         --replace`, or delete {} to go on with what is left",
-        log.display(),
-        index.display()
+        "{log} was overwritten or removed: {readable} of its {committed} pages can be read, and {lost} are \
+         lost; put a copy of the ledger in its place with `dialbridge restore COPY --replace`{way_on}"
     )))
+}
+
+/// What is closed last copies its log into the ledger file and deletes it. Where the file is not what it was
+/// left as, that would destroy both: whoever puts the right file back finds the log beside it.
+pub fn leave(connection: &Connection, watch: &Watch) {
+    if watch.look().is_err() {
+        let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            tracing::error!(%error, "the log of a lost ledger could not be kept");
+        }
+    }
 }
 
 /// Reads the file through, if that takes seconds and not minutes.

@@ -45,7 +45,8 @@ impl SqliteLedger {
             }
             Err(LedgerError::Unavailable("its log is in use".to_owned()))
         })
-        .await
+        .await?;
+        self.threads.watch.sync_index()
     }
 
     /// A copy as it is now, in a file that must not exist.

@@ -12,12 +12,43 @@ use std::path::Path;
 
 use super::contents::{FRAME_HEADER_BYTES, Index, LOG_HEADER_BYTES, LOG_MAGIC, big, read_index};
 
-/// A log that ends before the last commit that its index names.
+/// A log that ends before the last commit that its index names. All numbers are of pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CutShort {
-    /// Pages of it that can be read, of those that were committed.
-    pub readable: u32,
     pub committed: u32,
+    /// From its beginning.
+    pub readable: u32,
+    /// In the ledger file by now, and in it perhaps: a checkpoint may not have come to its end.
+    copied: u32,
+    begun: u32,
+}
+
+/// How to go on with what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOn {
+    /// What can be read of the log is newer than the ledger file.
+    WithLog,
+    /// The ledger file has more than what can be read of the log, which would hide it.
+    WithoutLog,
+    /// Neither is whole.
+    Nowhere,
+}
+
+impl CutShort {
+    pub fn way_on(self) -> WayOn {
+        if self.readable >= self.begun.max(self.copied) {
+            WayOn::WithLog
+        } else if self.begun <= self.copied {
+            WayOn::WithoutLog
+        } else {
+            WayOn::Nowhere
+        }
+    }
+
+    /// Pages that are neither in the ledger file nor to be read from the log.
+    pub fn lost(self) -> u32 {
+        self.committed - self.readable.max(self.copied)
+    }
 }
 
 /// The two running sums of a log, over all that comes before.
@@ -29,12 +60,19 @@ struct Checksum {
 
 /// What is missing of a log. Call it before SQLite opens the ledger: it makes a new index.
 pub fn cut_short(log: &Path, index: &Path) -> io::Result<Option<CutShort>> {
-    let (Some(log), Some(index)) = (existing(log)?, existing(index)?) else { return Ok(None) };
-    // One that was being written says nothing; nor does one of another log.
+    let Some(index) = existing(index)? else { return Ok(None) };
+    // One that was being written says nothing.
     let Some(index) = read_index(&index)? else { return Ok(None) };
-    let Some(readable) = readable(&mut BufReader::new(log), &index)? else { return Ok(None) };
-    let cut_short = CutShort { readable, committed: index.frames };
-    Ok((readable < index.frames).then_some(cut_short))
+    let readable = match existing(log)? {
+        Some(log) => readable(&mut BufReader::new(log), &index)?,
+        None => Some(0),
+    };
+    let Index { frames: committed, copied, begun, .. } = index;
+    let cut_short = readable.map(|readable| CutShort { committed, readable, copied, begun });
+    Ok(cut_short.filter(|found| {
+        // Without any of the log nothing hides what was copied from it.
+        found.readable < committed && (found.readable > 0 || copied < committed)
+    }))
 }
 
 fn existing(path: &Path) -> io::Result<Option<File>> {
@@ -45,15 +83,17 @@ fn existing(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Pages before the first one that is not as it was written, up to the last commit; None for a log that
-/// the index does not speak of.
+/// Pages before the first one that is not as it was written, up to the last commit; None for a log that was
+/// begun after the index was written last: after a power failure the index may be an old one.
 fn readable(log: &mut BufReader<File>, index: &Index) -> io::Result<Option<u32>> {
     let mut header = [0; LOG_HEADER_BYTES];
-    let is_of_index = fill(log, &mut header)?
-        && big(&header, 0) & !1 == LOG_MAGIC
-        && header[16..24] == index.salts;
-    if !is_of_index {
-        return Ok(None);
+    if !fill(log, &mut header)? || big(&header, 0) & !1 != LOG_MAGIC {
+        return Ok(Some(0));
+    }
+    if header[16..24] != index.salts {
+        // The first salt counts logs.
+        let logs_later = big(&header, 16).wrapping_sub(big(&index.salts, 0));
+        return Ok((logs_later == 0 || logs_later > u32::MAX / 2).then_some(0));
     }
     let mut checksum = Checksum { is_big_endian: big(&header, 0) & 1 == 1, sums: [0; 2] };
     checksum.add(&header[..24]);

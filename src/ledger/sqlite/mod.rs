@@ -29,7 +29,7 @@ pub mod restoring;
 mod statements;
 mod writer;
 
-use files::{Lock, Watch, lock, private_file, unavailable};
+use files::{Lock, Watch, leave, lock, private_file, unavailable};
 use queue::Waiting;
 use statements::{SqliteStatements, ledger_error};
 use writer::{Wal, Writer};
@@ -107,15 +107,17 @@ impl SqliteLedger {
             writer::run_checkpointer(&checkpointer, (&copied, &watched), &checkpoint_requests);
         })?;
         let (writes, write_jobs) = sync_channel(WRITE_QUEUE_JOBS);
-        let mut writer = Writer::new(connection, (wal, watch), (checkpoints, Arc::clone(&held)))?;
+        let of_writer = (wal, Arc::clone(&watch));
+        let mut writer = Writer::new(connection, of_writer, (checkpoints, Arc::clone(&held)))?;
         threads.start("ledger-writer", move || writer.run(&write_jobs))?;
         threads.writes = Some(writes);
         let (reads, read_jobs) = sync_channel(READ_QUEUE_JOBS);
         let read_jobs = Arc::new(Mutex::new(read_jobs));
         for (n, mut connection) in readers.into_iter().enumerate() {
-            let jobs = Arc::clone(&read_jobs);
+            let (jobs, watch) = (Arc::clone(&read_jobs), Arc::clone(&watch));
             threads.start(&format!("ledger-reader-{n}"), move || {
                 run_reader(&mut connection, &jobs);
+                leave(&connection, &watch);
             })?;
         }
         threads.reads = Some(reads);

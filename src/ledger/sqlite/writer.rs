@@ -18,7 +18,7 @@ use crate::ledger::held::Held;
 use crate::ledger::statements::Verb;
 
 use super::contents::Mark;
-use super::files::Watch;
+use super::files::{Watch, leave};
 use super::queue::{MAX_BATCH_JOBS, Queue, Waiting};
 use super::statements::ledger_error;
 use super::{BUSY_TIMEOUT, control, run_verb};
@@ -186,6 +186,7 @@ impl Writer {
             self.commit_together(&mut queue, jobs);
             self.look_after_wal(queue.is_burst());
         }
+        leave(&self.connection, &self.watch);
     }
 
     fn commit_together(&mut self, queue: &mut Queue, waiting: &Receiver<Waiting>) {
@@ -336,7 +337,7 @@ pub fn run_checkpointer(
                 }
                 continue;
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => break,
         }
         let mut left = None;
         for _ in 0..CHECKPOINT_PASSES {
@@ -349,10 +350,13 @@ pub fn run_checkpointer(
         wal.is_nearly_copied.store(is_nearly_copied, Ordering::Release);
         wal.is_asked.store(false, Ordering::Release);
     }
+    leave(connection, watch);
 }
 
-/// Pages of the WAL that are not copied into the file yet.
+/// Pages of the WAL that are not copied into the file yet. A file that is not what it was left as is not
+/// written any more.
 fn checkpoint((connection, watch): (&Connection, &Watch), mode: &str) -> Option<i64> {
+    watch.look().ok()?;
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let left = connection.query_row(&sql, [], |row| {
         let (all, copied): (i64, i64) = (row.get(1)?, row.get(2)?);

@@ -8,7 +8,7 @@ use crate::support::{Caller, Reply, TestApp};
 
 const PASSWORD: &str = "the password of both";
 
-fn logins(config: &mut Config) {
+pub fn logins(config: &mut Config) {
     for (client, name) in [(0, "both@example.com"), (2, "reader@example.com")] {
         let password = SecretString::from(PASSWORD);
         let login = Login { username: name.to_owned(), password };
@@ -27,7 +27,7 @@ async fn log_in(app: &TestApp, username: &str, password: &str) -> Reply {
     log_in_from(app, "192.0.2.1", username, password).await
 }
 
-async fn token(app: &TestApp) -> String {
+pub async fn token(app: &TestApp) -> String {
     let reply = log_in(app, "both@example.com", PASSWORD).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     reply.json()["token"].as_str().unwrap().to_owned()

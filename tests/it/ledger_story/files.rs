@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use dialbridge::ledger::directory::DirectoryEntry;
 use dialbridge::ledger::{Ledger, LedgerError};
 
 use super::{At, Place, at, by_uuid, paired, sight, slug};
@@ -166,8 +167,32 @@ fn as_if_killed(file: &Path) -> tempfile::TempDir {
     left
 }
 
-/// Changes bytes of the log.
-type Damage = fn(&mut [u8]);
+fn index_of(file: &Path) -> PathBuf {
+    file.with_file_name("ledger.db-shm")
+}
+
+/// Changes the bytes of a log.
+type Damage = fn(&mut Vec<u8>);
+
+/// So that the pages from there on cannot be read.
+fn damage_middle(log: &mut [u8]) {
+    let middle = log.len() / 2;
+    log[middle..].fill(0xa5);
+}
+
+fn refused(opened: Result<Ledger, LedgerError>) -> String {
+    let refused = opened.map(drop).expect_err("commits are missing");
+    assert!(matches!(refused, LedgerError::Damaged(_)), "{refused:?}");
+    refused.to_string()
+}
+
+async fn how_many(ledger: &Ledger, entries: &[DirectoryEntry]) -> usize {
+    let mut there = 0;
+    for entry in entries {
+        there += usize::from(ledger.find_campaign(by_uuid(entry)).await.unwrap().is_some());
+    }
+    there
+}
 
 /// SQLite drops what follows the first page of its log that it cannot read. After a power failure that was
 /// never answered as done; here it was.
@@ -176,16 +201,17 @@ async fn commits_that_cannot_be_read_from_the_log_any_more_are_missed_at_the_sta
     let place = Place::sqlite();
     let ledger = place.ledger().await;
     let mut entries = Vec::new();
-    for n in 1..6 {
+    for n in 1..30 {
         entries.push(sight(&ledger, "pairs", paired(n)).await);
     }
-    let cases: [(&str, Damage); 3] = [
+    let cases: [(&str, Damage); 7] = [
         ("a page", |log| log[32 + 24 + 100] ^= 1),
-        ("a page in the middle", |log| {
-            let middle = log.len() / 2;
-            log[middle..middle + 64].fill(0xa5);
-        }),
+        ("its second half", |log| damage_middle(log)),
         ("the head's sum", |log| log[24] ^= 1),
+        ("what it is", |log| log[0] ^= 1),
+        ("an older log", |log| log[19] = log[19].wrapping_sub(1)),
+        ("zeros", |log| log.fill(0)),
+        ("emptied", Vec::clear),
     ];
     for (name, damage) in cases {
         let left = as_if_killed(&place.file());
@@ -194,31 +220,78 @@ async fn commits_that_cannot_be_read_from_the_log_any_more_are_missed_at_the_sta
         let mut damaged = whole.clone();
         damage(&mut damaged);
         fs::write(log_of(&file), damaged).unwrap();
-        let migrated = Ledger::migrate_sqlite(&file, &place.clock).map(drop);
-        for refused in [migrated, Ledger::open_sqlite(&file).map(drop)] {
-            let refused = refused.expect_err(name);
-            assert!(matches!(refused, LedgerError::Damaged(_)), "{name}: {refused:?}");
-            let text = refused.to_string();
-            let says_what_to_do =
-                text.contains("dialbridge restore") && text.contains("ledger.db-shm");
-            assert!(text.contains("ledger.db-wal was overwritten") && says_what_to_do, "{text}");
-        }
+        let migrated = Ledger::migrate_sqlite(&file, &place.clock);
+        assert!(matches!(migrated, Err(LedgerError::Damaged(_))), "{name}: {migrated:?}");
+        let text = refused(Ledger::open_sqlite(&file));
+        assert!(text.contains("dialbridge restore") && text.contains("ledger.db-wal"), "{text}");
         // Nothing was changed by the attempts: the log is mended, and everything is there.
         fs::write(log_of(&file), whole).unwrap();
         let ledger = Ledger::open_sqlite(&file).unwrap();
-        for entry in &entries {
-            assert!(ledger.find_campaign(by_uuid(entry)).await.unwrap().is_some(), "{name}");
-        }
+        assert_eq!(how_many(&ledger, &entries).await, entries.len(), "{name}");
     }
-    // Whoever says so goes on with what is left.
+    let left = as_if_killed(&place.file());
+    fs::remove_file(log_of(&left.path().join("ledger.db"))).unwrap();
+    refused(Ledger::open_sqlite(&left.path().join("ledger.db")));
+}
+
+/// What the error advises brings back what is left, and never less.
+#[tokio::test]
+async fn whoever_says_so_goes_on_with_what_is_left() {
+    let place = Place::sqlite();
+    let ledger = place.ledger().await;
+    let mut entries = Vec::new();
+    for n in 1..30 {
+        entries.push(sight(&ledger, "pairs", paired(n)).await);
+    }
+    let damaged = || {
+        let left = as_if_killed(&place.file());
+        let file = left.path().join("ledger.db");
+        let mut log = fs::read(log_of(&file)).unwrap();
+        damage_middle(&mut log);
+        fs::write(log_of(&file), log).unwrap();
+        (left, file)
+    };
+    let (_left, file) = damaged();
+    let text = refused(Ledger::open_sqlite(&file));
+    assert!(text.contains("ledger.db-shm to go on with what is left"), "{text}");
+    fs::remove_file(index_of(&file)).unwrap();
+    let there = how_many(&Ledger::open_sqlite(&file).unwrap(), &entries).await;
+    assert!((1..entries.len()).contains(&there), "{there}");
+    // All of it is in the ledger file; the older pages of the log would hide that.
+    place.tamper("PRAGMA wal_checkpoint(FULL)");
+    let (_left, file) = damaged();
+    let text = refused(Ledger::open_sqlite(&file));
+    assert!(text.contains("0 are lost") && text.contains("in the ledger file"), "{text}");
+    fs::remove_file(index_of(&file)).unwrap();
+    fs::remove_file(log_of(&file)).unwrap();
+    assert_eq!(how_many(&Ledger::open_sqlite(&file).unwrap(), &entries).await, entries.len());
+    // Without any of the log nothing is missing.
     let left = as_if_killed(&place.file());
     let file = left.path().join("ledger.db");
-    let mut log = fs::read(log_of(&file)).unwrap();
-    let middle = log.len() / 2;
-    log[middle..].fill(0xa5);
-    fs::write(log_of(&file), log).unwrap();
-    fs::remove_file(file.with_file_name("ledger.db-shm")).unwrap();
-    Ledger::open_sqlite(&file).unwrap();
+    fs::write(log_of(&file), []).unwrap();
+    assert_eq!(how_many(&Ledger::open_sqlite(&file).unwrap(), &entries).await, entries.len());
+}
+
+/// Nothing is written into a file that is not what it was left as, and the log stays beside it: whoever puts
+/// the right file back has everything.
+#[tokio::test]
+async fn a_lost_ledger_keeps_its_log_for_the_file_that_is_put_back() {
+    let losses: [Overwrite; 2] =
+        [|file, older| overwrite(file, older), |file, _| overwrite(file, &vec![b'x'; 4096])];
+    for lose in losses {
+        let (place, ledger, older) = with_older_copy().await;
+        let entry = sight(&ledger, "pairs", paired(4)).await;
+        let right = fs::read(place.file()).unwrap();
+        lose(&place.file(), &older);
+        let wrong = fs::read(place.file()).unwrap();
+        until(async || ledger.meta().await.is_err()).await;
+        drop(ledger);
+        assert!(fs::read(place.file()).unwrap() == wrong, "nothing is written there any more");
+        overwrite(&place.file(), &right);
+        let ledger = place.open().await.unwrap();
+        let there = ledger.find_campaign(by_uuid(&entry)).await.unwrap();
+        assert!(there.is_some(), "it was answered as done");
+    }
 }
 
 /// Whoever writes as SQLite does is no stranger, and neither are the ledger's own checkpoints.
