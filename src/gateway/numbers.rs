@@ -91,7 +91,7 @@ impl WorkerGateway {
         let (hashes, mask) = self.looked_for(text)?;
         let ledger = &self.shared.ledger;
         let now = self.shared.clock.now();
-        let traced = self.erase_until_clean(operator, &mask, now).await?;
+        let traced = self.erase_until_clean(operator, (&hashes, &mask), now).await?;
         let report = self.report(operator, hashes.clone(), traced).await?;
         let entry = JournalEntry {
             reason: Some(format!("hash {}", report.hash)),
@@ -108,12 +108,13 @@ impl WorkerGateway {
     async fn erase_until_clean(
         &self,
         operator: OperatorView<'_>,
-        mask: &Mask,
+        (hashes, mask): (&[String], &Mask),
         now: Timestamp,
     ) -> Result<Traced, GatewayError> {
         let mut traced = Traced::default();
         for _ in 0..MAX_PASSES {
-            let pass = self.shared.ledger.trace(operator.accounts, mask, Some(now)).await?;
+            let pass =
+                self.shared.ledger.trace(operator.accounts, mask, Some((hashes, now))).await?;
             let is_clean = pass.rows.is_empty();
             // What is remembered may be shown, or written again: then the next pass finds it.
             self.forget_numbers(operator.accounts);
@@ -167,10 +168,15 @@ impl WorkerGateway {
         traced: Traced,
     ) -> Result<NumberReport, GatewayError> {
         let ledger = &self.shared.ledger;
-        let mut erased_before = None;
+        let (mut erased_before, mut elsewhere) = (None, traced.elsewhere);
         for hash in &hashes {
             let at = ledger.suppressed_at(hash.clone()).await?;
             erased_before = erased_before.max(at);
+            // What was found before it was erased is there still, as far as is known.
+            let known = ledger.known_elsewhere(hash.clone()).await?;
+            let is_ours = |(_, home): &(Uuid, AccountSlug)| operator.accounts.contains(home);
+            elsewhere.campaigns.extend(known.campaigns.into_iter().filter(is_ours));
+            elsewhere.destinations.extend(known.destinations);
         }
         let others = ledger.other_accounts(operator.accounts).await?.into_iter();
         let others = others.map(|account| format!("account {account}, which is not among yours"));
@@ -187,8 +193,8 @@ impl WorkerGateway {
             erased_before,
             not_covered: others.chain(unreadable).chain(unlisted).chain(never).collect(),
             rows: traced.rows,
-            campaigns: traced.campaigns.into_iter().collect(),
-            destinations: traced.destinations.into_iter().collect(),
+            campaigns: elsewhere.campaigns.into_iter().collect(),
+            destinations: elsewhere.destinations.into_iter().collect(),
         })
     }
 }

@@ -7,22 +7,23 @@
 //! Readers look; the writer is given only rows that are to be changed, a few at a time, with what they
 //! had when they were looked at. A row that has changed since is left alone and looked at again.
 
+mod erased;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::domain::ids::AccountSlug;
 use crate::ledger::attempts;
 use crate::ledger::inbox::Content;
-use crate::ledger::journal::{self, JournalEntry};
 use crate::ledger::progress::Contacts;
 use crate::ledger::statements::{Haste, Row, Statements, Value, Verb, placeholders};
 use crate::ledger::turns;
 use crate::ledger::{Ledger, LedgerError};
+pub use erased::Elsewhere;
+use erased::KeepElsewhere;
 use places::{Also, EXCUSED, Excused, Holds, PLACES, Place};
 
 /// Rows that are looked through at a time, and about how many bytes of them.
@@ -66,10 +67,8 @@ pub type Mask = Arc<dyn Fn(Cell<'_>) -> Seen + Send + Sync>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traced {
     pub rows: BTreeMap<&'static str, u64>,
-    /// Campaigns whose contacts, attempts or documents had it.
-    pub campaigns: BTreeSet<(Uuid, AccountSlug)>,
-    /// Destinations that were told of it.
-    pub destinations: BTreeSet<String>,
+    /// Whose contacts, attempts or documents had it, and who was told it.
+    pub elsewhere: Elsewhere,
     /// Texts that cannot be read, by place.
     pub unreadable: BTreeMap<&'static str, u64>,
 }
@@ -80,8 +79,8 @@ impl Traced {
         for (place, rows) in other.rows {
             *self.rows.entry(place).or_default() += rows;
         }
-        self.campaigns.extend(other.campaigns);
-        self.destinations.extend(other.destinations);
+        self.elsewhere.campaigns.extend(other.elsewhere.campaigns);
+        self.elsewhere.destinations.extend(other.elsewhere.destinations);
         // The same texts as the look before.
         self.unreadable = other.unreadable;
     }
@@ -104,7 +103,8 @@ pub fn excused() -> impl Iterator<Item = (&'static str, &'static str, &'static s
 
 impl Ledger {
     /// Looks through everything that belongs to these accounts, or to none. With `erase`, what is found
-    /// is replaced, in many transactions; when it fails half-way, it is to be asked for again.
+    /// is replaced, in many transactions; when it fails half-way, it is to be asked for again. Where else
+    /// the number is, is kept under its hashes first.
     ///
     /// # Errors
     /// `Conflict` when rows change all the time while they are looked at.
@@ -112,7 +112,7 @@ impl Ledger {
         &self,
         accounts: &[AccountSlug],
         mask: &Mask,
-        erase: Option<Timestamp>,
+        erase: Option<(&[String], Timestamp)>,
     ) -> Result<Traced, LedgerError> {
         let mut traced = Traced::default();
         for place in &PLACES {
@@ -123,14 +123,20 @@ impl Ledger {
                 let found = self.read(look).await?;
                 let hits = u64::try_from(found.hits.len()).unwrap_or(u64::MAX);
                 let replaced = match erase {
-                    Some(now) => self.replace(place, found.hits, now).await?,
+                    Some((hashes, now)) => {
+                        let (hashes, found_at) = (hashes.to_vec(), found.elsewhere.clone());
+                        if found_at != Elsewhere::default() {
+                            self.write(KeepElsewhere { hashes, found: found_at }).await?;
+                        }
+                        self.replace(place, found.hits, now).await?
+                    }
                     None => hits,
                 };
                 if replaced > 0 {
                     *traced.rows.entry(place.name).or_default() += replaced;
                 }
-                traced.campaigns.extend(found.campaigns);
-                traced.destinations.extend(found.destinations);
+                traced.elsewhere.campaigns.extend(found.elsewhere.campaigns);
+                traced.elsewhere.destinations.extend(found.elsewhere.destinations);
                 if replaced < hits {
                     looks += 1;
                     if looks > MAX_LOOKS {
@@ -163,21 +169,6 @@ impl Ledger {
         accounts: &[AccountSlug],
     ) -> Result<Vec<AccountSlug>, LedgerError> {
         self.read(Others { accounts: accounts.to_vec() }).await
-    }
-
-    /// Keeps that a number was erased, by its keyed hash.
-    pub async fn suppress(
-        &self,
-        hash: String,
-        reason: String,
-        entry: JournalEntry,
-    ) -> Result<(), LedgerError> {
-        self.write(Suppress { hash, reason, entry }).await
-    }
-
-    /// When the number with this keyed hash was erased.
-    pub async fn suppressed_at(&self, hash: String) -> Result<Option<Timestamp>, LedgerError> {
-        self.read(SuppressedAt { hash }).await
     }
 
     /// Answers how many rows were as they had been when they were looked at.
@@ -228,8 +219,7 @@ struct Look {
 #[derive(Default)]
 struct Found {
     hits: Vec<Hit>,
-    campaigns: Vec<(Uuid, AccountSlug)>,
-    destinations: Vec<String>,
+    elsewhere: Elsewhere,
     unreadable: u64,
     /// The key of the last row that was looked at; None at the end.
     next: Option<Vec<Value>>,
@@ -365,9 +355,9 @@ impl Look {
         if changes.is_empty() {
             return Ok(());
         }
-        found.campaigns.extend(campaign.zip(home));
+        found.elsewhere.campaigns.extend(campaign.zip(home));
         if let ("event", [Value::Int(event)]) = (self.place.table, key.as_slice()) {
-            found.destinations.extend(told(store, *event).await?);
+            found.elsewhere.destinations.extend(told(store, *event).await?);
         }
         found.hits.push(Hit { key, changes });
         Ok(())
@@ -520,37 +510,5 @@ impl Verb for Others {
         let rows = store.rows("SELECT slug FROM account ORDER BY slug", &[]).await?;
         let all: Result<Vec<AccountSlug>, _> = rows.into_iter().map(|mut row| row.slug()).collect();
         Ok(all?.into_iter().filter(|account| !self.accounts.contains(account)).collect())
-    }
-}
-
-struct Suppress {
-    hash: String,
-    reason: String,
-    entry: JournalEntry,
-}
-
-impl Verb for Suppress {
-    type Answer = ();
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<(), LedgerError> {
-        let sql = "INSERT INTO suppression (hash, reason, at) VALUES ($1, $2, $3) \
-                   ON CONFLICT (hash) DO UPDATE SET at = $3, reason = $2";
-        let parameters =
-            [self.hash.as_str().into(), self.reason.as_str().into(), self.entry.at.into()];
-        store.execute(sql, &parameters).await?;
-        journal::append(store, None, &self.entry).await.map(drop)
-    }
-}
-
-struct SuppressedAt {
-    hash: String,
-}
-
-impl Verb for SuppressedAt {
-    type Answer = Option<Timestamp>;
-
-    async fn run<S: Statements>(&self, store: &mut S) -> Result<Option<Timestamp>, LedgerError> {
-        let sql = "SELECT at FROM suppression WHERE hash = $1";
-        store.row(sql, &[self.hash.as_str().into()]).await?.map(|mut row| row.time()).transpose()
     }
 }

@@ -8,9 +8,9 @@ use crate::ledger::LedgerError;
 /// rolling upgrade may migrate before the last replica of the old program has ended; a migration
 /// must therefore leave alone what the version before it uses, or leave a number out, so that the old
 /// program refuses it.
-pub const VERSION: i64 = 29;
+pub const VERSION: i64 = 30;
 
-const MIGRATIONS: [(&str, &str); 20] = [
+const MIGRATIONS: [(&str, &str); 21] = [
     ("V1__identity", include_str!("migrations/V1__identity.sql")),
     ("V2__work", include_str!("migrations/V2__work.sql")),
     ("V3__contacts", include_str!("migrations/V3__contacts.sql")),
@@ -31,6 +31,7 @@ const MIGRATIONS: [(&str, &str); 20] = [
     ("V26__progress", include_str!("migrations/V26__progress.sql")),
     ("V27__wishes", include_str!("migrations/V27__wishes.sql")),
     ("V29__calls", include_str!("migrations/V29__calls.sql")),
+    ("V30__still_at", include_str!("migrations/V30__still_at.sql")),
 ];
 
 /// What the migrations call differently on the two stores.

@@ -122,6 +122,11 @@ async fn an_erased_number_is_nowhere_and_everything_still_counts() {
     let again = certificate(&app, "find").await;
     assert_eq!((&again["rows"], &again["number_hash"]), (&json!({}), &erased["number_hash"]));
     assert!(again["erased_before"].is_string(), "{again}");
+    // Where else it is, is still known: who lost the first answer learns it from the next one.
+    for again in [again, certificate(&app, "erase").await] {
+        let elsewhere = ["still_at", "told"].map(|member| again[member].clone());
+        assert_eq!(elsewhere, [erased["still_at"].clone(), erased["told"].clone()], "{again}");
+    }
     // Both calls of one person are still one person's.
     let rows = app.recorded(campaign).await;
     assert_eq!(rows.len(), 4);

@@ -230,7 +230,7 @@ const A_NAME: &str = "a name that the operator gave";
 const A_DIGEST: &str = "a digest, from which nothing can be read";
 const DECLARED: &str = "how a body is packed; its text is looked through";
 
-pub const EXCUSED: [Excused; 38] = [
+pub const EXCUSED: [Excused; 40] = [
     Excused {
         table: "refinery_schema_history",
         columns: &["name", "applied_on", "checksum"],
@@ -313,4 +313,6 @@ pub const EXCUSED: [Excused; 38] = [
     Excused { table: "master_key", columns: &["fingerprint"], why: A_DIGEST },
     Excused { table: "reconcile_day", columns: &["day"], why: "a day" },
     Excused { table: "suppression", columns: &["hash", "reason"], why: A_DIGEST },
+    Excused { table: "suppression_holder", columns: &["hash"], why: A_DIGEST },
+    Excused { table: "suppression_told", columns: &["hash"], why: A_DIGEST },
 ];

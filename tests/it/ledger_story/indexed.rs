@@ -48,7 +48,14 @@ const INDEXED: [(&str, &[&str]); 4] = [
     ),
     (
         "a digest",
-        &["idempotency.subject", "session.login", "session.token_hash", "suppression.hash"],
+        &[
+            "idempotency.subject",
+            "session.login",
+            "session.token_hash",
+            "suppression.hash",
+            "suppression_holder.hash",
+            "suppression_told.hash",
+        ],
     ),
     (
         "checked where it comes in",

@@ -264,7 +264,7 @@ async fn what_is_kept_is_what_the_attempts_come_to_in_any_order(place: Place) {
             Said::Text(text) if names.contains(&text) => Seen::Masked("gone".to_owned()),
             _ => Seen::Nothing,
         });
-        ledger.trace(&[slug("pairs")], &mask, Some(at(9))).await.unwrap();
+        ledger.trace(&[slug("pairs")], &mask, Some((&[], at(9)))).await.unwrap();
         let [kept, anew] = kept_and_made_anew(&ledger, campaign).await;
         assert_eq!((kept, kept[0]), (anew, 2), "order {order}");
     }
