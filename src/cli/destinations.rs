@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::cli::operator::{Column, Gateway};
 use crate::cli::{Exit, block_on};
+use crate::config::ApiScope;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -172,7 +173,7 @@ async fn act(action: &Action) -> anyhow::Result<()> {
             let path = format!("destinations/{}", set.name);
             set.gateway.show(("PATCH", &path), &[], Some(edit(set)), &[]).await
         }
-        Action::Test(named) => change(named, "POST", "/test", &[]).await,
+        Action::Test(named) => test(named).await,
         Action::Pause(named) => change(named, "POST", "/pause", &[]).await,
         Action::Resume(named) => change(named, "POST", "/resume", &[]).await,
         Action::Rotate { named, overlap_hours, revoke } => {
@@ -184,6 +185,15 @@ async fn act(action: &Action) -> anyhow::Result<()> {
         Action::Secret(named) => secret(named).await,
         Action::Remove(named) => change(named, "DELETE", "", &[]).await,
     }
+}
+
+/// A receiver that does not take it is a failure, for scripts, too.
+async fn test(named: &Named) -> anyhow::Result<()> {
+    let path = format!("destinations/{}/test", named.name);
+    let answer = named.gateway.connect(ApiScope::Operate)?.ask(("POST", &path), &[], None).await?;
+    named.gateway.print(&answer, &[])?;
+    anyhow::ensure!(answer["taken"] == true, "{} did not take it", named.name);
+    Ok(())
 }
 
 /// The one reading that needs the scope `operate`.

@@ -47,7 +47,8 @@ struct Opened<'a> {
     token: &'a str,
 }
 
-/// Any failure is a bare 400, but for the one that a client must not repeat at once.
+/// Any failure is a bare 400, but for the one that a client must not repeat at once, and for those that say
+/// nothing of its password.
 pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Payload) -> HttpResponse {
     let request_id = facade.request_id(&request);
     let response = match facade.open_session(&request, body).await {
@@ -55,6 +56,11 @@ pub async fn login(facade: Data<Facade>, request: HttpRequest, body: Payload) ->
         Err(refused @ (Refused::TooManyLogins { .. } | Refused::Unread(_))) => {
             let profile = facade.callers.keys.profile_of_strangers;
             error::render(&refused, Doing::Account, profile, &request_id)
+        }
+        Err(Refused::Gateway(error)) if error.is_of_the_store() => {
+            error.log_untold();
+            let profile = facade.callers.keys.profile_of_strangers;
+            error::render(&Refused::Gateway(error), Doing::Account, profile, &request_id)
         }
         Err(refused) => {
             tracing::debug!(request_id, reason = ?refused, "a login was refused");

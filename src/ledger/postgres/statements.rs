@@ -153,7 +153,8 @@ const READ_ONLY: &str = "PostgreSQL takes no changes (25006): it is a standby, o
 /// are told.
 pub fn ledger_error(error: &tokio_postgres::Error) -> LedgerError {
     let Some(database) = error.as_db_error() else {
-        return LedgerError::Unavailable(format!("PostgreSQL: {error}"));
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        return LedgerError::Unavailable(format!("PostgreSQL: {error}{cause}"));
     };
     if *database.code() == SqlState::READ_ONLY_SQL_TRANSACTION {
         return LedgerError::Unavailable(READ_ONLY.to_owned());

@@ -336,8 +336,14 @@ impl Client {
         let Some(row) = &pushed.row else {
             return PushedRow::Unusable { reason: "it is no result row", raw };
         };
-        let vdn = row.vdn_id.and_then(|vdn| VdnId::new(vdn).ok());
-        let Some(vdn) = vdn.filter(|vdn| self.shared.vdns.contains(vdn)) else {
+        let vdn = match (row.vdn_id, &self.shared.vdns[..]) {
+            (Some(vdn), ours) => VdnId::new(vdn).ok().filter(|vdn| ours.contains(vdn)),
+            (None, [only]) => Some(*only),
+            (None, _) => {
+                return PushedRow::Unusable { reason: "it names none of the account's VDNs", raw };
+            }
+        };
+        let Some(vdn) = vdn else {
             return PushedRow::Unusable { reason: "its vdnId is not the account's", raw };
         };
         let campaign = row.campaign_id.as_ref().map(|id| NativeId::new(format!("{vdn}/{id}")));
