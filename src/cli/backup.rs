@@ -59,6 +59,9 @@ fn told(copy: &Path, path: &Path, done: &Restored) -> String {
     format!(
         "restored {path} from {copy} (epoch {epoch})\n\
          the newest entry of the copy is of {newest}; what was recorded later is not in it{kept}\n\
-         numbers that were erased later are in it again: run `dialbridge erase` for each of them once more"
+         numbers that were erased later are in it again: run `dialbridge erase` for each of them once more\n\
+         campaigns that were made later are met again under new numbers, without the hours, days and ends that \
+         their clients stated: where their platform keeps none, look at those that run (`dialbridge campaigns \
+         list`); they are started for clients of the other platform when these have stated them anew"
     )
 }

@@ -49,6 +49,7 @@ mod settling;
 mod sharing;
 pub mod statistics;
 pub mod steering;
+mod stops;
 mod under_way;
 mod unkept;
 mod written;
@@ -87,6 +88,8 @@ use crate::gateway::remembered::Remembered;
 use crate::gateway::results::Sweeps;
 use crate::gateway::sessions::SessionMemory;
 use crate::gateway::statistics::LastCounts;
+pub use crate::gateway::stops::Arrival;
+use crate::gateway::stops::Stops;
 use crate::gateway::written::Written;
 use crate::idcache::IdCache;
 use crate::ledger::Ledger;
@@ -151,6 +154,7 @@ pub struct Asked {
     pub client: Arc<Client>,
     pub platform: PlatformKind,
     pub request_id: String,
+    pub arrival: Arrival,
 }
 
 impl Client {
@@ -192,6 +196,7 @@ struct Shared {
     steered: Notify,
     actors: Actors,
     holds: Holds,
+    stops: Stops,
     inbox: InboxNews,
     /// Campaigns that pushes have named and that nobody knows yet.
     questions: Questions,
@@ -256,6 +261,7 @@ impl Gateway {
             steered: Notify::new(),
             actors: parts.actors,
             holds: Holds::default(),
+            stops: Stops::default(),
             inbox: InboxNews::default(),
             questions,
             outbox: OutboxNews::default(),

@@ -215,6 +215,7 @@ impl WorkerGateway {
         key: CampaignKey,
         desire: Desire,
     ) -> Result<CampaignOverview, GatewayError> {
+        let arrival = self.arrive();
         let looked_up = match desire {
             Desire::Run => self.overview_of(accounts, key).await,
             Desire::Stop => answered_soon(self.overview_of(accounts, key)).await,
@@ -241,6 +242,7 @@ impl WorkerGateway {
             client: Arc::new(client),
             platform,
             request_id: self.shared.clock.new_uuid().to_string(),
+            arrival,
         };
         let key = CampaignKey::Uuid(campaign);
         self.set_desired(&asked, key, desire, Repeat::Done).await?;

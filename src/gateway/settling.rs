@@ -60,6 +60,7 @@ impl WorkerGateway {
     /// client went away.
     pub(super) async fn take_up_unsettled(&self) {
         let ledger = &self.shared.ledger;
+        self.record_stops().await;
         let accounts = self.homes.keys().cloned().collect();
         let now = self.shared.clock.now();
         let unsettled = match ledger
@@ -163,6 +164,8 @@ pub(super) async fn start<T: Serialize>(
     let ledger = &gateway.shared.ledger;
     let home = home_of(gateway, identity)?;
     let by = run.row.uuid;
+    // What the ledger could not keep was sent all the same, and counts.
+    gateway.record_stop(identity).await?;
     let claim = gateway.claim(identity, by)?;
     let (now, running) = (gateway.shared.clock.now(), CampaignStatus::Running);
     let (turn, wish) = ledger.claim_steering(identity, claim, Some(running.clone()), now).await?;
@@ -212,7 +215,8 @@ pub(super) async fn start<T: Serialize>(
     }
     let entry = JournalEntry { at: now, ..entry };
     let recorded = ledger.record_actual_status(identity.uuid, running, entry.clone(), Some(by));
-    if !recorded.await?.runs_unwanted {
+    let came_since = gateway.shared.stops.unrecorded(identity.uuid).is_some();
+    if !recorded.await?.runs_unwanted && !came_since {
         gateway.shared.steered.notify_waiters();
         return Ok(Started::Running);
     }

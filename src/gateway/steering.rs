@@ -20,7 +20,6 @@ use crate::gateway::campaigns::{CampaignView, failed};
 use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::patience::answered_soon;
 use crate::gateway::route::{Route, route};
-use crate::gateway::rules::End;
 use crate::gateway::{Asked, Shared, WorkerGateway, retry};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalEntry;
@@ -112,8 +111,11 @@ impl WorkerGateway {
                     }
                 }
             }
-            // It goes on standing still; it is shown so from now on.
-            Desire::Stop => drop(self.shared.loading.end(identity.uuid)),
+            Desire::Stop => {
+                self.shared.stops.came(identity.uuid, asked.arrival);
+                // It goes on standing still; it is shown so from now on.
+                self.shared.loading.end(identity.uuid);
+            }
         }
         // A start and a change of rules go one after the other; a stop waits for nobody.
         let _turn = match desire {
@@ -138,6 +140,7 @@ impl WorkerGateway {
     async fn steer(&self, steering: Steering) -> Result<CampaignView, GatewayError> {
         let Steering { asked, identity, desire, repeat, wished, .. } = &steering;
         if *desire == Desire::Stop {
+            self.shared.stops.recorded(identity.uuid, asked.arrival);
             // Whoever loads it looks at what is wanted after it said so.
             self.shared.loading.end(identity.uuid);
         }
@@ -160,6 +163,12 @@ impl WorkerGateway {
                 self.take_back(&steering, "refused").await?;
                 return Err(error);
             }
+            if self.is_overtaken(&steering) {
+                // The stop has been sent, or is by whoever sends it.
+                self.take_back(&steering, "a stop came since").await?;
+                return self.view(asked.platform, Arc::clone(identity)).await;
+            }
+            self.shared.stops.followed(identity.uuid, asked.arrival);
         }
         self.ask_home(steering).await
     }
@@ -325,6 +334,10 @@ impl WorkerGateway {
     /// Asks the home, whose turn it is, and keeps what comes of it.
     async fn ask_home(&self, steering: Steering) -> Result<CampaignView, GatewayError> {
         match Box::pin(self.write_status(&steering)).await {
+            // The stop may not have found it running.
+            Ok(_) if self.is_overtaken(&steering) => {
+                Box::pin(self.ask_home(steering.overtaken())).await
+            }
             Ok(steered) => self.keep_steered(steering, steered).await,
             Err(error) => Box::pin(self.look_after_refusal(steering, error)).await,
         }
@@ -494,30 +507,19 @@ impl WorkerGateway {
     /// The rules of a campaign that is wanted running. What is kept in its home's own words, or not at
     /// all, its home enforces.
     async fn check_wished(&self, steering: &Steering) -> Result<(), GatewayError> {
-        let Steering { identity, wished, .. } = steering;
-        let own = self.home(identity)?.adapter.platform().as_str();
-        let kept_in = wished.as_ref().map(|wished| wished.kept_in.as_deref().unwrap_or(own));
-        if kept_in == Some(own) {
-            return self.watch_end(steering.by_whom(), identity, Vec::new()).await;
-        }
-        self.check_rules(steering.by_whom(), identity).await
-    }
-
-    /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
-    /// then, one that another may follow is watched. `by` is who starts it, and the request.
-    pub(super) async fn check_rules(
-        &self,
-        by: (&str, Option<&str>),
-        identity: &CampaignIdentity,
-    ) -> Result<(), GatewayError> {
-        if let Some(stated) = self.kept_rules(identity).await? {
-            match stated.end() {
-                End::Never => {}
-                End::At(end) => self.see_to_end(by, identity, end).await?,
-                End::Unknown(why) => return Err(GatewayError::Unenforced(why.to_string())),
+        let Steering { asked, identity, wished, .. } = steering;
+        let home = self.home(identity)?.adapter.platform();
+        let Some(Wished { kept_in, .. }) = wished else {
+            return self.check_rules(steering.by_whom(), identity).await;
+        };
+        match kept_in.as_deref() {
+            Some(shape) if shape != home.as_str() => {
+                return self.check_rules(steering.by_whom(), identity).await;
             }
+            Some(_) => {}
+            None => self.check_not_forgotten(asked, identity).await?,
         }
-        self.watch_end(by, identity, Vec::new()).await
+        self.watch_end(steering.by_whom(), identity, Vec::new()).await
     }
 }
 

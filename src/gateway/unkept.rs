@@ -9,7 +9,7 @@ use crate::domain::ids::{CampaignIdentity, CampaignKey};
 use crate::gateway::error::GatewayError;
 use crate::gateway::jobs::{JobKind, Run, Stop};
 use crate::gateway::rules::{self, End, Stated};
-use crate::gateway::{WorkerGateway, settling};
+use crate::gateway::{Asked, WorkerGateway, settling};
 use crate::ledger::jobs::NewJob;
 use crate::ledger::journal::JournalEntry;
 use crate::ledger::steering::SteeringTurn;
@@ -49,6 +49,43 @@ impl WorkerGateway {
             Err(GatewayError::Unenforced(why)) => self.stop_unkept(identity, &why).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// A campaign with a rule that nobody would enforce is not started; one with an end is stopped
+    /// then, one that another may follow is watched. `by` is who starts it, and the request.
+    pub(super) async fn check_rules(
+        &self,
+        by: (&str, Option<&str>),
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
+        if let Some(stated) = self.kept_rules(identity).await? {
+            match stated.end() {
+                End::Never => {}
+                End::At(end) => self.see_to_end(by, identity, end).await?,
+                End::Unknown(why) => return Err(GatewayError::Unenforced(why.to_string())),
+            }
+        }
+        self.watch_end(by, identity, Vec::new()).await
+    }
+
+    /// Whether nothing is kept of a campaign because nothing was ever stated in the asker's words. After a
+    /// copy took the ledger's place that may be otherwise.
+    ///
+    /// # Errors
+    /// `Unenforced` when its rules may be lost, and its home knows none.
+    pub(super) async fn check_not_forgotten(
+        &self,
+        asked: &Asked,
+        identity: &CampaignIdentity,
+    ) -> Result<(), GatewayError> {
+        let home = self.home(identity)?.adapter.platform();
+        let knows_all = asked.platform == home || platforms::keeps_windows(home);
+        if knows_all || !self.shared.ledger.may_have_been_forgotten(identity.uuid).await? {
+            return Ok(());
+        }
+        let why = "the ledger was restored from a copy that is older than the campaign, so its hours and days \
+                   may be lost, and its home knows none; state them anew";
+        Err(GatewayError::Unenforced(why.to_owned()))
     }
 
     /// Looks at a campaign that was found dialling where its home keeps no windows; false when that did

@@ -8,7 +8,7 @@
 //! (lists of campaigns and their status), `contacts`, `counters`, `attempts`, `attempt_search`,
 //! `objects` (emulated documents), `jobs`, `idempotency`, `sessions`, `keys` (of the operator),
 //! `readings` (when accounts were listed), `inbox`, `outbox`, `destinations`, `deliveries`,
-//! `reconcile`, `numbers` (finding and erasing them), `journal`; `turns` says in which order they take
+//! `reconcile`, `restores`, `numbers` (finding and erasing them), `journal`; `turns` says in which order they take
 //! rows. Each verb is written once, in portable SQL over the few calls of [`statements::Statements`];
 //! `sqlite/` and `postgres/` know how to run a verb and nothing of what it does
 //! (docs/decisions/0001-ledger-and-identity.md).
@@ -43,6 +43,7 @@ pub mod readings;
 pub mod receivers;
 pub mod reconcile;
 mod recording;
+mod restores;
 pub mod schema;
 pub mod sessions;
 pub mod settling;

@@ -3,6 +3,7 @@
 //! no changes, or hangs, is not ready.
 
 use std::process::Command;
+use std::time::Duration;
 
 use dialbridge::clock::Clock;
 use dialbridge::config::LedgerConfig;
@@ -256,8 +257,46 @@ async fn a_stop_is_sent_while_the_ledger_does_not_answer() {
     let unknown = status.replace(&token, &"0".repeat(token.len()));
     assert_eq!((ask("stop", &unknown).await.status, running.sent()), (503, before + 3));
     drop(held);
+    // What was sent is recorded, so that nobody takes it for somebody else's.
     for id in [&running.there, &running.autumn] {
-        until(async || running.operate(id, "stop").await.status == 200).await;
+        let path = format!("/campaigns/{id}/history");
+        let history = async || running.app.ask_api("operator", ("GET", &path), None).await.text;
+        until(async || history().await.contains("did not take when it was sent")).await;
+    }
+    running.app.finish().await;
+}
+
+/// A start that waits for the ledger is not sent when a stop came after it, recorded or not; and the stop is
+/// recorded when the ledger is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_a_stop_overtook_at_the_ledger_is_not_sent() {
+    let database = Database::create();
+    let running = Running::on(&database).await;
+    let Running { app, there, autumn, .. } = &running;
+    // A start has a path of its own on one platform, and the one of stops on the other.
+    let voipbin =
+        || app.voipbin.journal.writes().iter().filter(|w| w.path.ends_with("/status")).count();
+    let isales =
+        || app.isales.journal.writes().iter().filter(|w| w.path.ends_with("/resume")).count();
+    for (id, sent, stops) in [(there, &voipbin as &dyn Fn() -> usize, 1), (autumn, &isales, 0)] {
+        assert_eq!(running.operate(id, "stop").await.status, 200);
+        let held = database.begin("LOCK TABLE campaign_state, meta");
+        let ready = format!("{}/readyz", app.admin());
+        until(async || app.send("GET", &ready, &[], None).await.status == 503).await;
+        let before = sent();
+        let (started, stopped) = tokio::join!(running.operate(id, "start"), async {
+            // The start came first, and waits.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let stopped = running.operate(id, "stop").await;
+            drop(held);
+            stopped
+        });
+        assert_eq!(stopped.status, 503, "{}", stopped.text);
+        assert_ne!(started.status, 500, "{}", started.text);
+        assert_eq!(sent(), before + stops, "{}", started.text);
+        // Whoever starts it now means it.
+        assert_eq!(running.operate(id, "start").await.status, 200);
+        assert_eq!(sent(), before + stops + 1);
     }
     running.app.finish().await;
 }

@@ -116,7 +116,7 @@ pub fn render(refused: &Refused, doing: Doing) -> HttpResponse {
         Refused::Unread(unread @ Unread::TooLong) => (TOO_LONG, format!("body: {unread}")),
         Refused::Unread(unread) => (UNREADABLE, format!("body: {unread}")),
         Refused::Rule(broken) => (broken.code, format!("{}: {}", broken.field, broken.rule)),
-        Refused::TookTooLong => (SYSTEM, "the campaign's home did not answer in time".to_owned()),
+        Refused::TookTooLong => (SYSTEM, "it took too long; what was begun may go on".to_owned()),
         Refused::Gateway(GatewayError::Refused { said, retry_after, .. }) => {
             return as_said(said, *retry_after);
         }

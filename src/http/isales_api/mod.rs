@@ -295,6 +295,7 @@ impl Facade {
             client: authentic.client.clone(),
             platform: PlatformKind::Isales,
             request_id: self.callers.clock.new_uuid().simple().to_string(),
+            arrival: self.gateway.arrive(),
         };
         let (profile, body) = (authentic.profile, received.bytes);
         let call = Call { gateway: &self.gateway, asked, profile, request, body };

@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::PassRule;
 use crate::gateway::error::GatewayError;
-use crate::gateway::{Asked, WorkerGateway};
+use crate::gateway::{Arrival, Asked, WorkerGateway};
 use crate::http::entrance::{self, Admits, Doorway, Kind, Reason, Terms};
 use crate::http::voipbin_api::auth::{Caller, Keys, Stranger};
 use crate::http::voipbin_api::error::{Doing, Refused};
@@ -176,6 +176,7 @@ impl Facade {
                     client: caller.client.clone(),
                     platform: PlatformKind::Voipbin,
                     request_id: request_id.clone(),
+                    arrival: self.arrival(request),
                 };
                 let call = Call {
                     gateway: &self.gateway,
@@ -207,7 +208,19 @@ impl Facade {
         }
     }
 
+    /// When the request came: before anybody asked whose it is, which may take a while.
+    fn arrival(&self, request: &HttpRequest) -> Arrival {
+        let mut extensions = request.extensions_mut();
+        if let Some(arrival) = extensions.get::<Arrival>() {
+            return *arrival;
+        }
+        let arrival = self.gateway.arrive();
+        extensions.insert(arrival);
+        arrival
+    }
+
     async fn recognise(&self, request: &HttpRequest) -> Result<&Caller, Refused> {
+        self.arrival(request);
         let waits = || self.doorway.waits(request);
         let caller = self.callers.keys.authenticate(request, &self.gateway, waits).await;
         match caller {

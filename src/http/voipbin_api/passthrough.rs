@@ -96,8 +96,12 @@ impl Facade {
         headers.push(("x-request-id", request_id.clone()));
         headers
             .extend(length.filter(|_| body.is_some()).map(|n| ("content-length", n.to_string())));
-        let asked =
-            Asked { client: caller.client.clone(), platform: PlatformKind::Voipbin, request_id };
+        let asked = Asked {
+            client: caller.client.clone(),
+            platform: PlatformKind::Voipbin,
+            request_id,
+            arrival: self.gateway.arrive(),
+        };
         let (method, query) = (rule.method(), query(request.query_string()));
         let passed = PassThrough { method, path: path.to_owned(), query, headers, body };
         match self.gateway.pass_through(&asked, rule.as_str(), passed).await {

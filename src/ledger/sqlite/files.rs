@@ -223,22 +223,49 @@ pub fn open_unchanged(itself: &Path) -> Result<Connection, LedgerError> {
 /// `Damaged` when commits that were answered as done cannot be read any more, with what is left to do.
 pub fn check_log(path: &Path) -> Result<(), LedgerError> {
     let itself = resolved(path);
+    let Some(cut_short) = cut_short(&itself)? else { return Ok(()) };
     let [log, index] = COMPANIONS.map(|suffix| with_suffix(&itself, suffix));
-    let found = log::cut_short(&log, &index).map_err(|error| unavailable(&log, &error))?;
-    let Some(cut_short) = found else { return Ok(()) };
-    let CutShort { committed, readable, .. } = cut_short;
-    let (lost, log, index) = (cut_short.lost(), log.display(), index.display());
-    let way_on = match cut_short.way_on() {
-        WayOn::WithLog => format!(", or delete {index} to go on with what is left"),
-        WayOn::WithoutLog => {
-            format!(", or delete {log} and {index} to go on with what is in the ledger file")
-        }
-        WayOn::Nowhere => String::new(),
+    // A ledger of which something is lost hands out numbers and epochs that clients know already; as a copy
+    // that is restored it does not.
+    let left = match cut_short.way_on() {
+        WayOn::WithLog => Some(format!(
+            "move {} and {} (without {}) into another folder and restore the file there, and with it what is left",
+            itself.display(),
+            log.display(),
+            index.display()
+        )),
+        WayOn::WithoutLog => Some(format!(
+            "move {} (without {}) into another folder and restore the file there, and with it what is left",
+            itself.display(),
+            log.display()
+        )),
+        WayOn::Nowhere => None,
     };
+    let or = left.map_or_else(String::new, |left| format!(", or {left}"));
+    let what = said(&log, cut_short);
     Err(LedgerError::Damaged(format!(
-        "{log} was overwritten or removed: {readable} of its {committed} pages can be read, and {lost} are \
-         lost; put a copy of the ledger in its place with `dialbridge restore COPY --replace`{way_on}"
+        "{what}; restore a copy (`dialbridge restore COPY --replace --config FILE`){or}"
     )))
+}
+
+/// What is lost of the log, if anything is.
+pub fn log_damage(itself: &Path) -> Result<Option<String>, LedgerError> {
+    let log = with_suffix(itself, COMPANIONS[0]);
+    Ok(cut_short(itself)?.map(|cut_short| said(&log, cut_short)))
+}
+
+fn cut_short(itself: &Path) -> Result<Option<CutShort>, LedgerError> {
+    let [log, index] = COMPANIONS.map(|suffix| with_suffix(itself, suffix));
+    log::cut_short(&log, &index).map_err(|error| unavailable(&log, &error))
+}
+
+fn said(log: &Path, cut_short: CutShort) -> String {
+    let CutShort { committed, readable, .. } = cut_short;
+    format!(
+        "{} was overwritten or removed: {readable} of its {committed} pages can be read, and {} are lost",
+        log.display(),
+        cut_short.lost()
+    )
 }
 
 /// What is closed last copies its log into the ledger file and deletes it. Where the file is not what it was

@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::files::{
-    COMPANIONS, damage, lock, open_unchanged, private_file, resolved, unavailable, with_suffix,
+    COMPANIONS, damage, lock, log_damage, open_unchanged, private_file, resolved, unavailable,
+    with_suffix,
 };
 use super::statements::ledger_error;
 use super::{connect, schema_version};
 use crate::clock::Clock;
-use crate::ledger::{LedgerError, schema};
+use crate::ledger::{LedgerError, restores, schema};
 
 /// Numbers that a restored ledger skips: a ledger hands out fewer than these between two restores.
 const SKIPPED_NUMBERS: i64 = 100_000;
@@ -98,7 +99,7 @@ pub fn restore(
     let now = clock.wall();
     let next = next(&wanted, &present, remembered, now)?;
     let beside = copied(copy, &itself)?;
-    renumber(&beside, next)?;
+    renumber(&beside, next, &restores::counter(wanted.newest, now))?;
     // Before anything is replaced: what is remembered too early costs numbers, too late gives them out twice.
     next.remember(&itself)?;
     let owner = owner(&itself)?;
@@ -129,6 +130,15 @@ fn known_of_copy(copy: &Path) -> Result<Known, LedgerError> {
 impl Present {
     /// What cannot be read, whatever the reason, is what somebody restores for.
     fn at(itself: &Path) -> Self {
+        if !itself.exists() {
+            return Self::Nothing;
+        }
+        // First: whoever reads it with its log makes a new index, by which nothing is missing.
+        match log_damage(itself) {
+            Ok(None) => {}
+            Ok(Some(why)) => return Self::Useless(why),
+            Err(error) => return Self::Useless(error.to_string()),
+        }
         match look(itself) {
             Ok(known) => Self::Ledger(known),
             Err(Flaw::Missing) => Self::Nothing,
@@ -267,7 +277,8 @@ fn copied(copy: &Path, itself: &Path) -> Result<PathBuf, LedgerError> {
     Ok(beside)
 }
 
-fn renumber(path: &Path, next: Remembered) -> Result<(), LedgerError> {
+/// `restored` names the counter of this restore.
+fn renumber(path: &Path, next: Remembered, restored: &str) -> Result<(), LedgerError> {
     let failed = |error: rusqlite::Error| ledger_error(&error);
     let mut connection = connect(path)?;
     let transaction = connection.transaction().map_err(failed)?;
@@ -278,6 +289,8 @@ fn renumber(path: &Path, next: Remembered) -> Result<(), LedgerError> {
     let sql = "INSERT INTO counter (name, next) VALUES ('vdn', $1) \
                ON CONFLICT (name) DO UPDATE SET next = excluded.next";
     transaction.execute(sql, [next.next_number]).map_err(failed)?;
+    let sql = "INSERT INTO counter (name, next) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    transaction.execute(sql, (restored, next.next_number)).map_err(failed)?;
     transaction.commit().map_err(failed)?;
     let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
     connection.query_row(sql, [], |_| Ok(())).map_err(failed)?;

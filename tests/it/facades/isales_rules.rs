@@ -1,6 +1,7 @@
 //! A CC-iSales client is told the same on a VoIPBin home as on its own platform, and what is refused changes
 //! nothing: whatever is half said, misspelt or given twice must not let more be called.
 
+use dialbridge::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -346,5 +347,33 @@ async fn what_was_paused_can_be_deleted_at_once() {
         app.cc_ok("DELETE", &v1(vdn, &at), None).await;
         assert_eq!(app.cc("GET", &v1(vdn, &at), None).await.code(), "0200007");
     }
+    app.finish().await;
+}
+
+/// The ledger was restored from a copy that is older than the campaign: what its client had stated is lost,
+/// and its home knows no hours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_copy_has_forgotten_is_not_started_until_it_is_stated_anew() {
+    let app = TestApp::simulators(bound).await.serve().await;
+    let number = made(&app, VIRTUAL_VDN, "met again", &json!({})).await;
+    let restored_at = Clock::real().wall() + SignedDuration::from_hours(1);
+    let ledger = rusqlite::Connection::open(app.ledger()).unwrap();
+    let restored = format!("restored/0/{}", restored_at.as_microsecond());
+    ledger.execute("INSERT INTO counter (name, next) VALUES ($1, 1)", [restored]).unwrap();
+    ledger.execute_batch("DELETE FROM object WHERE kind = 'campaign'").unwrap();
+    let path = format!("/{number}");
+    let resume = v1(VIRTUAL_VDN, &format!("{path}/resume"));
+    let refused = app.cc("PUT", &resume, None).await;
+    assert_eq!(refused.json()["resultCode"], "0200011", "{}", refused.text);
+    assert!(description(&refused).contains("state them anew"), "{}", refused.text);
+    let starts = |app: &TestApp| {
+        app.voipbin.journal.writes().iter().filter(|write| write.path.ends_with("/status")).count()
+    };
+    assert_eq!(starts(&app), 0, "nobody was called");
+    let mut body = document(&app, "met again");
+    body.as_object_mut().unwrap().remove("initStatus");
+    app.cc_ok("PUT", &v2(VIRTUAL_VDN, &path), Some(body)).await;
+    app.cc_ok("PUT", &resume, None).await;
+    assert_eq!(starts(&app), 1);
     app.finish().await;
 }

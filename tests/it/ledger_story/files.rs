@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use dialbridge::ledger::directory::DirectoryEntry;
+use dialbridge::ledger::sqlite::restoring::RestoreOptions;
 use dialbridge::ledger::{Ledger, LedgerError};
 
 use super::{At, Place, at, by_uuid, paired, sight, slug};
@@ -167,10 +168,6 @@ fn as_if_killed(file: &Path) -> tempfile::TempDir {
     left
 }
 
-fn index_of(file: &Path) -> PathBuf {
-    file.with_file_name("ledger.db-shm")
-}
-
 /// Changes the bytes of a log.
 type Damage = fn(&mut Vec<u8>);
 
@@ -234,7 +231,8 @@ async fn commits_that_cannot_be_read_from_the_log_any_more_are_missed_at_the_sta
     refused(Ledger::open_sqlite(&left.path().join("ledger.db")));
 }
 
-/// What the error advises brings back what is left, and never less.
+/// What the error advises brings back what is left, and never less, in a ledger that hands out nothing a
+/// second time.
 #[tokio::test]
 async fn whoever_says_so_goes_on_with_what_is_left() {
     let place = Place::sqlite();
@@ -251,20 +249,40 @@ async fn whoever_says_so_goes_on_with_what_is_left() {
         fs::write(log_of(&file), log).unwrap();
         (left, file)
     };
+    let restored = async |file: &Path, with_log: bool| {
+        let aside = file.with_file_name("aside");
+        fs::create_dir(&aside).unwrap();
+        let copy = aside.join("ledger.db");
+        fs::rename(file, &copy).unwrap();
+        if with_log {
+            fs::rename(log_of(file), log_of(&copy)).unwrap();
+        }
+        let options = RestoreOptions::default();
+        let done = Ledger::restore_sqlite(&copy, file, options, &place.clock).unwrap();
+        let ledger = Ledger::open_sqlite(file).unwrap();
+        assert_eq!(ledger.meta().await.unwrap().epoch, done.epoch);
+        assert!(done.epoch > 1, "ids that are remembered elsewhere are those of another ledger");
+        how_many(&ledger, &entries).await
+    };
     let (_left, file) = damaged();
     let text = refused(Ledger::open_sqlite(&file));
-    assert!(text.contains("ledger.db-shm to go on with what is left"), "{text}");
-    fs::remove_file(index_of(&file)).unwrap();
-    let there = how_many(&Ledger::open_sqlite(&file).unwrap(), &entries).await;
+    assert!(text.contains("ledger.db-wal (without"), "{text}");
+    // A restore of another copy does not take it for a sound one.
+    let other = file.with_file_name("other.db");
+    ledger.backup(&other).await.unwrap();
+    let options = RestoreOptions::default();
+    let replaced = Ledger::restore_sqlite(&other, &file, options, &place.clock).unwrap_err();
+    assert!(replaced.to_string().contains("is of no use"), "{replaced}");
+    assert_eq!(refused(Ledger::open_sqlite(&file)), text, "that it was looked at changes nothing");
+    let there = restored(&file, true).await;
     assert!((1..entries.len()).contains(&there), "{there}");
     // All of it is in the ledger file; the older pages of the log would hide that.
     place.tamper("PRAGMA wal_checkpoint(FULL)");
     let (_left, file) = damaged();
     let text = refused(Ledger::open_sqlite(&file));
-    assert!(text.contains("0 are lost") && text.contains("in the ledger file"), "{text}");
-    fs::remove_file(index_of(&file)).unwrap();
-    fs::remove_file(log_of(&file)).unwrap();
-    assert_eq!(how_many(&Ledger::open_sqlite(&file).unwrap(), &entries).await, entries.len());
+    assert!(text.contains("0 are lost") && text.contains("(without"), "{text}");
+    assert!(!text.contains("ledger.db-wal (without"), "{text}");
+    assert_eq!(restored(&file, false).await, entries.len());
     // Without any of the log nothing is missing.
     let left = as_if_killed(&place.file());
     let file = left.path().join("ledger.db");

@@ -10,6 +10,7 @@ use dialbridge::domain::ids::CampaignKey;
 use dialbridge::ledger::identity::PairSource;
 use dialbridge::ledger::sqlite::restoring::{RestoreOptions, Restored};
 use dialbridge::ledger::{Ledger, LedgerError};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::files::zero_a_page;
@@ -286,4 +287,30 @@ async fn whoever_looks_makes_no_file_and_does_not_wait_for_who_serves() {
     assert!(!found.is_in_use && found.keys.is_ok(), "{found:?}");
     assert_eq!(names(&place), stopped);
     place.open().await.expect("and keeps nobody out");
+}
+
+/// Of a campaign that the copy does not have nobody knows what its client stated; of one that it has, and of
+/// one that was made before or after all that, it is known.
+#[tokio::test]
+async fn campaigns_that_a_copy_does_not_have_may_have_been_forgotten() {
+    let place = Place::sqlite();
+    let copy = place.copy().await;
+    let ledger = place.open().await.unwrap();
+    let before = sight(&ledger, "uuids", unpaired(0)).await;
+    assert!(!ledger.may_have_been_forgotten(before.identity.uuid).await.unwrap());
+    drop(ledger);
+    place.restore(&copy, REPLACE).unwrap();
+    let now = place.clock.wall();
+    let ledger = place.open().await.unwrap();
+    let forgotten = async |n: i64, created_at: Option<Timestamp>| {
+        let mut sighting = unpaired(n);
+        sighting.snapshot.created_at = created_at;
+        let seen = sight(&ledger, "uuids", sighting).await;
+        ledger.may_have_been_forgotten(seen.identity.uuid).await.unwrap()
+    };
+    assert!(!ledger.may_have_been_forgotten(before.identity.uuid).await.unwrap());
+    assert!(forgotten(1, None).await && forgotten(2, Some(now)).await);
+    let two_days = Duration::from_secs(2 * 86_400);
+    assert!(!forgotten(3, Some(now + two_days)).await, "it was made after the restore");
+    assert!(!forgotten(4, Some(Timestamp::UNIX_EPOCH - two_days)).await, "the copy would have it");
 }
