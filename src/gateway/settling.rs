@@ -164,8 +164,7 @@ pub(super) async fn start<T: Serialize>(
     let ledger = &gateway.shared.ledger;
     let home = home_of(gateway, identity)?;
     let by = run.row.uuid;
-    // What the ledger could not keep was sent all the same, and counts.
-    gateway.record_stop(identity).await?;
+    await_stops(gateway, identity).await?;
     let claim = gateway.claim(identity, by)?;
     let (now, running) = (gateway.shared.clock.now(), CampaignStatus::Running);
     let (turn, wish) = ledger.claim_steering(identity, claim, Some(running.clone()), now).await?;
@@ -215,7 +214,7 @@ pub(super) async fn start<T: Serialize>(
     }
     let entry = JournalEntry { at: now, ..entry };
     let recorded = ledger.record_actual_status(identity.uuid, running, entry.clone(), Some(by));
-    let came_since = gateway.shared.stops.unrecorded(identity.uuid).is_some();
+    let came_since = gateway.shared.stops.is_ahead(identity.uuid);
     if !recorded.await?.runs_unwanted && !came_since {
         gateway.shared.steered.notify_waiters();
         return Ok(Started::Running);
@@ -223,6 +222,15 @@ pub(super) async fn start<T: Serialize>(
     stop_overtaken(run, (home, identity), entry).await?;
     gateway.shared.steered.notify_waiters();
     Ok(Started::NotWanted)
+}
+
+/// Before a start: a stop that is not in the ledger counts as well. One that is on its way there is waited
+/// for, and one that did not get there, and was sent all the same, is recorded.
+async fn await_stops(gateway: &WorkerGateway, identity: &CampaignIdentity) -> Result<(), Stop> {
+    if gateway.shared.stops.is_coming(identity.uuid) {
+        return Err(not_yet(Timestamp::MAX, gateway.shared.clock.now()));
+    }
+    Ok(gateway.record_stop(identity).await?)
 }
 
 /// Wants a campaign stopped and stops it, in a step of a job. A turn that only waits until a start is

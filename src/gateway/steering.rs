@@ -98,6 +98,10 @@ impl WorkerGateway {
         {
             return Err(GatewayError::Unsupported(reason));
         }
+        let _coming = match desire {
+            Desire::Run => None,
+            Desire::Stop => Some(self.shared.stops.came(identity.uuid, asked.arrival)),
+        };
         match desire {
             Desire::Run => {
                 // Where the home looks after that itself, asking it costs nothing but the question.
@@ -111,11 +115,8 @@ impl WorkerGateway {
                     }
                 }
             }
-            Desire::Stop => {
-                self.shared.stops.came(identity.uuid, asked.arrival);
-                // It goes on standing still; it is shown so from now on.
-                self.shared.loading.end(identity.uuid);
-            }
+            // It goes on standing still; it is shown so from now on.
+            Desire::Stop => drop(self.shared.loading.end(identity.uuid)),
         }
         // A start and a change of rules go one after the other; a stop waits for nobody.
         let _turn = match desire {

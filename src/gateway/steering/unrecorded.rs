@@ -2,7 +2,7 @@
 
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignIdentity, CampaignKey};
-use crate::gateway::error::GatewayError;
+use crate::gateway::error::{GatewayError, Noun};
 use crate::gateway::steering::{Desire, Steering};
 use crate::gateway::{Arrival, Asked, WorkerGateway};
 use crate::ledger::journal::JournalEntry;
@@ -26,18 +26,28 @@ impl WorkerGateway {
 
     /// Records the stops that the ledger did not take when they were sent, now that it may.
     pub(in crate::gateway) async fn record_stops(&self) {
-        for campaign in self.shared.stops.all_unrecorded() {
+        for (campaign, came) in self.shared.stops.all_unrecorded() {
             let recorded = async {
                 // Not between the wish of a newer start and its sending.
                 let _turn = self.shared.turns.take(campaign).await;
-                let found = self.shared.ledger.find_campaign(CampaignKey::Uuid(campaign)).await?;
-                let Some(identity) = found else { return Ok(()) };
-                self.record_stop(&identity).await
+                match self.shared.ledger.find_campaign(CampaignKey::Uuid(campaign)).await? {
+                    Some(identity) => self.record_stop(&identity).await,
+                    None => Err(GatewayError::NotFound(Noun::Campaign)),
+                }
             };
-            if let Err(error) = recorded.await {
-                tracing::warn!(%campaign, %error,
-                    "a stop could not be recorded after it was sent; it is tried again in 5 s");
-                return;
+            match recorded.await {
+                Ok(()) => {}
+                Err(error) if error.is_of_the_store() => {
+                    tracing::warn!(%campaign, %error,
+                        "a stop could not be recorded after it was sent; it is tried again in 5 s");
+                    return;
+                }
+                // It would be the same the next time, and others wait behind it.
+                Err(error) => {
+                    tracing::error!(%campaign, %error,
+                        "a stop was sent and cannot be recorded; stop the campaign once more");
+                    self.shared.stops.recorded(campaign, came);
+                }
             }
         }
     }
